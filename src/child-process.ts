@@ -1,0 +1,137 @@
+/** Starts a command and settles once. The only user of `node:child_process`. */
+import { type ChildProcess, spawn } from 'node:child_process';
+
+/**
+ * Every process we start carries this variable, and so does whatever it forks, however it detaches itself:
+ * that is how `process-tree.ts` finds a grandchild that has left its group and its parent.
+ */
+export const treeMarker = 'CLAUDE_AGENT_SERVER_TREE';
+
+export type StartOptions = {
+  cwd: string;
+  env: Record<string, string | undefined>;
+  stdin: 'ignore' | 'pipe';
+  /** Unique; becomes the value of the tree marker. */
+  marker: string;
+};
+
+export type Exit = { code: number | null; signal: NodeJS.Signals | null };
+
+export type StartedProcess = {
+  pid: number;
+  marker: string;
+  child: ChildProcess;
+  /** Settles when the process itself has ended, also when a grandchild still holds its pipes. Never rejects. */
+  exited: Promise<Exit>;
+};
+
+/**
+ * Starts a command as the leader of its own process group. Rejects with Node's system error (`ENOENT`, `EACCES`,
+ * `E2BIG`, ...) when it cannot be started.
+ */
+export function startProcess(command: string, args: string[], options: StartOptions): Promise<StartedProcess> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, {
+      cwd: options.cwd,
+      env: { ...options.env, [treeMarker]: options.marker },
+      stdio: [options.stdin, 'pipe', 'pipe'],
+      detached: true,
+    });
+    const exited = new Promise<Exit>((settle) => {
+      child.once('exit', (code, signal) => settle({ code, signal }));
+    });
+    // A pipe that breaks because the process ended is not news: `exited` tells.
+    child.stdin?.on('error', () => {});
+    child.once('error', reject);
+    child.once('spawn', () => {
+      resolve({ pid: child.pid as number, marker: options.marker, child, exited });
+    });
+  });
+}
+
+export type CommandOptions = {
+  cwd: string;
+  env: Record<string, string | undefined>;
+  /** The whole command's deadline, in milliseconds; then it gets SIGKILL with its group. */
+  timeoutMs: number;
+  signal?: AbortSignal;
+  /** Written to the command's standard input, which is empty otherwise. */
+  input?: string | Buffer;
+  /** More than this on stdout ends the command; stderr keeps its last part. Default 16 MiB. */
+  maxOutputBytes?: number;
+};
+
+export type CommandResult = Exit & {
+  stdout: Buffer;
+  stderr: string;
+  /** Why the command did not come to its own end. */
+  stopped?: 'timeout' | 'aborted' | 'output_too_large';
+};
+
+const stderrLimit = 64 * 1024;
+
+/** Runs a command to its end and collects what it prints. Rejects only when it cannot be started. */
+export async function runCommand(command: string, args: string[], options: CommandOptions): Promise<CommandResult> {
+  const { child, pid, exited } = await startProcess(command, args, {
+    cwd: options.cwd,
+    env: options.env,
+    stdin: options.input === undefined ? 'ignore' : 'pipe',
+    marker: 'command',
+  });
+  const result: CommandResult = { code: null, signal: null, stdout: Buffer.alloc(0), stderr: '' };
+  const stop = (why: CommandResult['stopped']) => {
+    result.stopped ??= why;
+    signalGroup(pid, 'SIGKILL');
+    // A grandchild may hold the pipes open: nothing more of it is wanted.
+    child.stdout?.destroy();
+    child.stderr?.destroy();
+  };
+  const deadline = setTimeout(stop, options.timeoutMs, 'timeout');
+  const onAbort = () => stop('aborted');
+  options.signal?.addEventListener('abort', onAbort, { once: true });
+  if (options.signal?.aborted) onAbort();
+  if (options.input !== undefined) child.stdin?.end(options.input);
+  const [stdout, stderr, exit] = await Promise.all([
+    collect(child.stdout, options.maxOutputBytes ?? 16 * 1024 * 1024, () => stop('output_too_large')),
+    collectTail(child.stderr, stderrLimit),
+    exited,
+  ]);
+  clearTimeout(deadline);
+  options.signal?.removeEventListener('abort', onAbort);
+  return { ...result, ...exit, stdout, stderr };
+}
+
+/** Signals a whole process group; a group that is gone is not an error. */
+export function signalGroup(leader: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-leader, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+async function collect(stream: NodeJS.ReadableStream | null, limit: number, onLimit: () => void): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  await consume(stream, (chunk) => {
+    size += chunk.length;
+    if (size > limit) onLimit();
+    else chunks.push(chunk);
+  });
+  return Buffer.concat(chunks);
+}
+
+async function collectTail(stream: NodeJS.ReadableStream | null, limit: number): Promise<string> {
+  let tail: Buffer = Buffer.alloc(0);
+  await consume(stream, (chunk) => {
+    tail = Buffer.concat([tail, chunk]).subarray(-limit);
+  });
+  return tail.toString('utf8');
+}
+
+function consume(stream: NodeJS.ReadableStream | null, onChunk: (chunk: Buffer) => void): Promise<void> {
+  return new Promise((resolve) => {
+    stream?.on('data', onChunk).once('close', resolve).once('error', resolve);
+    if (!stream) resolve();
+  });
+}

@@ -1,0 +1,37 @@
+/** The path of a task on one screen: admit, lease a workspace, take an agent, run the turn, give everything back. */
+import type { AgentStage } from './agent/agent.ts';
+import type { Places } from './queue/places.ts';
+import { Releases } from './releases.ts';
+import type { AgentEvent, Outcome, SyncReport, Task } from './task.ts';
+import type { Workspaces } from './workspace/workspaces.ts';
+
+export type Stages = { places: Places; workspaces: Workspaces; agents: AgentStage };
+
+export type RunOptions = {
+  /** Aborted when nobody wants the outcome any more; the reason is a `ServiceError`. */
+  signal: AbortSignal;
+  /** `refuse`: no free place is an error at once. `queue`: wait in turn, within the queue's bound. */
+  whenBusy: 'refuse' | 'queue';
+  onEvent?: (event: AgentEvent) => void;
+  /** Told once, before the agent starts. */
+  onSync?: (report: SyncReport) => void;
+};
+
+/**
+ * Runs a task to its outcome. Throws a `ServiceError` for every bad end; the first cause wins.
+ * Everything taken is given back before this settles, whether it succeeds or not.
+ */
+export async function runTask(stages: Stages, task: Task, options: RunOptions): Promise<Outcome> {
+  const releases = new Releases();
+  try {
+    releases.push(await stages.places.admit(task, options));
+    const workspace = await stages.workspaces.lease(task.id, options.signal);
+    releases.push(() => workspace.release());
+    options.onSync?.(workspace.sync);
+    const agent = await stages.agents.take(task, workspace.path, options.signal);
+    releases.push(() => agent.release());
+    return await agent.run(task, options);
+  } finally {
+    await releases.run();
+  }
+}

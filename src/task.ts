@@ -1,0 +1,90 @@
+/** The vocabulary of the service: what is asked of an agent, what it says meanwhile, and how it ends. Types only. */
+
+/** A part of a conversation turn, in the terms of the Anthropic Messages API. */
+export type Block =
+  | { type: 'text'; text: string }
+  | { type: 'image'; mediaType: string; base64: string }
+  | { type: 'tool_use'; id: string; name: string; input: unknown }
+  | { type: 'tool_result'; toolUseId: string; text: string; isError: boolean };
+
+export type Turn = { role: 'user' | 'assistant'; blocks: Block[] };
+
+export type Effort = 'low' | 'medium' | 'high' | 'xhigh' | 'max';
+
+/** Who asked. A key is never stored: `owner` is a short digest of it, enough to tell callers apart. */
+export type Owner = string;
+
+export type Limits = {
+  /** Whole run, from the agent's start to its result. Milliseconds. */
+  runMs: number;
+  /** The longest silence of the agent before it counts as stalled. Milliseconds; 0 means no such limit. */
+  stallMs: number;
+  /** What the agent may spend, in US dollars; the CLI enforces it. */
+  budgetUsd: number;
+};
+
+/** What an agent is asked to do, free of any dialect. */
+export type Task = {
+  /** Unique; names the run in logs, answers, folders and branches. Letters, digits, `_` and `-`. */
+  id: string;
+  kind: 'chat' | 'job';
+  owner: Owner;
+  /** Name or alias of the model, as `claude --model` takes it. */
+  model: string;
+  /** Name of a Claude Code agent definition (`claude --agent`). */
+  agent?: string;
+  effort?: Effort;
+  /**
+   * `argument`: one process for this run, `turns` being a single user turn that becomes its prompt.
+   * `session`: over stdin, with real roles, images and partial messages; a warm process may serve it.
+   */
+  launch: 'argument' | 'session';
+  /** Appended to the agent's own system prompt; only `session` runs have one. */
+  system?: string;
+  /** The conversation so far, oldest first; the last turn is the user's. */
+  turns: Turn[];
+  /** JSON Schema (draft 2020-12) that the answer must satisfy. */
+  outputSchema?: Record<string, unknown>;
+  limits: Limits;
+};
+
+export type StopReason = 'end_turn' | 'max_tokens' | 'refusal' | 'stop_sequence' | 'other';
+
+/** Token counts of one model, each token counted once: `inputTokens` excludes cache reads and writes. */
+export type Usage = {
+  inputTokens: number;
+  cacheReadTokens: number;
+  cacheWriteTokens: number;
+  outputTokens: number;
+};
+
+export type ModelUsage = Usage & { costUsd: number };
+
+/** What an agent tells while it works. */
+export type AgentEvent =
+  | { type: 'started'; sessionId: string; model: string }
+  | { type: 'text'; text: string }
+  | { type: 'thinking'; text: string }
+  | { type: 'tool_call'; id: string; name: string; input: unknown }
+  | { type: 'tool_result'; id: string; isError: boolean; text: string }
+  /** The model API failed and the agent will ask it again. */
+  | { type: 'retry'; attempt: number; maxAttempts: number; delayMs: number; status?: number };
+
+/** How a run ended well. Bad ends are a `ServiceError`. */
+export type Outcome = {
+  text: string;
+  /** Present when the task had an `outputSchema`. */
+  structured?: unknown;
+  /** Sum over all models. `undefined` only when the agent reported none (plain-text output). */
+  usage?: Usage;
+  costUsd?: number;
+  models: Record<string, ModelUsage>;
+  turns: number;
+  durationMs: number;
+  stopReason: StopReason;
+  sessionId?: string;
+  exitCode?: number;
+};
+
+/** What became of the workspace's sync with its remote, as told in `x-workspace-sync`. */
+export type SyncReport = { state: 'synced' | 'unchanged' | 'failed' | 'off'; detail?: string; revision?: string };
