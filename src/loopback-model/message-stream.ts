@@ -1,0 +1,120 @@
+/** Writes an answer the way the Messages API does: as server-sent events with a pace, or as one message. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Answer, Part } from './answer.ts';
+
+export type Pace = {
+  /** Milliseconds before the first event. */
+  firstTokenMs: number;
+  /** Words per second; Infinity: as fast as they are read. */
+  tokensPerSecond: number;
+};
+
+export type Identity = { id: string; model: string };
+
+type Block = Extract<Part, { do: 'block' }>['block'];
+
+/** Thrown to say that the connection is to break here, without an end. */
+export class CutShort extends Error {}
+
+/** The events of an answer, each ready to be written. Throws `CutShort`, or an AbortError once `signal` aborts. */
+export async function* streamAnswer(
+  answer: Answer,
+  identity: Identity,
+  pace: Pace,
+  signal: AbortSignal,
+): AsyncGenerator<string> {
+  yield event('message_start', { message: { ...envelope(answer, identity), content: [], stop_reason: null } });
+  yield event('ping', {});
+  let index = 0;
+  for (const part of answer.parts) {
+    if (part.do === 'block') {
+      yield* streamBlock(part.block, index, pace, signal);
+      index += 1;
+    } else if (part.do === 'fail') {
+      yield event('error', { error: { type: part.failure.type, message: part.failure.message } });
+      return;
+    } else {
+      await halt(part, signal);
+    }
+  }
+  yield event('message_delta', {
+    delta: { stop_reason: answer.stopReason, stop_sequence: null },
+    usage: answer.usage,
+  });
+  yield event('message_stop', {});
+}
+
+/** The same answer as one message. Throws like `streamAnswer`; a scripted error after text ends the text there. */
+export async function wholeAnswer(answer: Answer, identity: Identity, signal: AbortSignal): Promise<string> {
+  for (const part of answer.parts) if (part.do !== 'block' && part.do !== 'fail') await halt(part, signal);
+  const content = answer.parts.flatMap((part) => (part.do === 'block' ? [part.block] : []));
+  return JSON.stringify({ ...envelope(answer, identity), content });
+}
+
+/** Waits as long as the part says. Throws `CutShort` for a cut. */
+export async function halt(part: Exclude<Part, { do: 'block' | 'fail' }>, signal: AbortSignal): Promise<void> {
+  if (part.do === 'cut') throw new CutShort('scripted cut');
+  if (part.do === 'silence') await sleep(part.ms, undefined, { signal });
+  // A stall ends with the connection only; the timer's length is the longest that there is.
+  if (part.do === 'stall') await sleep(2 ** 31 - 1, undefined, { signal });
+}
+
+async function* streamBlock(block: Block, index: number, pace: Pace, signal: AbortSignal): AsyncGenerator<string> {
+  const delta = (content: object) => event('content_block_delta', { index, delta: content });
+  yield event('content_block_start', { index, content_block: emptied(block) });
+  for await (const piece of paced(pieces(block), pace, signal)) yield delta(deltaOf(block, piece));
+  if (block.type === 'thinking') yield delta({ type: 'signature_delta', signature: block.signature });
+  yield event('content_block_stop', { index });
+}
+
+/** Keeps to the pace as a whole: a late timer is made up for by the next word. */
+async function* paced(words: string[], pace: Pace, signal: AbortSignal): AsyncGenerator<string> {
+  const start = performance.now();
+  for (const [index, word] of words.entries()) {
+    const due = start + (index / pace.tokensPerSecond) * 1000;
+    const early = due - performance.now();
+    if (early > 0.5) await sleep(early, undefined, { signal });
+    yield word;
+  }
+}
+
+function pieces(block: Block): string[] {
+  const text =
+    block.type === 'text' ? block.text : block.type === 'thinking' ? block.thinking : JSON.stringify(block.input);
+  return text.match(/\s*\S+\s*$|\s*\S+/g) ?? [text];
+}
+
+function deltaOf(block: Block, piece: string): object {
+  switch (block.type) {
+    case 'text':
+      return { type: 'text_delta', text: piece };
+    case 'thinking':
+      return { type: 'thinking_delta', thinking: piece };
+    case 'tool_use':
+      return { type: 'input_json_delta', partial_json: piece };
+    default:
+      return block satisfies never;
+  }
+}
+
+function emptied(block: Block): Block {
+  if (block.type === 'text') return { ...block, text: '' };
+  if (block.type === 'thinking') return { ...block, thinking: '', signature: '' };
+  return { ...block, input: {} };
+}
+
+function envelope(answer: Answer, { id, model }: Identity) {
+  return {
+    id,
+    type: 'message',
+    role: 'assistant',
+    model,
+    stop_reason: answer.stopReason,
+    stop_sequence: null,
+    usage: { ...answer.usage, service_tier: 'standard' },
+  };
+}
+
+function event(type: string, fields: object): string {
+  return `event: ${type}\ndata: ${JSON.stringify({ type, ...fields })}\n\n`;
+}

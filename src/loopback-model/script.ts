@@ -1,0 +1,120 @@
+/** Reads the script that a user text carries: markers such as `[[say: hello]]`, in the order they are to happen. */
+
+export type Step =
+  | { do: 'say'; text: string }
+  | { do: 'think'; text: string }
+  /** Calls a tool, which ends the answer; the rest of the script follows when the tool's result has come. */
+  | { do: 'tool'; name: string; input: unknown }
+  /** Answers the structured-output tool if there is one, else says the JSON. */
+  | { do: 'json'; value: unknown }
+  /** `times`: how often the same request fails before the rest of the script happens; Infinity without it. */
+  | { do: 'error'; status: number; type: string; message: string; times: number }
+  | { do: 'silence'; ms: number }
+  | { do: 'stall' }
+  | { do: 'cut' }
+  | { do: 'stop'; reason: string }
+  | { do: 'usage'; tokens: Partial<Record<'input' | 'output' | 'cache_read' | 'cache_write', number>> };
+
+/** Throws an Error naming the marker that it cannot read: a script with a slip must not pass for a plain question. */
+export function parseScript(text: string): Step[] {
+  const steps: Step[] = [];
+  const opening = /\[\[([a-z]+)(?::\s*|(?=\]\]))/g;
+  for (let found = opening.exec(text); found; found = opening.exec(text)) {
+    const [, name = ''] = found;
+    const { argument, end } = readArgument(text, opening.lastIndex);
+    opening.lastIndex = end;
+    const step = readStep(name, argument);
+    if (step) steps.push(step);
+  }
+  return steps;
+}
+
+/** Splits a script where a tool call ends one answer, and takes the answer that is due. Empty when the script is over. */
+export function stepsDue(steps: Step[], answersGiven: number): Step[] {
+  const answers: Step[][] = [[]];
+  for (const step of steps) {
+    answers.at(-1)?.push(step);
+    if (step.do === 'tool' || step.do === 'json') answers.push([]);
+  }
+  return answers[answersGiven] ?? [];
+}
+
+function readStep(name: string, argument: string): Step | undefined {
+  switch (name) {
+    case 'say':
+    case 'think':
+      return { do: name, text: argument };
+    case 'words':
+      return { do: 'say', text: countedWords(wholeNumber(name, argument)) };
+    case 'tool': {
+      const [, tool = '', input = '{}'] = /^(\S+)\s*(.*)$/s.exec(argument) ?? [];
+      return { do: 'tool', name: tool, input: JSON.parse(input) };
+    }
+    case 'json':
+      return { do: 'json', value: JSON.parse(argument) };
+    case 'error':
+      return readError(argument);
+    case 'silence':
+      return { do: 'silence', ms: wholeNumber(name, argument) };
+    case 'stall':
+    case 'cut':
+      return { do: name };
+    case 'stop':
+      return { do: 'stop', reason: argument };
+    case 'refuse':
+      return { do: 'stop', reason: 'refusal' };
+    case 'usage': {
+      const pairs = argument.split(',').map((pair) => pair.trim().split('='));
+      return { do: 'usage', tokens: Object.fromEntries(pairs.map(([key, value]) => [key, Number(value)])) };
+    }
+    default:
+      throw new Error(`Cannot follow the script: there is no marker [[${name}]]`);
+  }
+}
+
+/** `529 overloaded_error Overloaded`, or `529x2 overloaded_error Overloaded` for twice. */
+function readError(argument: string): Step {
+  const [, status, times, type, message] = /^(\d{3})(?:x(\d+))?(?:\s+(\S+))?(?:\s+(.*))?$/s.exec(argument) ?? [];
+  if (!status) throw new Error(`Cannot follow the script: [[error: ${argument}]] has no status`);
+  return {
+    do: 'error',
+    status: Number(status),
+    type: type ?? 'api_error',
+    message: message ?? 'Scripted error',
+    times: times ? Number(times) : Number.POSITIVE_INFINITY,
+  };
+}
+
+/** An argument ends at `]]`; one that holds JSON ends after the JSON, whose strings and arrays may hold `]]` too. */
+function readArgument(text: string, start: number): { argument: string; end: number } {
+  const json = /^(?:[\w-]+\s*)?(?=\{)/.exec(text.slice(start, start + 200));
+  const from = json ? endOfJson(text, start + json[0].length) : start;
+  const end = text.indexOf(']]', from);
+  if (end < 0) throw new Error(`Cannot follow the script: no ]] after "${text.slice(start, start + 40)}"`);
+  return { argument: text.slice(start, end).trim(), end: end + 2 };
+}
+
+function endOfJson(text: string, start: number): number {
+  let depth = 0;
+  let quoted = false;
+  for (let at = start; at < text.length; at += 1) {
+    const character = text[at];
+    if (quoted && character === '\\') at += 1;
+    else if (character === '"') quoted = !quoted;
+    else if (!quoted && character === '{') depth += 1;
+    else if (!quoted && character === '}') depth -= 1;
+    if (depth === 0) return at + 1;
+  }
+  return start;
+}
+
+/** `one 2 3 ...`: every word tells its place, so a lost or doubled one shows. */
+function countedWords(count: number): string {
+  return Array.from({ length: count }, (_, index) => `w${index + 1}`).join(' ');
+}
+
+function wholeNumber(name: string, argument: string): number {
+  if (!/^\d+$/.test(argument))
+    throw new Error(`Cannot follow the script: [[${name}: ${argument}]] takes a whole number`);
+  return Number(argument);
+}

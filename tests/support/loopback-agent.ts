@@ -1,0 +1,34 @@
+/** The real agent against a scripted model: both are there for one test and gone after it. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { type Environment, hostEnvironment } from '../../src/config.ts';
+import { loopbackAgentEnvironment } from '../../src/loopback-model/agent-environment.ts';
+import {
+  type LoopbackModel,
+  type LoopbackModelOptions,
+  startLoopbackModel,
+} from '../../src/loopback-model/loopback-model.ts';
+
+/** The agent's command as this package brings it. */
+export const packagedClaude = fileURLToPath(new URL('../../node_modules/.bin/claude', import.meta.url));
+
+export type LoopbackAgent = { model: LoopbackModel; environment: Environment; home: string; claudeBin: string };
+
+/** Starts a loopback model and makes a scratch home; both go when the test ends. */
+export async function loopbackAgent(t: TestContext, options?: LoopbackModelOptions): Promise<LoopbackAgent> {
+  const model = await startLoopbackModel(options);
+  t.after(() => model.close());
+  const home = await scratchFolder(t);
+  const environment = loopbackAgentEnvironment(model.url, home, hostEnvironment());
+  return { model, environment, home, claudeBin: packagedClaude };
+}
+
+/** An empty folder that goes when the test ends. */
+export async function scratchFolder(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'claude-agent-server-test-'));
+  t.after(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
+  return folder;
+}
