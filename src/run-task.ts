@@ -1,11 +1,11 @@
 /** The path of a task on one screen: admit, lease a workspace, take an agent, run the turn, give everything back. */
 import type { AgentStage } from './agent/agent.ts';
-import type { Places } from './queue/places.ts';
+import type { Admission } from './queue/places.ts';
 import { Releases } from './releases.ts';
 import type { AgentEvent, Outcome, SyncReport, Task } from './task.ts';
 import type { Workspaces } from './workspace/workspaces.ts';
 
-export type Stages = { places: Places; workspaces: Workspaces; agents: AgentStage };
+export type Stages = { places: Admission; workspaces: Workspaces; agents: AgentStage };
 
 export type RunOptions = {
   /** Aborted when nobody wants the outcome any more; the reason is a `ServiceError`. */
