@@ -81,6 +81,24 @@ export const errorTable = {
   },
   agent_busy: { ...busy, about: 'Every place is taken; no agent was started.' },
   queue_full: { ...busy, about: 'Every place and every place in the queue is taken; no agent was started.' },
+  job_queue_full: {
+    ...busy,
+    status: 429,
+    contract: 'queue full',
+    about: 'As many jobs wait as may wait; the job was not taken.',
+  },
+  job_finished: {
+    ...invalid,
+    status: 409,
+    contract: 'job finished',
+    about: 'The job has ended, so there is nothing to cancel.',
+  },
+  idempotency_conflict: {
+    ...invalid,
+    status: 409,
+    contract: 'idempotency conflict',
+    about: 'This `Idempotency-Key` came before with another request.',
+  },
   wait_timeout: { ...busy, about: 'No place came free in time; no agent was started.' },
   shutting_down: { ...busy, about: 'The server is stopping and takes no more work.' },
   agent_not_started: { ...failed, about: 'The claude command could not be started.' },
@@ -96,6 +114,7 @@ export const errorTable = {
     about: 'The workspace could not be prepared (with `GIT_SYNC=required`, also: not be synced).',
   },
   cancelled: { ...failed, about: 'The run was cancelled.' },
+  interrupted: { ...failed, about: 'The server or worker that ran the job went away before the job had ended.' },
   internal: {
     status: 500,
     contract: 'internal error',

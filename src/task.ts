@@ -88,3 +88,35 @@ export type Outcome = {
 
 /** What became of the workspace's sync with its remote, as told in `x-workspace-sync`. */
 export type SyncReport = { state: 'synced' | 'unchanged' | 'failed' | 'off'; detail?: string; revision?: string };
+
+/** A file that a run changed, by its path in the repository. */
+export type ChangedFile = {
+  path: string;
+  change: 'added' | 'modified' | 'deleted' | 'renamed';
+  /** Where a renamed file was. */
+  from?: string;
+  /** Lines; absent for a binary file. */
+  added?: number;
+  removed?: number;
+};
+
+/** What became of a run's changes that were to be committed and pushed. */
+export type Delivery = {
+  state: 'pushed' | 'nothing_to_push' | 'failed';
+  branch: string;
+  commit?: string;
+  /** Why it failed; the patch is kept. */
+  detail?: string;
+};
+
+/** What a run left in its workspace. */
+export type WorkspaceResult = {
+  /** The commit that the run began from. */
+  revision?: string;
+  files: ChangedFile[];
+  /** Unified diff against `revision`, applicable with `git apply`; bounded by the workspace stage. */
+  patch?: string;
+  /** Why there is no patch although files changed, such as its size. */
+  patchOmitted?: string;
+  delivery?: Delivery;
+};
