@@ -15,6 +15,8 @@ export type RunOptions = {
   onEvent?: (event: AgentEvent) => void;
   /** Told once, before the agent starts. */
   onSync?: (report: SyncReport) => void;
+  /** Told once, when the agent starts to work: from here on a repeat of the request would be a second run. */
+  onStart?: () => void;
 };
 
 /**
@@ -30,6 +32,7 @@ export async function runTask(stages: Stages, task: Task, options: RunOptions): 
     options.onSync?.(workspace.sync);
     const agent = await stages.agents.take(task, workspace.path, options.signal);
     releases.push(() => agent.release());
+    options.onStart?.();
     return await agent.run(task, options);
   } finally {
     await releases.run();
