@@ -5,10 +5,12 @@ import { listTree } from './process-tree.ts';
 /** The CLI needs about 125 ms after SIGTERM to end its tools' processes itself. */
 export const defaultGraceMs = 2000;
 
-/** Settles when nothing of the tree runs any more. Calling it for an ended process still ends what that left behind. */
+/** Settles when nothing of the tree runs any more. For a process that has ended it ends what that left behind. */
 export async function endProcess(started: StartedProcess, graceMs = defaultGraceMs): Promise<void> {
-  signalGroup(started.pid, 'SIGTERM');
-  await settledWithin(started.exited, graceMs);
+  if (started.child.exitCode === null && started.child.signalCode === null) {
+    signalGroup(started.pid, 'SIGTERM');
+    await settledWithin(started.exited, graceMs);
+  }
   await killTree(started);
   started.child.stdout?.destroy();
   started.child.stderr?.destroy();

@@ -1,21 +1,16 @@
-/** Which processes belong to one we started: its children, their children, and those that carry its marker. */
+/** Which processes belong to one we started: its children, their children, and whatever carries its marker. */
 import { readdir, readFile } from 'node:fs/promises';
 import { runCommand, treeMarker } from './child-process.ts';
 
 type Row = { pid: number; parent: number };
 
-/** The living processes of a tree, the root first if it lives. The server itself is never among them. */
+/** The living processes of a tree. The server itself is never among them. */
 export async function listTree(root: number, marker: string): Promise<number[]> {
-  const rows = await listProcesses();
-  const members = new Set<number>([root]);
-  for (const pid of await listMarked((value) => value === marker)) members.add(pid);
-  // Parents may come after their children in the list, so go on until nothing is added.
-  for (let before = 0; before !== members.size; ) {
-    before = members.size;
-    for (const row of rows) if (members.has(row.parent)) members.add(row.pid);
-  }
+  const members = new Set(await listMarked((value) => value === marker));
+  // A dead root has no children any more: who outlived it is found by the marker alone, which costs far less.
+  if (isAlive(root)) await addDescendants(members, root);
   members.delete(process.pid);
-  return rows.filter((row) => members.has(row.pid)).map((row) => row.pid);
+  return [...members].filter(isAlive);
 }
 
 /**
@@ -24,19 +19,52 @@ export async function listTree(root: number, marker: string): Promise<number[]> 
  */
 export async function listMarked(test: (marker: string) => boolean): Promise<number[]> {
   if (process.platform !== 'linux') return [];
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+  const living = new Set(pids);
+  for (const pid of strangers) if (!living.has(pid)) strangers.delete(pid);
   const found: number[] = [];
-  for (const pid of await linuxPids()) {
-    const environment = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '');
-    const start = environment.startsWith(`${treeMarker}=`) ? 0 : environment.indexOf(`\0${treeMarker}=`) + 1;
-    if (start === 0 && !environment.startsWith(`${treeMarker}=`)) continue;
-    const marker = environment.slice(start + treeMarker.length + 1).split('\0', 1)[0] ?? '';
-    if (test(marker) && pid !== process.pid) found.push(pid);
+  for (const pid of pids) {
+    if (strangers.has(pid) || pid === process.pid) continue;
+    const marker = await readMarker(pid);
+    if (marker === undefined) await rememberStranger(pid);
+    else if (test(marker)) found.push(pid);
   }
   return found;
 }
 
+/**
+ * Processes that have been looked at and carry no marker: a process never gains one later, so each is read once and
+ * a look costs one listing of /proc. A child of ours is left out, since between fork and exec it has none yet.
+ */
+const strangers = new Set<number>();
+
+async function rememberStranger(pid: number): Promise<void> {
+  const row = await readStat(pid);
+  if (row && row.parent !== process.pid) strangers.add(pid);
+}
+
+async function readMarker(pid: number): Promise<string | undefined> {
+  const environment = `\0${await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '')}`;
+  const start = environment.indexOf(`\0${treeMarker}=`);
+  return start === -1 ? undefined : environment.slice(start + treeMarker.length + 2).split('\0', 1)[0];
+}
+
+async function addDescendants(members: Set<number>, root: number): Promise<void> {
+  const rows = await listProcesses();
+  members.add(root);
+  // Parents may come after their children in the list, so go on until nothing is added.
+  for (let before = 0; before !== members.size; ) {
+    before = members.size;
+    for (const row of rows) if (members.has(row.parent)) members.add(row.pid);
+  }
+}
+
 async function listProcesses(): Promise<Row[]> {
-  if (process.platform === 'linux') return listLinuxProcesses();
+  if (process.platform === 'linux') {
+    const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+    const rows = await Promise.all(pids.map(readStat));
+    return rows.filter((row) => row !== undefined);
+  }
   const { stdout } = await runCommand('/bin/ps', ['-axo', 'pid=,ppid='], { cwd: '/', env: {}, timeoutMs: 5000 });
   return stdout
     .toString('utf8')
@@ -45,17 +73,19 @@ async function listProcesses(): Promise<Row[]> {
     .flatMap(([pid, parent]) => (pid && parent !== undefined ? [{ pid, parent }] : []));
 }
 
-async function listLinuxProcesses(): Promise<Row[]> {
-  const rows: Row[] = [];
-  for (const pid of await linuxPids()) {
-    const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
-    // pid (name) state ppid ...: the name may hold spaces and parentheses.
-    const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    if (parent && state !== 'Z') rows.push({ pid, parent: Number(parent) });
-  }
-  return rows;
+/** `undefined`: gone, or a zombie, which runs nothing. */
+async function readStat(pid: number): Promise<Row | undefined> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
+  // pid (name) state ppid ...: the name may hold spaces and parentheses.
+  const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return parent && state !== 'Z' ? { pid, parent: Number(parent) } : undefined;
 }
 
-async function linuxPids(): Promise<number[]> {
-  return (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
 }

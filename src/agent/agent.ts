@@ -5,13 +5,14 @@ export type TurnOptions = { signal: AbortSignal; onEvent?: (event: AgentEvent) =
 
 /** One agent, held for one run. */
 export type Agent = {
-  /** Runs the task's turn. Throws a `ServiceError`; when `signal` aborts, its reason, after the agent has ended. */
+  /** Runs the task's turn. Throws a `ServiceError`; when `signal` aborts, its reason. */
   run(task: Task, options: TurnOptions): Promise<Outcome>;
-  /** Ends the process tree, or returns it to the pool. Settles when nothing of it runs on. */
+  /** Ends the process tree, or returns it to the pool. Settles when nothing of the run goes on. */
   release(): Promise<void>;
 };
 
 export type AgentStage = {
+  /** Throws `agent_not_started`. */
   take(task: Task, workspacePath: string, signal: AbortSignal): Promise<Agent>;
   /** Ends every agent now. */
   destroy(): Promise<void>;

@@ -1,0 +1,109 @@
+/** One running agent: lines in, lines out, and one ending. */
+import { type Exit, type StartedProcess, startProcess } from '../child-process.ts';
+import { endProcess } from '../end-process.ts';
+import { ServiceError } from '../errors.ts';
+import { failureOfStart } from './failure.ts';
+import { LineSplitter } from './lines.ts';
+
+/** How a process is started; made by `agents.ts` from the settings, the task and the sandbox. */
+export type Launch = {
+  command: string;
+  args: string[];
+  cwd: string;
+  env: Record<string, string | undefined>;
+  stdin: 'ignore' | 'pipe';
+  /** Unique; finds the tree's members. */
+  marker: string;
+};
+
+export type ProcessListener = {
+  onLine(line: string): void;
+  /** The process can say nothing more of use: `output_too_large`. */
+  onBroken(error: ServiceError): void;
+  /** Once, after the last line. */
+  onExit(exit: Exit): void;
+};
+
+/** A tool's output may be megabytes in one line; ten times that is a fault. */
+const maxLineBytes = 32 * 1024 * 1024;
+const maxStderrBytes = 64 * 1024;
+/** A grandchild may hold the pipes open after the process ended: what is not there by then is not waited for. */
+const drainMs = 250;
+
+export class AgentProcess {
+  readonly #started: StartedProcess;
+  #listener: ProcessListener | undefined;
+  #stderr: Buffer = Buffer.alloc(0);
+  #exit: Exit | undefined;
+  #ending: Promise<void> | undefined;
+
+  /** Throws `agent_not_started`. */
+  static async start(launch: Launch): Promise<AgentProcess> {
+    try {
+      return new AgentProcess(await startProcess(launch.command, launch.args, launch));
+    } catch (error) {
+      throw failureOfStart(error);
+    }
+  }
+
+  private constructor(started: StartedProcess) {
+    this.#started = started;
+    const { stdout, stderr } = started.child;
+    const lines = new LineSplitter(
+      maxLineBytes,
+      (line) => this.#listener?.onLine(line),
+      () => this.#listener?.onBroken(tooLarge()),
+    );
+    stdout?.on('data', (chunk: Buffer) => lines.push(chunk));
+    stderr?.on('data', (chunk: Buffer) => {
+      this.#stderr = Buffer.concat([this.#stderr, chunk]).subarray(-maxStderrBytes);
+    });
+    const drained = new Promise<void>((resolve) => stdout?.once('close', resolve));
+    void started.exited.then(async (exit) => {
+      await within(drained, drainMs);
+      lines.end();
+      this.#exit = exit;
+      this.#listener?.onExit(exit);
+    });
+  }
+
+  /** One at a time; a listener that comes after the end is told at once. */
+  listen(listener: ProcessListener | undefined): void {
+    this.#listener = listener;
+    if (this.#exit) listener?.onExit(this.#exit);
+  }
+
+  write(line: string): void {
+    this.#started.child.stdin?.write(line);
+  }
+
+  get pid(): number {
+    return this.#started.pid;
+  }
+
+  get alive(): boolean {
+    return this.#exit === undefined && this.#ending === undefined;
+  }
+
+  /** The last 64 KiB. */
+  get stderr(): string {
+    return this.#stderr.toString('utf8');
+  }
+
+  /** Ends the whole tree. Settles when nothing of it runs; a second call waits for the first. */
+  end(graceMs?: number): Promise<void> {
+    this.#ending ??= endProcess(this.#started, graceMs);
+    return this.#ending;
+  }
+}
+
+function tooLarge(): ServiceError {
+  return new ServiceError('output_too_large', `The agent printed a line of more than ${maxLineBytes} bytes`);
+}
+
+async function within(promise: Promise<unknown>, ms: number): Promise<void> {
+  const { promise: timeout, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  await Promise.race([promise, timeout]);
+  clearTimeout(timer);
+}

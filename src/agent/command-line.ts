@@ -1,0 +1,74 @@
+/** The command line of `claude` for a task. */
+import type { Task } from '../task.ts';
+
+export type Access = 'read' | 'edit' | 'full';
+
+/** Linux takes 128 KiB in one argument, its terminating NUL included; beyond that `execve` fails with E2BIG. */
+const maxArgumentBytes = 128 * 1024 - 1;
+
+/**
+ * The prompt, when it can be the last argument: it fits, and the CLI would not read it as a command of its own
+ * (it looks for a leading `/` after any white space). Otherwise the task goes over stdin.
+ */
+export function promptArgument(task: Task): string | undefined {
+  const [turn] = task.turns;
+  const [block] = turn?.blocks ?? [];
+  if (task.launch !== 'argument' || task.turns.length !== 1 || turn?.blocks.length !== 1) return undefined;
+  if (block?.type !== 'text' || task.system !== undefined || task.outputSchema !== undefined) return undefined;
+  const { text } = block;
+  const plain = !/^\s*\//.test(text) && !text.includes('\0');
+  return plain && text.trim() !== '' && Buffer.byteLength(text) <= maxArgumentBytes ? text : undefined;
+}
+
+/** What is the same for every turn of a process; a spare is only for tasks that agree on it. */
+export type Fixed = { agent?: string; budgetUsd: number; access: Access };
+
+/** One process for one run: it reads nothing, so its stdin must be closed (an open one costs 3 s). */
+export function argumentCommand(task: Task, access: Access, prompt: string): string[] {
+  return [
+    ...common({ agent: task.agent, budgetUsd: task.limits.budgetUsd, access }, task.model, task.effort),
+    '--',
+    prompt,
+  ];
+}
+
+/** A process that takes turns over stdin. */
+export function sessionCommand(fixed: Fixed, model: string, effort?: string): string[] {
+  return [...common(fixed, model, effort), '--input-format', 'stream-json', '--include-partial-messages'];
+}
+
+function common(fixed: Fixed, model: string, effort?: string): string[] {
+  return [
+    '-p',
+    '--output-format',
+    'stream-json',
+    '--verbose',
+    '--model',
+    model,
+    ...(fixed.agent ? ['--agent', fixed.agent] : []),
+    ...(effort ? ['--effort', effort] : []),
+    '--max-budget-usd',
+    String(fixed.budgetUsd),
+    ...accessFlags(fixed.access),
+    '--no-session-persistence',
+  ];
+}
+
+/** Nobody is there to answer a permission prompt: what would ask is refused, and the agent is told so. */
+function accessFlags(access: Access): string[] {
+  switch (access) {
+    case 'read':
+      return [
+        '--permission-mode',
+        'dontAsk',
+        '--disallowedTools',
+        'Bash,Edit,Write,NotebookEdit',
+        '--permission-prompts',
+        'none',
+      ];
+    case 'edit':
+      return ['--permission-mode', 'acceptEdits', '--permission-prompts', 'none'];
+    case 'full':
+      return ['--dangerously-skip-permissions'];
+  }
+}

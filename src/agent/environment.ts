@@ -1,0 +1,84 @@
+/** What the agent sees of the server's environment: an allow-list, so that keys of the server never reach it. */
+
+type Environment = Record<string, string | undefined>;
+
+const names = new Set([
+  'HOME',
+  'USER',
+  'LOGNAME',
+  'SHELL',
+  'PATH',
+  'TERM',
+  'LANG',
+  'LANGUAGE',
+  'TZ',
+  'TMPDIR',
+  'SystemRoot',
+  'XDG_CONFIG_HOME',
+  'XDG_CACHE_HOME',
+  'XDG_DATA_HOME',
+  'XDG_STATE_HOME',
+  'XDG_RUNTIME_DIR',
+  'SSH_AUTH_SOCK',
+  'SSL_CERT_FILE',
+  'SSL_CERT_DIR',
+  'NODE_EXTRA_CA_CERTS',
+  'REQUESTS_CA_BUNDLE',
+  'CURL_CA_BUNDLE',
+  'HTTP_PROXY',
+  'HTTPS_PROXY',
+  'NO_PROXY',
+  'ALL_PROXY',
+  'http_proxy',
+  'https_proxy',
+  'no_proxy',
+  'all_proxy',
+  'GIT_AUTHOR_NAME',
+  'GIT_AUTHOR_EMAIL',
+  'GIT_COMMITTER_NAME',
+  'GIT_COMMITTER_EMAIL',
+  'GIT_SSL_CAINFO',
+  'API_TIMEOUT_MS',
+  'MAX_THINKING_TOKENS',
+  'BASH_DEFAULT_TIMEOUT_MS',
+  'BASH_MAX_TIMEOUT_MS',
+  'BASH_MAX_OUTPUT_LENGTH',
+  'MCP_TIMEOUT',
+  'MCP_TOOL_TIMEOUT',
+  'MAX_MCP_OUTPUT_TOKENS',
+  'IS_SANDBOX',
+  'CLOUD_ML_REGION',
+  'DISABLE_AUTOUPDATER',
+  'DISABLE_TELEMETRY',
+  'DISABLE_ERROR_REPORTING',
+  'DISABLE_PROMPT_CACHING',
+  'USE_BUILTIN_RIPGREP',
+]);
+
+/** Claude Code's own settings, and the credentials of the model providers that it can use. */
+const prefixes = [
+  'ANTHROPIC_',
+  'CLAUDE_CODE_',
+  'CLAUDE_CONFIG_',
+  'LC_',
+  'AWS_',
+  'GOOGLE_',
+  'VERTEX_',
+  'AZURE_',
+  'NODE_EXTRA_',
+];
+
+const fixed = {
+  // `@path` in a prompt would inline any file the process can read, with no permission asked.
+  CLAUDE_CODE_DISABLE_FILE_MENTIONS: '1',
+  // The version is the operator's choice; an update in the middle of a run is nobody's.
+  DISABLE_AUTOUPDATER: '1',
+};
+
+/** @param extra names that the operator adds (`AGENT_ENV`) */
+export function agentEnvironment(host: Environment, extra: string[]): Environment {
+  const allowed = Object.entries(host).filter(
+    ([name]) => names.has(name) || extra.includes(name) || prefixes.some((prefix) => name.startsWith(prefix)),
+  );
+  return { ...Object.fromEntries(allowed), ...fixed };
+}

@@ -1,0 +1,131 @@
+/** An agent that takes turns over stdin: real roles, images, a system prompt, and text as it is made. */
+import { ServiceError } from '../errors.ts';
+import type { AgentEvent, Outcome, Task, Turn } from '../task.ts';
+import type { Agent, TurnOptions } from './agent.ts';
+import type { AgentProcess } from './agent-process.ts';
+import { exchange } from './exchange.ts';
+import { failureOfExit } from './failure.ts';
+import { outcomeOf } from './outcome.ts';
+import {
+  type AgentResult,
+  assistantLine,
+  type ControlRequest,
+  controlLine,
+  type ProtocolMessage,
+  userLine,
+} from './protocol.ts';
+import { withRunLimit } from './run-limit.ts';
+
+/** A control request is answered in 20 ms; a process that takes this long for one is broken. */
+const controlMs = 30_000;
+
+export class SessionAgent implements Agent {
+  readonly process: AgentProcess;
+  readonly #onUnknown: (name: string) => void;
+  #model: string;
+  #lastResult: AgentResult | undefined;
+  #requests = 0;
+
+  /** @param model what the process was started with */
+  constructor(process: AgentProcess, model: string, onUnknown: (name: string) => void) {
+    this.process = process;
+    this.#model = model;
+    this.#onUnknown = onUnknown;
+  }
+
+  async run(task: Task, options: TurnOptions): Promise<Outcome> {
+    const limit = withRunLimit(options.signal, task.limits.runMs);
+    const turn = { ...options, signal: limit.signal };
+    try {
+      await this.#prepare(task, turn);
+      const [last] = task.turns.slice(-1);
+      if (!last) throw new ServiceError('internal', 'Cannot run the task: it has no turn');
+      await this.#replay(task.turns.slice(0, -1), turn);
+      return await this.#ask(last, task, turn);
+    } finally {
+      limit.clear();
+    }
+  }
+
+  async release(): Promise<void> {
+    await this.process.end();
+  }
+
+  /** Only the first `initialize` of a process counts, and only before its first turn. */
+  async #prepare(task: Task, turn: TurnOptions): Promise<void> {
+    if (task.system !== undefined || task.outputSchema) {
+      await this.#control(
+        { subtype: 'initialize', appendSystemPrompt: task.system, jsonSchema: task.outputSchema },
+        turn,
+      );
+    }
+    if (task.model !== this.#model) {
+      await this.#control({ subtype: 'set_model', model: task.model }, turn);
+      this.#model = task.model;
+    }
+    if (task.effort) {
+      await this.#control({ subtype: 'apply_flag_settings', settings: { effortLevel: task.effort } }, turn);
+    }
+  }
+
+  async #control(request: ControlRequest, turn: TurnOptions): Promise<void> {
+    this.#requests += 1;
+    const id = `r${this.#requests}`;
+    await this.#exchange(controlLine(id, request), turn, controlMs, (message) => {
+      if (message.type !== 'control_response' || message.requestId !== id) return undefined;
+      if (message.error)
+        throw new ServiceError('agent_failed', `The agent refused ${request.subtype}: ${message.error}`);
+      return true;
+    });
+  }
+
+  /** Order is lost unless each user turn's acknowledgement is waited for; assistant turns have none. */
+  async #replay(history: Turn[], turn: TurnOptions): Promise<void> {
+    for (const past of history) {
+      if (past.role === 'assistant') {
+        this.process.write(assistantLine(past));
+      } else {
+        await this.#exchange(userLine(past, false), turn, controlMs, (message) =>
+          message.type === 'result' ? true : undefined,
+        );
+      }
+    }
+  }
+
+  async #ask(last: Turn, task: Task, turn: TurnOptions): Promise<Outcome> {
+    let told = false;
+    const onEvent = (event: AgentEvent) => {
+      // With a schema only the whole, checked answer is text.
+      if (event.type === 'text' && task.outputSchema) return;
+      if (event.type === 'text') told = true;
+      turn.onEvent?.(event);
+    };
+    const result = await this.#exchange(userLine(last, true), { ...turn, onEvent }, task.limits.stallMs, (message) =>
+      message.type === 'result' ? message.result : undefined,
+    );
+    const before = this.#lastResult;
+    this.#lastResult = result;
+    const outcome = outcomeOf(task, result, { before });
+    if (!told && outcome.text !== '') turn.onEvent?.({ type: 'text', text: outcome.text });
+    return outcome;
+  }
+
+  #exchange<T>(
+    send: string,
+    { signal, onEvent }: TurnOptions,
+    stallMs: number,
+    settle: (message: ProtocolMessage) => T | undefined,
+  ): Promise<T> {
+    return exchange<T>(this.process, {
+      send,
+      signal,
+      stallMs,
+      onEvent,
+      settle,
+      onUnknown: this.#onUnknown,
+      settleExit: (exit) => {
+        throw failureOfExit({ exit, stderr: this.process.stderr });
+      },
+    });
+  }
+}
