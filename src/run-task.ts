@@ -5,13 +5,24 @@ import { Releases } from './releases.ts';
 import type { AgentEvent, Outcome, SyncReport, Task } from './task.ts';
 import type { Workspaces } from './workspace/workspaces.ts';
 
-export type Stages = { places: Admission; workspaces: Workspaces; agents: AgentStage };
+export type Stages = {
+  places: Admission;
+  workspaces: Workspaces;
+  agents: AgentStage;
+  /** What could not be given back; the outcome stands all the same. */
+  onReleaseFailed(task: Task, error: unknown): void;
+};
 
 export type RunOptions = {
   /** Aborted when nobody wants the outcome any more; the reason is a `ServiceError`. */
   signal: AbortSignal;
   /** `refuse`: no free place is an error at once. `queue`: wait in turn, within the queue's bound. */
   whenBusy: 'refuse' | 'queue';
+  /**
+   * `after_release` (the default): the place is free again when the caller has its outcome, so that its next request
+   * is not refused. `at_outcome`: the caller waits in a queue anyway and need not wait for a process to end.
+   */
+  settle?: 'after_release' | 'at_outcome';
   onEvent?: (event: AgentEvent) => void;
   /** Told once, before the agent starts. */
   onSync?: (report: SyncReport) => void;
@@ -19,10 +30,7 @@ export type RunOptions = {
   onStart?: () => void;
 };
 
-/**
- * Runs a task to its outcome. Throws a `ServiceError` for every bad end; the first cause wins.
- * Everything taken is given back before this settles, whether it succeeds or not.
- */
+/** Runs a task to its outcome. Throws a `ServiceError` for every bad end; everything taken is given back, in reverse. */
 export async function runTask(stages: Stages, task: Task, options: RunOptions): Promise<Outcome> {
   const releases = new Releases();
   try {
@@ -35,6 +43,7 @@ export async function runTask(stages: Stages, task: Task, options: RunOptions): 
     options.onStart?.();
     return await agent.run(task, options);
   } finally {
-    await releases.run();
+    const released = releases.run().catch((error: unknown) => stages.onReleaseFailed(task, error));
+    if (options.settle !== 'at_outcome') await released;
   }
 }

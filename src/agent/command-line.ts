@@ -7,17 +7,18 @@ export type Access = 'read' | 'edit' | 'full';
 const maxArgumentBytes = 128 * 1024 - 1;
 
 /**
- * The prompt, when it can be the last argument: it fits, and the CLI would not read it as a command of its own
- * (it looks for a leading `/` after any white space). Otherwise the task goes over stdin.
+ * The prompt, when it can be the last argument: a single text that fits. Otherwise the task goes over stdin.
+ * The CLI runs a prompt whose very first character is `/` as a command of its own; any white space before it makes it
+ * plain text (measured on 2.1.329).
  */
 export function promptArgument(task: Task): string | undefined {
   const [turn] = task.turns;
   const [block] = turn?.blocks ?? [];
   if (task.launch !== 'argument' || task.turns.length !== 1 || turn?.blocks.length !== 1) return undefined;
   if (block?.type !== 'text' || task.system !== undefined || task.outputSchema !== undefined) return undefined;
-  const { text } = block;
-  const plain = !/^\s*\//.test(text) && !text.includes('\0');
-  return plain && text.trim() !== '' && Buffer.byteLength(text) <= maxArgumentBytes ? text : undefined;
+  const text = block.text.startsWith('/') ? `\n${block.text}` : block.text;
+  const fits = Buffer.byteLength(text) <= maxArgumentBytes && !text.includes('\0');
+  return fits && text.trim() !== '' ? text : undefined;
 }
 
 /** What is the same for every turn of a process; a spare is only for tasks that agree on it. */

@@ -14,10 +14,11 @@ import {
   type ProtocolMessage,
   userLine,
 } from './protocol.ts';
+import { redact } from './redact.ts';
 import { withRunLimit } from './run-limit.ts';
 
-/** A control request is answered in 20 ms; a process that takes this long for one is broken. */
-const controlMs = 30_000;
+/** Appending a past turn takes 20 ms; a process that is silent for this long is broken. */
+const appendMs = 30_000;
 
 export class SessionAgent implements Agent {
   readonly process: AgentProcess;
@@ -37,7 +38,7 @@ export class SessionAgent implements Agent {
     const limit = withRunLimit(options.signal, task.limits.runMs);
     const turn = { ...options, signal: limit.signal };
     try {
-      await this.#prepare(task, turn);
+      this.#prepare(task);
       const [last] = task.turns.slice(-1);
       if (!last) throw new ServiceError('internal', 'Cannot run the task: it has no turn');
       await this.#replay(task.turns.slice(0, -1), turn);
@@ -51,32 +52,24 @@ export class SessionAgent implements Agent {
     await this.process.end();
   }
 
-  /** Only the first `initialize` of a process counts, and only before its first turn. */
-  async #prepare(task: Task, turn: TurnOptions): Promise<void> {
+  /**
+   * Written ahead of the turn without waiting: the CLI keeps the order, and a refusal ends the turn that follows.
+   * Only the first `initialize` of a process counts, and only before its first turn (measured on 2.1.329).
+   */
+  #prepare(task: Task): void {
     if (task.system !== undefined || task.outputSchema) {
-      await this.#control(
-        { subtype: 'initialize', appendSystemPrompt: task.system, jsonSchema: task.outputSchema },
-        turn,
-      );
+      this.#control({ subtype: 'initialize', appendSystemPrompt: task.system, jsonSchema: task.outputSchema });
     }
     if (task.model !== this.#model) {
-      await this.#control({ subtype: 'set_model', model: task.model }, turn);
+      this.#control({ subtype: 'set_model', model: task.model });
       this.#model = task.model;
     }
-    if (task.effort) {
-      await this.#control({ subtype: 'apply_flag_settings', settings: { effortLevel: task.effort } }, turn);
-    }
+    if (task.effort) this.#control({ subtype: 'apply_flag_settings', settings: { effortLevel: task.effort } });
   }
 
-  async #control(request: ControlRequest, turn: TurnOptions): Promise<void> {
+  #control(request: ControlRequest): void {
     this.#requests += 1;
-    const id = `r${this.#requests}`;
-    await this.#exchange(controlLine(id, request), turn, controlMs, (message) => {
-      if (message.type !== 'control_response' || message.requestId !== id) return undefined;
-      if (message.error)
-        throw new ServiceError('agent_failed', `The agent refused ${request.subtype}: ${message.error}`);
-      return true;
-    });
+    this.process.write(controlLine(`r${this.#requests}`, request));
   }
 
   /** Order is lost unless each user turn's acknowledgement is waited for; assistant turns have none. */
@@ -85,7 +78,7 @@ export class SessionAgent implements Agent {
       if (past.role === 'assistant') {
         this.process.write(assistantLine(past));
       } else {
-        await this.#exchange(userLine(past, false), turn, controlMs, (message) =>
+        await this.#exchange(userLine(past, false), turn, appendMs, (message) =>
           message.type === 'result' ? true : undefined,
         );
       }
@@ -121,11 +114,18 @@ export class SessionAgent implements Agent {
       signal,
       stallMs,
       onEvent,
-      settle,
+      settle: (message) => {
+        if (message.type === 'control_response' && message.error) throw refusal(message.error);
+        return settle(message);
+      },
       onUnknown: this.#onUnknown,
       settleExit: (exit) => {
         throw failureOfExit({ exit, stderr: this.process.stderr });
       },
     });
   }
+}
+
+function refusal(reason: string): ServiceError {
+  return new ServiceError('agent_failed', `The agent refused the settings of the run: ${redact(reason)}`);
 }

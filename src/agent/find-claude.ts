@@ -1,0 +1,28 @@
+/** Where the agent's command is: the operator's choice, `claude` on PATH, or the packaged one. */
+import { accessSync, constants } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** An absolute path, or the operator's own word. `undefined`: nowhere to be found. */
+export function findClaude(configured: string | undefined, path: string | undefined): string | undefined {
+  if (configured) return configured;
+  const folders = (path ?? '').split(delimiter).filter((folder) => folder && !folder.endsWith(npmScriptFolder));
+  return [...folders.map((folder) => join(folder, 'claude')), packagedClaude()].find(isExecutable);
+}
+
+/** npm puts this folder first on PATH, which would hide the operator's own `claude` behind the packaged one. */
+const npmScriptFolder = join('node_modules', '.bin');
+
+function packagedClaude(): string {
+  const manifest = fileURLToPath(import.meta.resolve('@anthropic-ai/claude-code/package.json'));
+  return join(dirname(manifest), 'bin', 'claude.exe');
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

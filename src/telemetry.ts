@@ -1,0 +1,104 @@
+/** Every log line and metric, a function per event. */
+import { pino } from 'pino';
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { ServiceError } from './errors.ts';
+import type { Outcome, SyncReport, Task } from './task.ts';
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
+
+export type Telemetry = ReturnType<typeof createTelemetry>;
+
+/** Log lines are JSON on standard error. Prompts, answers and keys are never logged. */
+export function createTelemetry(level: LogLevel, gauges: () => { active: number; queued: number; capacity: number }) {
+  const log = pino({ level, base: undefined, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination(2));
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const metrics = createMetrics(registry, gauges);
+
+  return {
+    listening: (url: string) => log.info({ url }, 'listening'),
+    stopping: (signal: string) => log.info({ signal }, 'stopping: no more work is taken, runs may finish'),
+    stoppedNow: (signal: string) => log.warn({ signal }, 'stopping now: runs are ended'),
+    stopped: () => log.info('stopped'),
+    notice: (message: string) => log.warn(message),
+
+    requestDone: (request: { id: string; method: string; route: string; status: number; ms: number; owner?: string }) => {
+      metrics.requests.inc({ route: request.route, method: request.method, status: request.status });
+      log.info({ ...request, ms: Math.round(request.ms) }, 'request');
+    },
+    requestFailed: (id: string, error: ServiceError) => {
+      metrics.errors.inc({ code: error.code });
+      if (error.code === 'internal') log.error({ id, err: error.cause }, 'internal error');
+      else log.debug({ id, code: error.code, reason: error.message }, 'request refused');
+    },
+    parametersIgnored: (id: string, names: string[]) => log.info({ id, names }, 'parameters accepted and ignored'),
+
+    runStarted: (task: Task) =>
+      log.info({ run: task.id, kind: task.kind, model: task.model, agent: task.agent, owner: task.owner }, 'run started'),
+    runEnded: (task: Task, outcome: Outcome, ms: number) => {
+      metrics.runs.inc({ kind: task.kind, outcome: 'completed' });
+      metrics.runSeconds.observe({ kind: task.kind }, ms / 1000);
+      for (const [model, usage] of Object.entries(outcome.models)) {
+        metrics.cost.inc({ model }, usage.costUsd);
+        metrics.tokens.inc({ model, kind: 'input' }, usage.inputTokens);
+        metrics.tokens.inc({ model, kind: 'cache_read' }, usage.cacheReadTokens);
+        metrics.tokens.inc({ model, kind: 'cache_write' }, usage.cacheWriteTokens);
+        metrics.tokens.inc({ model, kind: 'output' }, usage.outputTokens);
+      }
+      log.info({ run: task.id, ms: Math.round(ms), costUsd: outcome.costUsd, turns: outcome.turns }, 'run completed');
+    },
+    runFailed: (task: Task, error: ServiceError, ms: number) => {
+      metrics.runs.inc({ kind: task.kind, outcome: error.code });
+      metrics.runSeconds.observe({ kind: task.kind }, ms / 1000);
+      const { exitCode, stderr } = error.extra;
+      const fields = { run: task.id, ms: Math.round(ms), code: error.code, reason: error.message, exitCode, stderr };
+      log.warn(error.code === 'internal' ? { ...fields, err: error.cause } : fields, 'run failed');
+    },
+    releaseFailed: (task: Task, error: unknown) => log.error({ run: task.id, err: error }, 'could not give everything back'),
+    synced: (report: SyncReport, ms: number) => {
+      metrics.syncs.inc({ state: report.state });
+      if (report.state === 'failed') log.warn({ ...report, ms: Math.round(ms) }, 'workspace sync failed');
+      else log.debug({ ...report, ms: Math.round(ms) }, 'workspace sync');
+    },
+    unknownAgentMessage: (type: string) => {
+      metrics.unknownMessages.inc({ type });
+      log.debug({ type }, 'the agent sent a message of an unknown type');
+    },
+    leftoversEnded: (count: number) => log.warn({ count }, 'ended processes that a dead server had left'),
+
+    /** Prometheus text and its content type. */
+    metrics: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+  };
+}
+
+function createMetrics(registry: Registry, state: () => { active: number; queued: number; capacity: number }) {
+  const registers = [registry];
+  const gauge = (name: string, help: string, read: () => number) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(read());
+      },
+    });
+  gauge('agent_runs_active', 'Runs that hold a place.', () => state().active);
+  gauge('agent_runs_queued', 'Requests that wait for a place.', () => state().queued);
+  gauge('agent_places', 'How many runs may go on at once.', () => state().capacity);
+  return {
+    requests: new Counter({ name: 'http_requests_total', help: 'Answered requests.', labelNames: ['route', 'method', 'status'], registers }),
+    errors: new Counter({ name: 'http_errors_total', help: 'Error answers by code.', labelNames: ['code'], registers }),
+    runs: new Counter({ name: 'agent_runs_total', help: 'Ended runs by outcome.', labelNames: ['kind', 'outcome'], registers }),
+    runSeconds: new Histogram({
+      name: 'agent_run_seconds',
+      help: 'Time from admission to the end of a run.',
+      labelNames: ['kind'],
+      buckets: [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 2700],
+      registers,
+    }),
+    cost: new Counter({ name: 'agent_cost_usd_total', help: 'What runs cost, as the CLI reports it.', labelNames: ['model'], registers }),
+    tokens: new Counter({ name: 'agent_tokens_total', help: 'Tokens, as the CLI reports them.', labelNames: ['model', 'kind'], registers }),
+    syncs: new Counter({ name: 'workspace_syncs_total', help: 'Workspace syncs by result.', labelNames: ['state'], registers }),
+    unknownMessages: new Counter({ name: 'agent_unknown_messages_total', help: 'Messages of the CLI of a type that is not known.', labelNames: ['type'], registers }),
+  };
+}

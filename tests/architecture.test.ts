@@ -1,0 +1,102 @@
+/** The structure that DESIGN decided, held by a test: who may import whom, and how large a file may grow. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, sep } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const src = join(root, 'src');
+
+/** A part is a folder of `src`, or a file at its top. `type:` allows only `import type`. */
+const mayImport: Record<string, string[]> = {
+  main: ['commands'],
+  commands: ['config', 'service', 'child-process', 'agent', 'loopback-model'],
+  service: ['config', 'errors', 'task', 'telemetry', 'releases', 'run-task', 'http', 'queue', 'workspace', 'agent', 'api-key', 'leftovers'],
+  http: ['openai', 'errors', 'task', 'type:config', 'type:telemetry', 'type:run-task', 'type:queue'],
+  'run-task': ['releases', 'type:task', 'type:queue', 'type:workspace', 'type:agent'],
+  queue: ['errors', 'type:task', 'type:releases'],
+  workspace: ['child-process', 'errors', 'type:task'],
+  agent: ['child-process', 'end-process', 'errors', 'type:task'],
+  openai: ['errors', 'type:task'],
+  'loopback-model': ['type:config'],
+  config: ['setting'],
+  telemetry: ['type:errors', 'type:task'],
+  'end-process': ['child-process', 'process-tree'],
+  'process-tree': ['child-process'],
+  leftovers: ['process-tree'],
+  'api-key': [],
+  'child-process': [],
+  releases: [],
+  setting: [],
+  errors: [],
+  task: [],
+};
+
+/** Modules of Node that one file only may use, and words that one file only may hold. */
+const confined: { what: RegExp; only: string[]; why: string }[] = [
+  { what: /from 'node:child_process'/, only: ['child-process.ts'], why: 'processes start in one place' },
+  { what: /\bprocess\.env\b/, only: ['config.ts'], why: 'the environment is read in one place' },
+  { what: /\bprocess\.(exit|exitCode|on)\b/, only: ['main.ts'], why: 'exit and signals belong to the process' },
+];
+
+const files = readdirSync(src, { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.ts'))
+  .map((name) => ({ name: name.split(sep).join('/'), text: readFileSync(join(src, name), 'utf8') }));
+
+function partOf(file: string): string {
+  return file.includes('/') ? file.slice(0, file.indexOf('/')) : file.replace(/\.ts$/, '');
+}
+
+function importsOf(file: { name: string; text: string }): { part: string; typeOnly: boolean }[] {
+  const pattern = /^(?:import|export)\s+(type\s)?[^;]*?from\s+'(\.[^']+)';/gms;
+  return [...file.text.matchAll(pattern)].map(([, typeOnly, path = '']) => ({
+    part: partOf(relative(src, join(dirname(join(src, file.name)), path)).split(sep).join('/')),
+    typeOnly: typeOnly !== undefined,
+  }));
+}
+
+test('every part imports only what it may', () => {
+  const forbidden = files.flatMap((file) => {
+    const from = partOf(file.name);
+    return importsOf(file)
+      .filter(({ part }) => part !== from)
+      .filter(({ part, typeOnly }) => {
+        const allowed = mayImport[from] ?? [];
+        return !allowed.includes(part) && !(typeOnly && allowed.includes(`type:${part}`));
+      })
+      .map(({ part, typeOnly }) => `${file.name} imports ${typeOnly ? 'types of ' : ''}${part}`);
+  });
+  assert.deepEqual(forbidden, []);
+});
+
+test('no permission to import is unused', () => {
+  const unused = Object.entries(mayImport).flatMap(([from, allowed]) => {
+    const used = files.filter((file) => partOf(file.name) === from).flatMap(importsOf);
+    return allowed
+      .filter((permission) => {
+        const typeOnly = permission.startsWith('type:');
+        const part = permission.replace('type:', '');
+        return !used.some((found) => found.part === part && (typeOnly ? found.typeOnly : !found.typeOnly));
+      })
+      .map((permission) => `${from} need not import ${permission}`);
+  });
+  assert.deepEqual(unused, []);
+});
+
+test('what belongs in one file is in no other', () => {
+  const strays = confined.flatMap(({ what, only, why }) =>
+    files.filter((file) => what.test(file.text) && !only.includes(file.name)).map((file) => `${file.name}: ${why}`),
+  );
+  assert.deepEqual(strays, []);
+});
+
+test('no file is longer than 300 lines', () => {
+  const long = files.map(({ name, text }) => ({ name, lines: text.split('\n').length })).filter(({ lines }) => lines > 301);
+  assert.deepEqual(long, []);
+});
+
+test('every file begins by saying what it is', () => {
+  const silent = files.filter(({ text }) => !/^(#!.*\n)?\/\*\*/.test(text)).map(({ name }) => name);
+  assert.deepEqual(silent, []);
+});
