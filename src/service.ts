@@ -67,7 +67,7 @@ async function build(config: Config, environment: Environment, releases: Release
   releases.push(() => workspaces.close());
 
   const agents = createAgents({
-    claudeBin: findClaude(config.claudeBin, environment['PATH']) ?? 'claude',
+    findClaude: () => findClaude(config.claudeBin, environment['PATH']),
     access: config.agentAccess,
     containment: await findContainment(config.sandbox, environment),
     environment,
@@ -98,13 +98,21 @@ async function build(config: Config, environment: Environment, releases: Release
       server.refuseNew();
       await settledWithin(places.idle(), graceMs);
       server.abortRuns(new ServiceError('shutting_down', 'The run was ended: the server is stopping'));
-      closing ??= server.close().then(() => releases.run()).then(telemetry.stopped);
+      closing ??= server
+        .close()
+        .then(() => releases.run())
+        .then(telemetry.stopped);
       await closing;
     },
   };
 }
 
-async function recorded(stages: Stages, telemetry: ReturnType<typeof createTelemetry>, task: Task, options: RunOptions) {
+async function recorded(
+  stages: Stages,
+  telemetry: ReturnType<typeof createTelemetry>,
+  task: Task,
+  options: RunOptions,
+) {
   const began = performance.now();
   try {
     const onStart = () => {

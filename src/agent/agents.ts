@@ -1,4 +1,5 @@
 /** The agent stage: starts what a task needs, knows all that run, ends them all. */
+import { ServiceError } from '../errors.ts';
 import type { Task } from '../task.ts';
 import type { Agent, AgentStage } from './agent.ts';
 import { AgentProcess, type Launch } from './agent-process.ts';
@@ -9,7 +10,8 @@ import { agentEnvironment } from './environment.ts';
 import { SessionAgent } from './session-agent.ts';
 
 export type AgentSettings = {
-  claudeBin: string;
+  /** Looked for anew at each start: Claude Code may be installed, or replaced, while the server runs. */
+  findClaude(): string | undefined;
   access: Access;
   containment: Containment;
   /** The host's environment; the agent gets what the allow-list leaves. */
@@ -24,13 +26,12 @@ export function createAgents(settings: AgentSettings): AgentStage {
   const held = new Set<Agent>();
   const env = agentEnvironment(settings.environment, settings.extraEnvironment);
 
-  const launch = (task: Task, cwd: string, args: string[], stdin: Launch['stdin']): Launch => ({
-    ...contain({ command: settings.claudeBin, args, cwd }, settings.containment),
-    cwd,
-    env,
-    stdin,
-    marker: settings.markerOf(task.id),
-  });
+  const launch = (task: Task, cwd: string, args: string[], stdin: Launch['stdin']): Launch => {
+    const command = settings.findClaude();
+    if (!command) throw new ServiceError('agent_not_started', 'Cannot start claude: the command is not to be found');
+    const contained = contain({ command, args, cwd }, settings.containment);
+    return { ...contained, cwd, env, stdin, marker: settings.markerOf(task.id) };
+  };
 
   const start = async (task: Task, cwd: string): Promise<Agent> => {
     const prompt = promptArgument(task);

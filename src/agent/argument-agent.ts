@@ -11,7 +11,7 @@ import type { AgentResult, ProtocolMessage } from './protocol.ts';
 import { withRunLimit } from './run-limit.ts';
 
 /** A CLI that has printed its result may never exit (known upstream): it is waited for this long, in milliseconds. */
-const exitGraceMs = 1500;
+const exitGraceMs = 1000;
 /** Plain text is the answer when no message is; there is no end to what a broken command can print. */
 const maxPlainBytes = 8 * 1024 * 1024;
 
@@ -54,13 +54,14 @@ export class ArgumentAgent implements Agent {
         if (message.type !== 'result') return undefined;
         if (message.result.text === undefined) plain.add(line);
         result = message.result;
-        resultTimer ??= setTimeout(() => resultGrace.abort('never'), exitGraceMs);
+        resultTimer ??= setTimeout(() => resultGrace.abort(), exitGraceMs);
         return undefined;
       },
       settleExit: (ended) => ended,
     })
       .catch((reason: unknown) => {
-        if (reason === 'never') return 'never' as const;
+        // Whatever ended the wait, a result that is there stands.
+        if (result) return 'never' as const;
         throw reason;
       })
       .finally(() => clearTimeout(resultTimer));

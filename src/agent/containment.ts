@@ -20,7 +20,9 @@ export async function findContainment(
     return { kind: 'bwrap', writable };
   }
   if (sandbox === 'required') {
-    throw new Error('Cannot start with SANDBOX=required: bwrap does not work here; install bubblewrap, or allow user namespaces');
+    throw new Error(
+      'Cannot start with SANDBOX=required: bwrap does not work here; install bubblewrap, or allow user namespaces',
+    );
   }
   if (await works('setpriv', ['--pdeathsig', 'TERM', '--', 'true'], host)) return { kind: 'pdeathsig' };
   return { kind: 'none' };
@@ -28,7 +30,10 @@ export async function findContainment(
 
 type Command = { command: string; args: string[]; cwd: string };
 
-export function contain({ command, args, cwd }: Command, containment: Containment): { command: string; args: string[] } {
+export function contain(
+  { command, args, cwd }: Command,
+  containment: Containment,
+): { command: string; args: string[] } {
   switch (containment.kind) {
     case 'bwrap':
       return { command: 'bwrap', args: [...bubble(cwd, containment.writable), '--', command, ...args] };

@@ -16,6 +16,9 @@ export function failureOfResult(result: AgentResult, ending?: Ending): ServiceEr
 /** For a process that ended without a result, or with a bad exit status. */
 export function failureOfExit(ending: Ending): ServiceError {
   const reason = redact(ending.stderr);
+  if (/^(setpriv|bwrap): /.test(ending.stderr)) {
+    return new ServiceError('agent_not_started', `Cannot start claude: ${reason}`, endingExtra(ending));
+  }
   const code = isSignInTrouble(reason) ? 'not_signed_in' : 'agent_failed';
   const text = code === 'not_signed_in' ? signInAdvice(reason) : reason || describeExit(ending.exit);
   return new ServiceError(code, text, endingExtra(ending));

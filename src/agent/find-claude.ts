@@ -1,13 +1,17 @@
 /** Where the agent's command is: the operator's choice, `claude` on PATH, or the packaged one. */
 import { accessSync, constants } from 'node:fs';
-import { delimiter, dirname, join } from 'node:path';
+import { delimiter, dirname, join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** An absolute path, or the operator's own word. `undefined`: nowhere to be found. */
+/**
+ * An absolute path. `undefined`: nowhere to be found.
+ * @param configured a path, or a name to look for on `path`
+ */
 export function findClaude(configured: string | undefined, path: string | undefined): string | undefined {
-  if (configured) return configured;
+  if (configured?.includes(sep)) return isExecutable(configured) ? resolve(configured) : undefined;
   const folders = (path ?? '').split(delimiter).filter((folder) => folder && !folder.endsWith(npmScriptFolder));
-  return [...folders.map((folder) => join(folder, 'claude')), packagedClaude()].find(isExecutable);
+  const onPath = folders.map((folder) => join(folder, configured ?? 'claude'));
+  return [...onPath, ...(configured ? [] : [packagedClaude()])].find(isExecutable);
 }
 
 /** npm puts this folder first on PATH, which would hide the operator's own `claude` behind the packaged one. */
@@ -18,7 +22,7 @@ function packagedClaude(): string {
   return join(dirname(manifest), 'bin', 'claude.exe');
 }
 
-function isExecutable(file: string): boolean {
+export function isExecutable(file: string): boolean {
   try {
     accessSync(file, constants.X_OK);
     return true;

@@ -78,19 +78,22 @@ export class SessionAgent implements Agent {
       if (past.role === 'assistant') {
         this.process.write(assistantLine(past));
       } else {
-        await this.#exchange(userLine(past, false), turn, appendMs, (message) =>
-          message.type === 'result' ? true : undefined,
-        );
+        const settle = (message: ProtocolMessage) => (message.type === 'result' ? true : undefined);
+        await this.#exchange(userLine(past, false), { signal: turn.signal }, appendMs, settle);
       }
     }
   }
 
   async #ask(last: Turn, task: Task, turn: TurnOptions): Promise<Outcome> {
     let told = false;
+    const calls = new Set<string>();
     const onEvent = (event: AgentEvent) => {
       // With a schema only the whole, checked answer is text.
       if (event.type === 'text' && task.outputSchema) return;
       if (event.type === 'text') told = true;
+      if (event.type === 'tool_call') calls.add(event.id);
+      // The CLI answers the call by which the model gives its structured output; that call is not told of either.
+      if (event.type === 'tool_result' && !calls.has(event.id)) return;
       turn.onEvent?.(event);
     };
     const result = await this.#exchange(userLine(last, true), { ...turn, onEvent }, task.limits.stallMs, (message) =>
