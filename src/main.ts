@@ -15,7 +15,11 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 
 try {
-  process.exitCode = await run({ stop: stop.signal, stopNow: stopNow.signal, print: (line) => process.stdout.write(`${line}\n`) });
+  process.exitCode = await run({
+    stop: stop.signal,
+    stopNow: stopNow.signal,
+    print: (line) => process.stdout.write(`${line}\n`),
+  });
 } catch (error) {
   process.stderr.write(`${(error as Error).message}\n`);
   process.exitCode = 1;

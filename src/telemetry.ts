@@ -1,6 +1,6 @@
 /** Every log line and metric, a function per event. */
 import { pino } from 'pino';
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { ServiceError } from './errors.ts';
 import type { Outcome, SyncReport, Task } from './task.ts';
 
@@ -22,7 +22,14 @@ export function createTelemetry(level: LogLevel, gauges: () => { active: number;
     stopped: () => log.info('stopped'),
     notice: (message: string) => log.warn(message),
 
-    requestDone: (request: { id: string; method: string; route: string; status: number; ms: number; owner?: string }) => {
+    requestDone: (request: {
+      id: string;
+      method: string;
+      route: string;
+      status: number;
+      ms: number;
+      owner?: string;
+    }) => {
       metrics.requests.inc({ route: request.route, method: request.method, status: request.status });
       log.info({ ...request, ms: Math.round(request.ms) }, 'request');
     },
@@ -34,7 +41,10 @@ export function createTelemetry(level: LogLevel, gauges: () => { active: number;
     parametersIgnored: (id: string, names: string[]) => log.info({ id, names }, 'parameters accepted and ignored'),
 
     runStarted: (task: Task) =>
-      log.info({ run: task.id, kind: task.kind, model: task.model, agent: task.agent, owner: task.owner }, 'run started'),
+      log.info(
+        { run: task.id, kind: task.kind, model: task.model, agent: task.agent, owner: task.owner },
+        'run started',
+      ),
     runEnded: (task: Task, outcome: Outcome, ms: number) => {
       metrics.runs.inc({ kind: task.kind, outcome: 'completed' });
       metrics.runSeconds.observe({ kind: task.kind }, ms / 1000);
@@ -54,7 +64,8 @@ export function createTelemetry(level: LogLevel, gauges: () => { active: number;
       const fields = { run: task.id, ms: Math.round(ms), code: error.code, reason: error.message, exitCode, stderr };
       log.warn(error.code === 'internal' ? { ...fields, err: error.cause } : fields, 'run failed');
     },
-    releaseFailed: (task: Task, error: unknown) => log.error({ run: task.id, err: error }, 'could not give everything back'),
+    releaseFailed: (task: Task, error: unknown) =>
+      log.error({ run: task.id, err: error }, 'could not give everything back'),
     synced: (report: SyncReport, ms: number) => {
       metrics.syncs.inc({ state: report.state });
       if (report.state === 'failed') log.warn({ ...report, ms: Math.round(ms) }, 'workspace sync failed');
@@ -86,9 +97,19 @@ function createMetrics(registry: Registry, state: () => { active: number; queued
   gauge('agent_runs_queued', 'Requests that wait for a place.', () => state().queued);
   gauge('agent_places', 'How many runs may go on at once.', () => state().capacity);
   return {
-    requests: new Counter({ name: 'http_requests_total', help: 'Answered requests.', labelNames: ['route', 'method', 'status'], registers }),
+    requests: new Counter({
+      name: 'http_requests_total',
+      help: 'Answered requests.',
+      labelNames: ['route', 'method', 'status'],
+      registers,
+    }),
     errors: new Counter({ name: 'http_errors_total', help: 'Error answers by code.', labelNames: ['code'], registers }),
-    runs: new Counter({ name: 'agent_runs_total', help: 'Ended runs by outcome.', labelNames: ['kind', 'outcome'], registers }),
+    runs: new Counter({
+      name: 'agent_runs_total',
+      help: 'Ended runs by outcome.',
+      labelNames: ['kind', 'outcome'],
+      registers,
+    }),
     runSeconds: new Histogram({
       name: 'agent_run_seconds',
       help: 'Time from admission to the end of a run.',
@@ -96,9 +117,29 @@ function createMetrics(registry: Registry, state: () => { active: number; queued
       buckets: [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 2700],
       registers,
     }),
-    cost: new Counter({ name: 'agent_cost_usd_total', help: 'What runs cost, as the CLI reports it.', labelNames: ['model'], registers }),
-    tokens: new Counter({ name: 'agent_tokens_total', help: 'Tokens, as the CLI reports them.', labelNames: ['model', 'kind'], registers }),
-    syncs: new Counter({ name: 'workspace_syncs_total', help: 'Workspace syncs by result.', labelNames: ['state'], registers }),
-    unknownMessages: new Counter({ name: 'agent_unknown_messages_total', help: 'Messages of the CLI of a type that is not known.', labelNames: ['type'], registers }),
+    cost: new Counter({
+      name: 'agent_cost_usd_total',
+      help: 'What runs cost, as the CLI reports it.',
+      labelNames: ['model'],
+      registers,
+    }),
+    tokens: new Counter({
+      name: 'agent_tokens_total',
+      help: 'Tokens, as the CLI reports them.',
+      labelNames: ['model', 'kind'],
+      registers,
+    }),
+    syncs: new Counter({
+      name: 'workspace_syncs_total',
+      help: 'Workspace syncs by result.',
+      labelNames: ['state'],
+      registers,
+    }),
+    unknownMessages: new Counter({
+      name: 'agent_unknown_messages_total',
+      help: 'Messages of the CLI of a type that is not known.',
+      labelNames: ['type'],
+      registers,
+    }),
   };
 }

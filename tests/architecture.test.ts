@@ -12,7 +12,20 @@ const src = join(root, 'src');
 const mayImport: Record<string, string[]> = {
   main: ['commands'],
   commands: ['config', 'service', 'child-process', 'agent', 'loopback-model'],
-  service: ['config', 'errors', 'task', 'telemetry', 'releases', 'run-task', 'http', 'queue', 'workspace', 'agent', 'api-key', 'leftovers'],
+  service: [
+    'config',
+    'errors',
+    'task',
+    'telemetry',
+    'releases',
+    'run-task',
+    'http',
+    'queue',
+    'workspace',
+    'agent',
+    'api-key',
+    'leftovers',
+  ],
   http: ['openai', 'errors', 'task', 'type:config', 'type:telemetry', 'type:run-task', 'type:queue'],
   'run-task': ['releases', 'type:task', 'type:queue', 'type:workspace', 'type:agent'],
   queue: ['errors', 'type:task', 'type:releases'],
@@ -51,7 +64,11 @@ function partOf(file: string): string {
 function importsOf(file: { name: string; text: string }): { part: string; typeOnly: boolean }[] {
   const pattern = /^(?:import|export)\s+(type\s)?[^;]*?from\s+'(\.[^']+)';/gms;
   return [...file.text.matchAll(pattern)].map(([, typeOnly, path = '']) => ({
-    part: partOf(relative(src, join(dirname(join(src, file.name)), path)).split(sep).join('/')),
+    part: partOf(
+      relative(src, join(dirname(join(src, file.name)), path))
+        .split(sep)
+        .join('/'),
+    ),
     typeOnly: typeOnly !== undefined,
   }));
 }
@@ -92,7 +109,9 @@ test('what belongs in one file is in no other', () => {
 });
 
 test('no file is longer than 300 lines', () => {
-  const long = files.map(({ name, text }) => ({ name, lines: text.split('\n').length })).filter(({ lines }) => lines > 301);
+  const long = files
+    .map(({ name, text }) => ({ name, lines: text.split('\n').length }))
+    .filter(({ lines }) => lines > 301);
   assert.deepEqual(long, []);
 });
 

@@ -19,7 +19,10 @@ type Command = { about: string; run(args: string[], context: CommandContext): Pr
 const commands: Record<string, Command> = {
   serve: { about: 'start the server (the default)', run: serve },
   doctor: { about: 'check what the server needs, and say how to mend it', run: runDoctorCommand },
-  demo: { about: 'try it without an account: the real agent against a scripted model; --once ends after the answer', run: runDemo },
+  demo: {
+    about: 'try it without an account: the real agent against a scripted model; --once ends after the answer',
+    run: runDemo,
+  },
 };
 
 export function parseCommand(argv: string[]): { run(context: CommandContext): Promise<number> } {
