@@ -1,0 +1,90 @@
+/** Agents that do what agents do at their worst: the answer is right, nothing is left behind, the next request is served. */
+import assert from 'node:assert/strict';
+import { describe, type TestContext, test } from 'node:test';
+import { listMarked } from '../../src/process-tree.ts';
+import { ask, faultAgent, startTestService } from '../support/service.ts';
+import { waitUntil } from '../support/wait-until.ts';
+
+type Expectation = {
+  agent: string;
+  title: string;
+  status: number;
+  /** Of the answer's text, or of the error's detail. */
+  says: RegExp | string;
+};
+
+const chatTimeoutSeconds = 1.5;
+
+const expectations: Expectation[] = [
+  { agent: 'hangs', title: 'hangs', status: 503, says: 'The agent was stopped after 1.5 s: the time limit of the run' },
+  { agent: 'ignores-sigterm', title: 'ignores SIGTERM', status: 503, says: /time limit of the run/ },
+  { agent: 'hangs-with-grandchild', title: 'hangs and has a grandchild that left its group', status: 503, says: /time limit/ },
+  { agent: 'leaves-grandchild', title: 'leaves a grandchild that holds the pipe', status: 200, says: 'done, with a child left behind' },
+  { agent: 'dies-mid-line', title: 'is killed in the middle of a line', status: 503, says: 'claude was ended by SIGKILL before it gave a result' },
+  { agent: 'floods', title: 'floods its output', status: 503, says: /^The agent printed more than \d+ bytes/ },
+  { agent: 'long-line', title: 'prints a line of 50 MB', status: 503, says: /^The agent printed a line of more than \d+ bytes$/ },
+  { agent: 'half-a-character', title: 'cuts a UTF-8 character in two writes', status: 200, says: '10 €' },
+  { agent: 'result-then-hangs', title: 'prints its result and never exits', status: 200, says: 'done, but still here' },
+  { agent: 'stderr-only', title: 'writes its reason to standard error', status: 503, says: /^boom: the disk at \[path\] is full/ },
+  { agent: 'says-nothing', title: 'exits with 0 and without a word', status: 503, says: 'claude exited with status 0 and printed nothing' },
+  { agent: 'unknown-events', title: 'sends messages of unknown types', status: 200, says: 'known all the same' },
+];
+
+async function startWith(t: TestContext, agent: string) {
+  return startTestService(t, {
+    CLAUDE_BIN: faultAgent(agent),
+    MAX_CONCURRENT_RUNS: '1',
+    CHAT_TIMEOUT_SECONDS: String(chatTimeoutSeconds),
+  });
+}
+
+/** No process of a run of this server, dead or alive in its own tree. */
+async function nothingRuns(): Promise<void> {
+  await waitUntil('every process of the agents has ended', async () => {
+    const found = await listMarked((marker) => marker.split(':')[2] === String(process.pid));
+    return found.length === 0;
+  });
+}
+
+describe('an agent that', () => {
+  for (const { agent, title, status, says } of expectations) {
+    test(title, async (t) => {
+      const service = await startWith(t, agent);
+      const first = await service.post('/v1/chat/completions', ask('hi'));
+      const body = (await first.json()) as { error?: string; detail?: string; choices?: { message: { content: string } }[] };
+      const told = status === 200 ? body.choices?.[0]?.message.content : body.detail;
+      assert.equal(first.status, status, JSON.stringify(body));
+      if (typeof says === 'string') assert.equal(told, says);
+      else assert.match(String(told), says);
+      await nothingRuns();
+
+      const next = await service.post('/v1/chat/completions', ask('hi again'));
+      assert.equal(next.status, status, 'the next request is served');
+      await nothingRuns();
+    });
+  }
+});
+
+test('a client that gives up ends its agent within 5 s, and its place is free again', async (t) => {
+  const service = await startTestService(t, { CLAUDE_BIN: faultAgent('hangs-with-grandchild'), MAX_CONCURRENT_RUNS: '1' });
+  for (const door of ['/v1', '/openai/v1']) {
+    const client = new AbortController();
+    const answer = service.post(`${door}/chat/completions`, ask('hi'), {}, client.signal);
+    const activeRuns = async () => ((await (await service.get('/health')).json()) as { active: number }).active;
+    await waitUntil('the agent runs', async () => (await activeRuns()) === 1);
+    client.abort();
+    await assert.rejects(answer);
+    await waitUntil('the place is free', async () => (await activeRuns()) === 0);
+    await nothingRuns();
+  }
+});
+
+test('closing the server ends every agent', async (t) => {
+  const service = await startTestService(t, { CLAUDE_BIN: faultAgent('hangs-with-grandchild') });
+  const answer = service.post('/v1/chat/completions', ask('hi'));
+  await waitUntil('the agent runs', async () => ((await (await service.get('/health')).json()) as { active: number }).active === 1);
+  await service.close(0);
+  const body = (await (await answer).json()) as { error: string; detail: string };
+  assert.deepEqual(body, { error: 'execution failed', detail: 'The run was ended: the server is stopping' });
+  await nothingRuns();
+});
