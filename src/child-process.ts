@@ -54,6 +54,8 @@ export type CommandOptions = {
   env: Record<string, string | undefined>;
   /** The whole command's deadline, in milliseconds; then it gets SIGKILL with its group. */
   timeoutMs: number;
+  /** SIGTERM first, and SIGKILL this many milliseconds later: for a command that has locks to remove. Default 0. */
+  graceMs?: number;
   signal?: AbortSignal;
   /** Written to the command's standard input, which is empty otherwise. */
   input?: string | Buffer;
@@ -79,9 +81,13 @@ export async function runCommand(command: string, args: string[], options: Comma
     marker: 'command',
   });
   const result: CommandResult = { code: null, signal: null, stdout: Buffer.alloc(0), stderr: '' };
+  let kill: NodeJS.Timeout | undefined;
   const stop = (why: CommandResult['stopped']) => {
     result.stopped ??= why;
-    signalGroup(pid, 'SIGKILL');
+    if (options.graceMs) {
+      signalGroup(pid, 'SIGTERM');
+      kill ??= setTimeout(signalGroup, options.graceMs, pid, 'SIGKILL');
+    } else signalGroup(pid, 'SIGKILL');
     // A grandchild may hold the pipes open: nothing more of it is wanted.
     child.stdout?.destroy();
     child.stderr?.destroy();
@@ -97,6 +103,7 @@ export async function runCommand(command: string, args: string[], options: Comma
     exited,
   ]);
   clearTimeout(deadline);
+  clearTimeout(kill);
   options.signal?.removeEventListener('abort', onAbort);
   return { ...result, ...exit, stdout, stderr };
 }

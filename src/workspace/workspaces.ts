@@ -1,4 +1,5 @@
 /** What the workspace stage offers to the path of a task. */
+import { ServiceError } from '../errors.ts';
 import type { SyncReport } from '../task.ts';
 
 /** A folder for one run. */
@@ -14,3 +15,16 @@ export type Workspaces = {
   lease(runId: string, signal: AbortSignal): Promise<Lease>;
   close(): Promise<void>;
 };
+
+/** A run's id names folders, files and branches. */
+export function safeRunId(runId: string): string {
+  if (/^[A-Za-z0-9_-]{1,128}$/.test(runId)) return runId;
+  throw new ServiceError(
+    'internal',
+    'Cannot prepare the workspace: the id of the run is not made of letters, digits, _ and -',
+  );
+}
+
+export function unavailable(reason: string, cause?: unknown): ServiceError {
+  return new ServiceError('workspace_unavailable', `Cannot prepare the workspace: ${reason}`, { cause });
+}

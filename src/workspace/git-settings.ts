@@ -1,0 +1,103 @@
+/**
+ * Which git settings our commands see. Of the repository's own, only those listed here; of the user's, those for
+ * reaching a remote: credential helpers, ssh, proxies. Whatever names a command, a filter or a hook is in neither list.
+ */
+import { isAbsolute, resolve } from 'node:path';
+import { type Environment, type Git, mustGit, neverAsking } from './git.ts';
+import type { Repository } from './repository.ts';
+
+/** Lower case but for the part between the dots, as git prints names. */
+export type GitSetting = { name: string; value: string };
+
+export type GitSettings = { host: GitSetting[]; repository: GitSetting[] };
+
+const ofRepository = [
+  /^core\.(bare|filemode|symlinks|ignorecase|precomposeunicode|protecthfs|protectntfs|longpaths)$/,
+  /^core\.(autocrlf|eol|safecrlf|bigfilethreshold|sparsecheckout|sparsecheckoutcone)$/,
+  /^extensions\.(objectformat|partialclone)$/,
+  /^remote\..+\.(url|pushurl|promisor|partialclonefilter)$/s,
+  /^branch\..+\.(remote|merge)$/s,
+  /^user\.(name|email)$/,
+  // Where CI systems put their token.
+  /^http\.(.+\.)?extraheader$/s,
+];
+
+const ofHost = [
+  /^(credential|http|url|ssh|user)\./s,
+  /^core\.(sshcommand|gitproxy|excludesfile|autocrlf|eol|safecrlf|symlinks|precomposeunicode|compression)$/,
+];
+
+/** Reading settings executes nothing: git only prints them. Throws a `GitError` when they cannot be read. */
+export async function readGitSettings(git: Git, repository: Repository, host: Environment): Promise<GitSettings> {
+  const place = { gitDir: repository.gitDir };
+  const listed = await mustGit(git(place, ['config', '--list', '--show-scope', '-z'], { timeoutMs: 10_000 }));
+  const all = parseSettings(listed);
+  // The overrides of git.ts are listed with the scope `command`: those are there anyway.
+  const fromHost = all.filter(({ scope, name }) => /^(system|global)$/.test(scope) && matches(ofHost, name));
+  const fromRepository = all.filter(
+    ({ scope, name }) => /^(local|worktree)$/.test(scope) && matches(ofRepository, name),
+  );
+  return {
+    host: [...withoutAsking(fromHost, host)],
+    repository: fromRepository.map((setting) => absoluteUrl(setting, repository.root)),
+  };
+}
+
+/** The last value of a setting, as git takes it. */
+export function settingOf(settings: GitSetting[], name: string): string | undefined {
+  return settings.findLast((setting) => setting.name === name)?.value;
+}
+
+/** The text of a settings file. */
+export function settingsFile(settings: GitSetting[]): string {
+  return settings.map(({ name, value }) => `${sectionOf(name)}\n\t${lastPart(name)} = ${quoted(value)}\n`).join('');
+}
+
+function parseSettings(listed: string): (GitSetting & { scope: string })[] {
+  const fields = listed.split('\0');
+  const settings = [];
+  for (let at = 0; at + 1 < fields.length; at += 2) {
+    const entry = fields[at + 1] ?? '';
+    const end = entry.indexOf('\n');
+    // A name alone means true.
+    const [name, value] = end < 0 ? [entry, 'true'] : [entry.slice(0, end), entry.slice(end + 1)];
+    settings.push({ scope: fields[at] ?? '', name, value });
+  }
+  return settings;
+}
+
+function withoutAsking(settings: GitSetting[], host: Environment): GitSetting[] {
+  const command = settingOf(settings, 'core.sshcommand') ?? (host['GIT_SSH'] ? undefined : 'ssh');
+  const others = settings.filter(({ name }) => name !== 'core.sshcommand');
+  return command ? [...others, { name: 'core.sshcommand', value: neverAsking(command) }] : others;
+}
+
+/** Our commands run elsewhere, so a path that is relative to the repository would lead nowhere. */
+function absoluteUrl(setting: GitSetting, root: string): GitSetting {
+  const isUrl = /^remote\..+\.(url|pushurl)$/s.test(setting.name);
+  if (!isUrl || !isLocalPath(setting.value) || isAbsolute(setting.value)) return setting;
+  return { ...setting, value: resolve(root, setting.value) };
+}
+
+/** As git decides: neither `scheme://` nor `host:path`. */
+export function isLocalPath(url: string): boolean {
+  return url.startsWith('file://') || !/^[^/]*:/.test(url);
+}
+
+function matches(list: RegExp[], name: string): boolean {
+  return list.some((pattern) => pattern.test(name));
+}
+
+function sectionOf(name: string): string {
+  const [first, last] = [name.indexOf('.'), name.lastIndexOf('.')];
+  const section = name.slice(0, first);
+  return first === last ? `[${section}]` : `[${section} ${quoted(name.slice(first + 1, last))}]`;
+}
+
+function lastPart(name: string): string {
+  return name.slice(name.lastIndexOf('.') + 1);
+}
+
+function quoted(value: string): string {
+  return `"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`;
+}

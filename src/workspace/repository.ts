@@ -1,0 +1,53 @@
+/** Finds the git repository that a folder belongs to by looking at files only: nothing in it is obeyed. */
+import { readFile, realpath, stat } from 'node:fs/promises';
+import { dirname, join, relative, resolve } from 'node:path';
+
+export type Repository = {
+  /** The top of the working tree; of a bare repository, the repository itself. */
+  root: string;
+  gitDir: string;
+  /** Where refs, objects and settings are; another than `gitDir` in a linked worktree. */
+  commonDir: string;
+  bare: boolean;
+  /** From `root` to the folder that was asked for; empty when they are the same. */
+  prefix: string;
+};
+
+/** `undefined` when the folder is in no repository, or does not exist. */
+export async function findRepository(folder: string): Promise<Repository | undefined> {
+  const start = await realpath(folder).catch(() => undefined);
+  if (start === undefined) return undefined;
+  if (await isGitDir(start)) return { root: start, gitDir: start, commonDir: start, bare: true, prefix: '' };
+  for (let root = start; ; root = dirname(root)) {
+    const gitDir = await gitDirOf(root);
+    if (gitDir) {
+      return { root, gitDir, commonDir: await commonDirOf(gitDir), bare: false, prefix: relative(root, start) };
+    }
+    if (dirname(root) === root) return undefined;
+  }
+}
+
+async function gitDirOf(root: string): Promise<string | undefined> {
+  const path = join(root, '.git');
+  const found = await stat(path).catch(() => undefined);
+  if (found?.isFile()) {
+    // A linked worktree or a submodule.
+    const target = /^gitdir: (.+?)\s*$/.exec(await readFile(path, 'utf8'))?.[1];
+    return target && (await exists(resolve(root, target, 'HEAD'))) ? resolve(root, target) : undefined;
+  }
+  return (await isGitDir(path)) ? path : undefined;
+}
+
+async function commonDirOf(gitDir: string): Promise<string> {
+  const target = await readFile(join(gitDir, 'commondir'), 'utf8').catch(() => '.');
+  return resolve(gitDir, target.trim());
+}
+
+async function isGitDir(path: string): Promise<boolean> {
+  const parts = await Promise.all(['HEAD', 'objects', 'refs'].map((name) => exists(join(path, name))));
+  return parts.every(Boolean);
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined)) !== undefined;
+}
