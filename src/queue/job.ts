@@ -131,5 +131,8 @@ export type JobFilter = {
   cursor?: string;
 };
 
+/** A record without its long texts; the prompt is its beginning. */
+export type JobSummary = Omit<JobRecord, 'output' | 'stderr' | 'result'>;
+
 /** Newest first. */
-export type JobPage = { jobs: JobRecord[]; nextCursor?: string };
+export type JobPage = { jobs: JobSummary[]; nextCursor?: string };

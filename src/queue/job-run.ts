@@ -1,0 +1,144 @@
+/** One run of one job: from its claim to its end in the store. */
+import { asServiceError, ServiceError } from '../errors.ts';
+import type { AgentEvent, Outcome, SyncReport, Task, WorkspaceResult } from '../task.ts';
+import { type EventBounds, EventLog } from './event-log.ts';
+import type { JobEnd, JobEventBody, JobRecord } from './job.ts';
+import type { Claim, JobStore } from './job-store.ts';
+import { endOfError, endOfOutcome, storable, taskOf } from './job-task.ts';
+
+export type RunTools = {
+  /** Aborted with a `ServiceError`: `cancelled`, or `interrupted` when the server stops or another has taken the job. */
+  signal: AbortSignal;
+  onEvent(event: AgentEvent): void;
+  onSync(report: SyncReport): void;
+  /** Told once, before this settles, also when the run failed. */
+  onWorkspace(result: WorkspaceResult): void;
+  job: JobRecord;
+};
+
+/** The path of a task, for a job that has its place already. */
+export type ExecuteJob = (task: Task, tools: RunTools) => Promise<Outcome>;
+
+/** Of the text that a job writes, in characters. */
+const maxOutput = 1_000_000;
+const longestRetryMs = 5000;
+
+export class JobRun {
+  readonly claim: Claim;
+  readonly #job: JobRecord;
+  readonly #store: JobStore;
+  readonly #maxAttempts: number;
+  readonly #log: EventLog;
+  readonly #abort = new AbortController();
+  readonly #abandoned = Promise.withResolvers<void>();
+  #lost = false;
+  #output = '';
+  #sync: SyncReport | undefined;
+  #workspace: WorkspaceResult | undefined;
+
+  constructor(job: JobRecord, store: JobStore, options: { maxAttempts: number; events: EventBounds }) {
+    this.claim = { id: job.id, attempt: job.attempt };
+    this.#job = job;
+    this.#store = store;
+    this.#maxAttempts = options.maxAttempts;
+    const append = (events: Parameters<JobStore['appendEvents']>[1]) => store.appendEvents(this.claim, events);
+    this.#log = new EventLog(append, options.events, () => this.lose());
+  }
+
+  /** Runs the job; settles when its end is in the store or is not ours to write. */
+  async run(execute: ExecuteJob): Promise<void> {
+    const offCancel = this.#store.wakeUps.on(`cancel:${this.claim.id}`, () => this.cancel());
+    let end: Omit<JobEnd, 'output'>;
+    try {
+      end = endOfOutcome(await execute(taskOf(this.#job), this.#tools()));
+    } catch (error) {
+      end = endOfError(asServiceError(error));
+    }
+    offCancel();
+    if (this.#lost) return;
+    await Promise.race([this.#log.close(), this.#abandoned.promise]);
+    await this.#persist(() => this.#write(end));
+  }
+
+  cancel(): void {
+    this.#abort.abort(new ServiceError('cancelled', 'The job was cancelled while it ran'));
+  }
+
+  /** The server stops: the run ends as the job's `onInterrupt` says. */
+  interrupt(): void {
+    this.#abort.abort(new ServiceError('interrupted', 'Cannot finish the job: the server was stopped'));
+  }
+
+  /** Another has this job now, or will have: nothing of this run counts any more. */
+  lose(): void {
+    this.#lost = true;
+    this.#log.stop();
+    this.#abort.abort(new ServiceError('interrupted', 'Cannot finish the job: it was given to another worker'));
+  }
+
+  /** The store is not coming back in time; whoever opens it next finds the job running and its worker gone. */
+  abandon(): void {
+    this.#log.stop();
+    this.#abandoned.resolve();
+  }
+
+  #tools(): RunTools {
+    return {
+      signal: this.#abort.signal,
+      job: this.#job,
+      onEvent: (event) => this.#onEvent(event),
+      onSync: (sync) => {
+        this.#sync = sync;
+        this.#log.add({ type: 'workspace', sync });
+      },
+      onWorkspace: (result) => {
+        this.#workspace = result;
+      },
+    };
+  }
+
+  #onEvent(event: AgentEvent): void {
+    const body: JobEventBody = { ...event };
+    if (body.type === 'text' && this.#output.length < maxOutput) {
+      this.#output += body.text.slice(0, maxOutput - this.#output.length);
+    }
+    this.#log.add(body);
+  }
+
+  async #write(end: Omit<JobEnd, 'output'>): Promise<void> {
+    const again = this.#job.onInterrupt === 'requeue' && this.claim.attempt < this.#maxAttempts;
+    if (end.state === 'interrupted' && again) {
+      await this.#store.handBack(this.claim);
+      return;
+    }
+    const output = storable(this.#output || (end.result ?? ''));
+    const work = this.#workspace && { ...this.#workspace, ...patchOf(this.#workspace) };
+    await this.#store.finish(this.claim, {
+      ...end,
+      output,
+      ...(this.#sync && { sync: this.#sync }),
+      ...(work && { workspace: work }),
+    });
+  }
+
+  /** An end is not lost because the store is away for a while. */
+  async #persist(write: () => Promise<void>): Promise<void> {
+    const abandoned = this.#abandoned.promise.then(() => true);
+    for (let retryMs = 50; ; retryMs = Math.min(longestRetryMs, retryMs * 2)) {
+      try {
+        return await write();
+      } catch {
+        if (await Promise.race([abandoned, sleep(retryMs)])) return;
+      }
+    }
+  }
+}
+
+function patchOf(result: WorkspaceResult): { patch?: string } {
+  return result.patch === undefined ? {} : { patch: storable(result.patch) };
+}
+
+async function sleep(ms: number): Promise<false> {
+  await new Promise((resolve) => setTimeout(resolve, ms));
+  return false;
+}

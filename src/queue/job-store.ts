@@ -1,0 +1,72 @@
+/** What an engine of the job store offers. Everything it acknowledges is durable unless it says otherwise. */
+import type {
+  CallbackReport,
+  JobEnd,
+  JobEvent,
+  JobEventBody,
+  JobFilter,
+  JobPage,
+  JobRecord,
+  JobSpec,
+  JobState,
+} from './job.ts';
+import type { WakeUps } from './wake-ups.ts';
+
+/** One start of a job. Whoever shows a claim that is no longer the job's latest is refused. */
+export type Claim = { id: string; attempt: number };
+
+export type NewEvent = { at: number; body: JobEventBody };
+
+export type Retention = {
+  ttlMs: number;
+  maxJobs: number;
+  maxBytes: number;
+};
+
+/** Where a waiting job stands, from 1, and its wait by how long the latest jobs really ran. */
+export type Outlook = { position: number; expectedWaitMs?: number };
+
+export type JobStore = {
+  /** Rings for whoever follows a job, waits for work, or runs a job that is to be stopped. */
+  readonly wakeUps: WakeUps;
+  /** Throws `job_queue_full` or `idempotency_conflict`. */
+  submit(spec: JobSpec, limits: { maxWaiting: number }): Promise<{ job: JobRecord; created: boolean }>;
+  get(id: string): Promise<JobRecord | undefined>;
+  list(filter: JobFilter): Promise<JobPage>;
+  /** `undefined`: it does not wait. */
+  outlook(id: string): Promise<Outlook | undefined>;
+  patch(id: string): Promise<string | undefined>;
+  counters(): Promise<{ queued: number; running: number }>;
+
+  hasWaiting(): Promise<boolean>;
+  /** The next job by priority and turn, now running under this worker's name; `undefined`: none waits. */
+  claim(): Promise<JobRecord | undefined>;
+  /**
+   * Says that these runs go on, and tells which of them are no longer the caller's and which are to be stopped.
+   * To be called about every second.
+   */
+  heartbeat(claims: Claim[]): Promise<{ lost: Claim[]; toStop: Claim[] }>;
+  /** Survives a crash of the process, and of the machine once a later acknowledgement is out. `false`: not the caller's any more. */
+  appendEvents(claim: Claim, events: NewEvent[]): Promise<boolean>;
+  /** `false`: not the caller's any more, and nothing was written. */
+  finish(claim: Claim, end: JobEnd): Promise<boolean>;
+  /** Lets an interrupted run wait again. `false`: not the caller's any more. */
+  handBack(claim: Claim): Promise<boolean>;
+  cancel(id: string): Promise<{ did: 'never_started' | 'stopping' | 'finished'; job: JobRecord } | undefined>;
+
+  /** In order, those after number `after`. */
+  events(id: string, after: number, limit: number): Promise<JobEvent[]>;
+  state(id: string): Promise<JobState | undefined>;
+
+  /** Ends or queues again, by their `onInterrupt`, the jobs whose worker is gone. The answer counts them. */
+  takeBackLost(limits: { maxAttempts: number }): Promise<number>;
+  /** Ends the jobs that have waited too long. The answer counts them. */
+  expireWaiting(): Promise<number>;
+  /** Removes finished jobs with their events and patches, the oldest first; tells which. */
+  removeOld(retention: Retention): Promise<string[]>;
+
+  /** Callbacks to be tried now; nobody else is given them for `leaseMs`. */
+  takeCallbacks(limit: number, leaseMs: number): Promise<JobRecord[]>;
+  recordCallback(id: string, report: CallbackReport): Promise<void>;
+  close(): Promise<void>;
+};

@@ -1,0 +1,141 @@
+/** The job store in SQL, the same on both engines. */
+import type { CallbackReport, JobEnd, JobEvent, JobFilter, JobPage, JobRecord, JobSpec, JobState } from '../job.ts';
+import type { Claim, JobStore, NewEvent, Outlook, Retention } from '../job-store.ts';
+import { WakeUps } from '../wake-ups.ts';
+import { recordCallback, takeCallbacks } from './callback-rows.ts';
+import type { Sql, Value } from './database.ts';
+import type { Engine } from './engine.ts';
+import { outlook } from './outlook.ts';
+import { removeOld } from './retention.ts';
+import { recordColumns, summaryColumns, toEvent, toRecord, toSummary } from './rows.ts';
+import { appendEvents, claim, finish, handBack, heartbeat, takeBackLost } from './runs.ts';
+import { submit } from './submit.ts';
+import { cancel, expireWaiting } from './waiting.ts';
+
+export class SqlJobStore implements JobStore {
+  readonly engine: Engine;
+  readonly wakeUps: WakeUps;
+  readonly #sql: Sql;
+
+  /** @param wakeUps rung by the engine for what other processes do */
+  constructor(engine: Engine, wakeUps: WakeUps = new WakeUps()) {
+    this.engine = engine;
+    this.wakeUps = wakeUps;
+    this.#sql = engine.database.query;
+  }
+
+  submit(spec: JobSpec, limits: { maxWaiting: number }) {
+    return submit(this, spec, limits);
+  }
+
+  async get(id: string): Promise<JobRecord | undefined> {
+    const [row] = await this.#sql(`SELECT ${recordColumns} FROM agent_jobs WHERE id = $1 AND kind = 'job'`, [id]);
+    return row && toRecord(row);
+  }
+
+  async list({ state, agent, owner, limit, cursor }: JobFilter): Promise<JobPage> {
+    const values: Value[] = [];
+    const where = [`kind = 'job'`];
+    const only = (condition: string, value: Value | undefined) => {
+      if (value !== undefined) where.push(`${condition} $${values.push(value)}`);
+    };
+    only('state =', state);
+    only('agent =', agent);
+    only('owner =', owner);
+    only('id <', cursor);
+    const bound = `LIMIT $${values.push(limit + 1)}`;
+    const rows = await this.#sql(
+      `SELECT ${summaryColumns} FROM agent_jobs WHERE ${where.join(' AND ')} ORDER BY id DESC ${bound}`,
+      values,
+    );
+    const jobs = rows.slice(0, limit).map(toSummary);
+    const last = jobs.at(-1);
+    return { jobs, ...(rows.length > limit && last && { nextCursor: last.id }) };
+  }
+
+  outlook(id: string): Promise<Outlook | undefined> {
+    return outlook(this.#sql, id);
+  }
+
+  async patch(id: string): Promise<string | undefined> {
+    const [row] = await this.#sql('SELECT patch FROM agent_job_patches WHERE job_id = $1', [id]);
+    return row && String(row['patch']);
+  }
+
+  async counters() {
+    const rows = await this.#sql(
+      `SELECT state, count(*) AS jobs FROM agent_jobs
+       WHERE kind = 'job' AND state IN ('queued', 'running') GROUP BY state`,
+    );
+    const count = (state: JobState) => Number(rows.find((row) => row['state'] === state)?.['jobs'] ?? 0);
+    return { queued: count('queued'), running: count('running') };
+  }
+
+  async state(id: string): Promise<JobState | undefined> {
+    const [row] = await this.#sql('SELECT state FROM agent_jobs WHERE id = $1', [id]);
+    return row && (row['state'] as JobState);
+  }
+
+  async events(id: string, after: number, limit: number): Promise<JobEvent[]> {
+    const rows = await this.#sql(
+      'SELECT seq, at, body FROM agent_job_events WHERE job_id = $1 AND seq > $2 ORDER BY seq LIMIT $3',
+      [id, after, limit],
+    );
+    return rows.map(toEvent);
+  }
+
+  async hasWaiting(): Promise<boolean> {
+    const rows = await this.#sql(`SELECT 1 AS one FROM agent_jobs WHERE kind = 'job' AND state = 'queued' LIMIT 1`);
+    return rows.length > 0;
+  }
+
+  claim(): Promise<JobRecord | undefined> {
+    return claim(this);
+  }
+
+  heartbeat(claims: Claim[]) {
+    return heartbeat(this, claims);
+  }
+
+  appendEvents(claimed: Claim, events: NewEvent[]): Promise<boolean> {
+    return appendEvents(this, claimed, events);
+  }
+
+  finish(claimed: Claim, end: JobEnd): Promise<boolean> {
+    return finish(this, claimed, end);
+  }
+
+  handBack(claimed: Claim): Promise<boolean> {
+    return handBack(this, claimed);
+  }
+
+  async cancel(id: string) {
+    const did = await cancel(this, id);
+    const job = await this.get(id);
+    return job && { did, job };
+  }
+
+  takeBackLost(limits: { maxAttempts: number }): Promise<number> {
+    return takeBackLost(this, limits);
+  }
+
+  expireWaiting(): Promise<number> {
+    return expireWaiting(this);
+  }
+
+  removeOld(retention: Retention): Promise<string[]> {
+    return removeOld(this.engine.database, retention);
+  }
+
+  takeCallbacks(limit: number, leaseMs: number): Promise<JobRecord[]> {
+    return takeCallbacks(this.engine.database, limit, leaseMs);
+  }
+
+  recordCallback(id: string, report: CallbackReport): Promise<void> {
+    return recordCallback(this.engine.database, id, report);
+  }
+
+  close(): Promise<void> {
+    return this.engine.close();
+  }
+}

@@ -1,0 +1,102 @@
+/** Takes a job into the store: bounded, once per idempotency key, and in its owner's turn. */
+import { createHash } from 'node:crypto';
+import { ServiceError } from '../../errors.ts';
+import type { JobRecord, JobSpec } from '../job.ts';
+import { retryAfterSeconds } from '../run-times.ts';
+import { insertEvents } from './change-state.ts';
+import type { Sql } from './database.ts';
+import { expectedWait } from './outlook.ts';
+import { recordColumns, storedSpec, toRecord } from './rows.ts';
+import { change, type Store } from './tell.ts';
+import { orderedUuid } from './uuid.ts';
+
+export async function submit(
+  store: Store,
+  spec: JobSpec,
+  limits: { maxWaiting: number },
+): Promise<{ job: JobRecord; created: boolean }> {
+  const { engine } = store;
+  return change(store, async ({ sql, tell }) => {
+    await engine.lockSubmissions(sql);
+    const fingerprint = fingerprintOf(spec);
+    const earlier = await findEarlier(sql, spec);
+    if (earlier) {
+      if (earlier.fingerprint === fingerprint) return { job: earlier.job, created: false };
+      throw new ServiceError('idempotency_conflict', 'Cannot take the job: this key came with another request before');
+    }
+    await checkRoom(sql, limits.maxWaiting);
+    const id = orderedUuid();
+    const turn = await nextTurn(sql, spec);
+    await engine.offer(sql, { id, kind: 'job', priority: spec.priority, turn });
+    tell('work');
+    return { job: await insert(sql, id, turn, spec, fingerprint), created: true };
+  });
+}
+
+/** The same request has the same one; what the server filled in from its settings is part of it. */
+function fingerprintOf(spec: JobSpec): string {
+  return createHash('sha256').update(spec.prompt).update('\0').update(storedSpec(spec)).digest('base64url');
+}
+
+async function findEarlier(sql: Sql, spec: JobSpec): Promise<{ job: JobRecord; fingerprint: string } | undefined> {
+  if (spec.idempotencyKey === undefined) return undefined;
+  const [row] = await sql(
+    `SELECT ${recordColumns}, fingerprint FROM agent_jobs WHERE owner = $1 AND idempotency_key = $2`,
+    [spec.owner, spec.idempotencyKey],
+  );
+  return row && { job: toRecord(row), fingerprint: String(row['fingerprint']) };
+}
+
+async function checkRoom(sql: Sql, maxWaiting: number): Promise<void> {
+  const [row] = await sql(`SELECT count(*) AS waiting FROM agent_jobs WHERE kind = 'job' AND state = 'queued'`);
+  const waiting = Number(row?.['waiting']);
+  if (waiting < maxWaiting) return;
+  throw new ServiceError('job_queue_full', `Cannot queue the job: ${waiting} of ${maxWaiting} places taken`, {
+    retryAfterSeconds: retryAfterSeconds(await expectedWait(sql, 1)),
+  });
+}
+
+/**
+ * Owners alternate: a job's turn is one after its owner's last waiting one, but never before the round that is being
+ * served. So the order needs no state besides the waiting jobs themselves.
+ */
+async function nextTurn(sql: Sql, spec: JobSpec): Promise<number> {
+  const [round] = await sql(
+    `SELECT min(turn) AS turn FROM agent_jobs WHERE kind = 'job' AND state = 'queued' AND priority = $1`,
+    [spec.priority],
+  );
+  const [own] = await sql(
+    `SELECT max(turn) AS turn FROM agent_jobs WHERE kind = 'job' AND state = 'queued' AND priority = $1 AND owner = $2`,
+    [spec.priority, spec.owner],
+  );
+  return Math.max(Number(round?.['turn'] ?? 0), Number(own?.['turn'] ?? -1) + 1);
+}
+
+async function insert(sql: Sql, id: string, turn: number, spec: JobSpec, fingerprint: string): Promise<JobRecord> {
+  const now = Date.now();
+  const stored = storedSpec(spec);
+  const [row] = await sql(
+    `INSERT INTO agent_jobs (id, kind, state, owner, agent, priority, turn, attempt, created_at, wait_until,
+      idempotency_key, fingerprint, last_seq, attempt_seq, bytes, callback, prompt, spec, output, stderr)
+     VALUES ($1, 'job', 'queued', $2, $3, $4, $5, 0, $6, $7, $8, $9, 1, 0, $10, $11, $12, $13, '', '')
+     RETURNING ${recordColumns}`,
+    [
+      id,
+      spec.owner,
+      spec.agent ?? null,
+      spec.priority,
+      turn,
+      now,
+      spec.limits.waitMs > 0 ? now + Math.ceil(spec.limits.waitMs) : null,
+      spec.idempotencyKey ?? null,
+      fingerprint,
+      Buffer.byteLength(spec.prompt) + Buffer.byteLength(stored),
+      spec.callbackUrl === undefined ? null : JSON.stringify({ state: 'pending', attempts: 0 }),
+      spec.prompt,
+      stored,
+    ],
+  );
+  if (!row) throw new Error('Cannot insert a job: the database returned no row');
+  await insertEvents(sql, id, 1, [{ at: now, body: { type: 'state', state: 'queued', attempt: 0 } }]);
+  return toRecord(row);
+}
