@@ -100,7 +100,9 @@ export async function startLoopbackModel(options: LoopbackModelOptions = {}): Pr
     response.once('close', () => gone.abort());
     handle(request, response, gone.signal).catch((error: Error) => {
       if (gone.signal.aborted) return;
-      if (error instanceof CutShort || response.headersSent) response.destroy();
+      // What was said before the cut is to arrive: the connection breaks once it has been handed over.
+      if (response.headersSent) response.write(': cut here\n\n', () => response.destroy());
+      else if (error instanceof CutShort) response.destroy();
       else sendError(response, { status: 400, type: 'invalid_request_error', message: error.message });
     });
   });

@@ -43,15 +43,12 @@ export type LastAsked = {
   answersSince: number;
 };
 
-/**
- * What the user last said. Tool results are not the user's words, and neither are the reminders that the CLI puts
- * around them.
- */
+/** What the user last said. Neither tool results nor what the agent adds of its own accord are the user's words. */
 export function lastAsked(messages: Message[]): LastAsked {
   let answersSince = 0;
   for (const message of messages.toReversed()) {
     if (message.role === 'assistant') answersSince += 1;
-    const said = blocksOf(message).filter((block) => block.type === 'text' && !isReminder(block.text));
+    const said = blocksOf(message).filter((block) => block.type === 'text' && !isOfTheAgent(block.text));
     const text = said.map((block) => (block.type === 'text' ? block.text : '')).join('\n');
     if (message.role === 'user' && text.trim() !== '') return { text, answersSince };
   }
@@ -67,6 +64,9 @@ export function lastToolResult(messages: Message[]): string | undefined {
   return (result.content ?? []).map((block) => (block.type === 'text' ? block.text : `(${block.type})`)).join('\n');
 }
 
-function isReminder(text: string): boolean {
-  return text.trimStart().startsWith('<system-reminder>');
+/** Reminders, and what the CLI says as the user to make a model go on that stopped short. */
+function isOfTheAgent(text: string): boolean {
+  return /^\s*(<system-reminder>|\[structured-output-enforce\]|Output token limit hit\.|Your response above was cut off)/.test(
+    text,
+  );
 }

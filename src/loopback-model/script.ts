@@ -29,14 +29,21 @@ export function parseScript(text: string): Step[] {
   return steps;
 }
 
-/** Splits a script where a tool call ends one answer, and takes the answer that is due. Empty when the script is over. */
+/** Splits a script where one answer ends and the model is asked again, and takes what is due. Empty when it is over. */
 export function stepsDue(steps: Step[], answersGiven: number): Step[] {
   const answers: Step[][] = [[]];
   for (const step of steps) {
-    answers.at(-1)?.push(step);
-    if (step.do === 'tool' || step.do === 'json') answers.push([]);
+    const answer = answers.at(-1) ?? [];
+    answer.push(step);
+    if (endsAnswer(step, answer)) answers.push([]);
   }
   return answers[answersGiven] ?? [];
+}
+
+/** After these the CLI asks again: with the tool's result, or to go on where the answer broke off. */
+function endsAnswer(step: Step, answer: Step[]): boolean {
+  if (step.do === 'error') return answer.some(({ do: kind }) => kind === 'say' || kind === 'think');
+  return step.do === 'tool' || step.do === 'json' || (step.do === 'stop' && step.reason === 'max_tokens');
 }
 
 function readStep(name: string, argument: string): Step | undefined {
