@@ -3,6 +3,9 @@ import type { JobEventBody } from './job.ts';
 import type { NewEvent } from './job-store.ts';
 import { shortenEvent } from './shorten.ts';
 
+/** Writes events under the numbers after `lastSeq`; `false`: this run is no longer the job's. May be repeated. */
+export type Append = (lastSeq: number, events: NewEvent[]) => Promise<boolean>;
+
 export type EventBounds = { maxEvents: number; maxBytes: number };
 
 /** A live reader sees an event after at most this, and a busy agent costs at most one write per this. Milliseconds. */
@@ -10,10 +13,12 @@ const batchMs = 25;
 const longestRetryMs = 2000;
 
 export class EventLog {
-  readonly #append: (events: NewEvent[]) => Promise<boolean>;
+  readonly #append: Append;
   readonly #bounds: EventBounds;
   readonly #onLost: () => void;
+  #lastSeq: number;
   #pending: NewEvent[] = [];
+  #retry: NewEvent[] | undefined;
   #writing: Promise<void> | undefined;
   #wake: (() => void) | undefined;
   #closing = false;
@@ -23,11 +28,12 @@ export class EventLog {
   #bytes = 0;
 
   /**
-   * @param append `false`: this run is no longer the job's
-   * @param onLost told once, when that was the answer
+   * @param lastSeq the number of the job's latest event
+   * @param onLost told once, when the run is no longer the job's
    */
-  constructor(append: (events: NewEvent[]) => Promise<boolean>, bounds: EventBounds, onLost: () => void) {
+  constructor(append: Append, lastSeq: number, bounds: EventBounds, onLost: () => void) {
     this.#append = append;
+    this.#lastSeq = lastSeq;
     this.#bounds = bounds;
     this.#onLost = onLost;
   }
@@ -36,17 +42,12 @@ export class EventLog {
     if (this.#full || this.#closing) return;
     const body = shortenEvent(event);
     this.#bytes += Buffer.byteLength(JSON.stringify(body));
-    const last = this.#pending.at(-1);
-    if (last && mergeText(last.body, body)) return this.#schedule();
-    this.#count += 1;
     const { maxEvents, maxBytes } = this.#bounds;
-    if (this.#count >= maxEvents || this.#bytes > maxBytes) {
-      this.#full = true;
-      const bound = this.#count >= maxEvents ? { limit: maxEvents, unit: 'events' as const } : undefined;
-      this.#push({ type: 'events_full', ...(bound ?? { limit: maxBytes, unit: 'bytes' }) });
-    } else {
-      this.#push(body);
-    }
+    const last = this.#pending.at(-1);
+    if (this.#bytes > maxBytes) this.#fill({ type: 'events_full', limit: maxBytes, unit: 'bytes' });
+    else if (last && mergeText(last.body, body)) this.#schedule();
+    else if (this.#count + 1 >= maxEvents) this.#fill({ type: 'events_full', limit: maxEvents, unit: 'events' });
+    else this.#push(body);
   }
 
   /** Settles when all is written, or nothing more can be. */
@@ -63,7 +64,13 @@ export class EventLog {
     this.#wake?.();
   }
 
+  #fill(notice: JobEventBody): void {
+    this.#full = true;
+    this.#push(notice);
+  }
+
   #push(body: JobEventBody): void {
+    this.#count += 1;
     this.#pending.push({ at: Date.now(), body });
     this.#schedule();
   }
@@ -78,20 +85,22 @@ export class EventLog {
     let retryMs = batchMs;
     // What comes in the same step of the event loop goes into the same batch; the first batch waits no longer.
     await Promise.resolve();
-    while (this.#pending.length > 0 && !this.#stopped) {
-      const batch = this.#pending;
-      this.#pending = [];
+    while ((this.#retry ?? this.#pending).length > 0 && !this.#stopped) {
+      const batch = this.#retry ?? this.#pending;
+      if (batch === this.#pending) this.#pending = [];
+      this.#retry = undefined;
       try {
-        if (!(await this.#append(batch))) {
+        if (!(await this.#append(this.#lastSeq, batch))) {
           this.stop();
           this.#onLost();
           return;
         }
+        this.#lastSeq += batch.length;
         retryMs = batchMs;
         if (!this.#closing) await this.#pause(batchMs);
       } catch {
-        // The store is away. It knows nothing of this batch, or all of it under a number that nobody has seen twice.
-        this.#pending = [...batch, ...this.#pending];
+        // The store is away, and may have taken the batch before it went: the same batch is tried again as it was.
+        this.#retry = batch;
         retryMs = Math.min(longestRetryMs, retryMs * 2);
         await this.#pause(retryMs);
       }

@@ -1,7 +1,7 @@
 /** One run of one job: from its claim to its end in the store. */
 import { asServiceError, ServiceError } from '../errors.ts';
 import type { AgentEvent, Outcome, SyncReport, Task, WorkspaceResult } from '../task.ts';
-import { type EventBounds, EventLog } from './event-log.ts';
+import { type Append, type EventBounds, EventLog } from './event-log.ts';
 import type { JobEnd, JobEventBody, JobRecord } from './job.ts';
 import type { Claim, JobStore } from './job-store.ts';
 import { endOfError, endOfOutcome, storable, taskOf } from './job-task.ts';
@@ -41,8 +41,8 @@ export class JobRun {
     this.#job = job;
     this.#store = store;
     this.#maxAttempts = options.maxAttempts;
-    const append = (events: Parameters<JobStore['appendEvents']>[1]) => store.appendEvents(this.claim, events);
-    this.#log = new EventLog(append, options.events, () => this.lose());
+    const append: Append = (lastSeq, events) => store.appendEvents(this.claim, lastSeq, events);
+    this.#log = new EventLog(append, job.events, options.events, () => this.lose());
   }
 
   /** Runs the job; settles when its end is in the store or is not ours to write. */
@@ -138,7 +138,6 @@ function patchOf(result: WorkspaceResult): { patch?: string } {
   return result.patch === undefined ? {} : { patch: storable(result.patch) };
 }
 
-async function sleep(ms: number): Promise<false> {
-  await new Promise((resolve) => setTimeout(resolve, ms));
-  return false;
+function sleep(ms: number): Promise<false> {
+  return new Promise((resolve) => setTimeout(resolve, ms, false));
 }

@@ -1,4 +1,5 @@
 /** Runs jobs on the places of this process: claims one whenever there is work and a place for it. */
+import { ServiceError } from '../errors.ts';
 import type { EventBounds } from './event-log.ts';
 import { type ExecuteJob, JobRun } from './job-run.ts';
 import type { JobStore } from './job-store.ts';
@@ -74,7 +75,7 @@ class Runner implements JobRunner {
         if (!started) await this.#bell.wait(pollMs, signal);
         retryMs = 100;
       } catch (error) {
-        if (signal.aborted) return;
+        if (signal.aborted || isClosed(error)) return;
         this.#options.onTrouble(error);
         await this.#bell.wait(retryMs, signal);
         retryMs = Math.min(longestRetryMs, retryMs * 2);
@@ -124,4 +125,9 @@ class Runner implements JobRunner {
       this.#options.onTrouble(error);
     }
   }
+}
+
+/** The places take nobody any more. */
+function isClosed(error: unknown): boolean {
+  return error instanceof ServiceError && error.code === 'shutting_down';
 }

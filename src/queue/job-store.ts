@@ -46,8 +46,12 @@ export type JobStore = {
    * To be called about every second.
    */
   heartbeat(claims: Claim[]): Promise<{ lost: Claim[]; toStop: Claim[] }>;
-  /** Survives a crash of the process, and of the machine once a later acknowledgement is out. `false`: not the caller's any more. */
-  appendEvents(claim: Claim, events: NewEvent[]): Promise<boolean>;
+  /**
+   * Writes events under the numbers after `lastSeq`, the job's latest; a repeat of the same call changes nothing.
+   * Survives a crash of the process, and of the machine once a later acknowledgement is out. `false`: not the
+   * caller's any more.
+   */
+  appendEvents(claim: Claim, lastSeq: number, events: NewEvent[]): Promise<boolean>;
   /** `false`: not the caller's any more, and nothing was written. */
   finish(claim: Claim, end: JobEnd): Promise<boolean>;
   /** Lets an interrupted run wait again. `false`: not the caller's any more. */

@@ -80,6 +80,8 @@ export type JobRecord = JobSpec & {
   state: JobState;
   /** How many times it was started. */
   attempt: number;
+  /** How many events are recorded, which is the number of the latest one. */
+  events: number;
   createdAt: number;
   startedAt?: number;
   finishedAt?: number;

@@ -1,9 +1,15 @@
 /** Jobs as the rest of the server sees them: hand one in, look at it, follow it, stop it, collect it. */
-import type { JobEvent, JobFilter, JobPage, JobRecord, JobSpec } from './job.ts';
-
-/** What a caller gives; whatever is left out takes the default of the settings. */
-export type JobRequest = Pick<JobSpec, 'prompt' | 'owner' | 'model'> &
-  Partial<Omit<JobSpec, 'prompt' | 'owner' | 'model' | 'limits'>> & { limits?: Partial<JobSpec['limits']> };
+import { ServiceError } from '../errors.ts';
+import { type CallbackOptions, startCallbacks } from './callbacks.ts';
+import type { EventBounds } from './event-log.ts';
+import { followJob } from './follow-job.ts';
+import { startHousekeeping } from './housekeeping.ts';
+import type { CallbackReport, JobEvent, JobFilter, JobPage, JobRecord } from './job.ts';
+import type { ExecuteJob } from './job-run.ts';
+import { type JobRunner, startJobRunner } from './job-runner.ts';
+import { type JobDefaults, type JobRequest, specOf } from './job-spec.ts';
+import type { JobStore, Retention } from './job-store.ts';
+import type { Admission } from './places.ts';
 
 /** A record, and for a queued job where it stands. */
 export type JobView = JobRecord & {
@@ -16,12 +22,12 @@ export type JobView = JobRecord & {
 export type Jobs = {
   /**
    * Takes a job; it is durable when this settles. `created` is false when an earlier job with the same owner and
-   * idempotency key is given back. Throws `invalid_request` (with `param`: `callbackUrl`, `priority` or `limits.*`),
-   * `job_queue_full` (429, with `retryAfterSeconds`), `idempotency_conflict` or `shutting_down`.
+   * idempotency key is given back. Throws `invalid_request` (with `param` by the field's name in `JobRequest`, such as
+   * `callbackUrl` or `limits.runMs`), `job_queue_full` (429, with `retryAfterSeconds`), `idempotency_conflict` or
+   * `shutting_down`.
    */
   submit(request: JobRequest): Promise<{ job: JobView; created: boolean }>;
   get(id: string): Promise<JobView | undefined>;
-  /** Throws `invalid_request` (with `param`: `cursor`). */
   list(filter: JobFilter): Promise<JobPage>;
   /**
    * `never_started`: it was waiting and is cancelled. `stopping`: its agent is being ended, which takes up to 5 s and is
@@ -42,3 +48,134 @@ export type Jobs = {
   /** Ends what runs here now, each by its `onInterrupt`, and closes the store. Also after `drain`. */
   destroy(): Promise<void>;
 };
+
+export type JobsLog = {
+  /** The store could not be reached or answered with an error; it is tried again. */
+  trouble(error: unknown): void;
+  /** So many jobs had been running on a server or worker that is gone. */
+  takenBack(count: number): void;
+  callbackTried(job: JobRecord, report: CallbackReport): void;
+};
+
+export type JobsOptions = {
+  store: JobStore;
+  /** What runs jobs in this process; absent on a gateway. */
+  worker?: { places: Admission; execute: ExecuteJob };
+  defaults: JobDefaults;
+  maxWaiting: number;
+  maxAttempts: number;
+  events: EventBounds;
+  retention: Retention;
+  callbacks: Pick<CallbackOptions, 'secret' | 'allowPrivate' | 'render' | 'waitsMs'>;
+  /** Told which jobs were removed, so that what else belongs to them can go too. */
+  onRemoved?(ids: string[]): Promise<void> | void;
+  log: JobsLog;
+};
+
+/** Takes over what an earlier process on this store has left, then starts. */
+export async function createJobs(options: JobsOptions): Promise<Jobs> {
+  const { store, maxAttempts, log, worker } = options;
+  const takenBack = await store.takeBackLost({ maxAttempts });
+  if (takenBack > 0) log.takenBack(takenBack);
+  const housekeeping = startHousekeeping({
+    store,
+    maxAttempts,
+    retention: options.retention,
+    onRemoved: (ids) => options.onRemoved?.(ids),
+    onTakenBack: log.takenBack,
+    onTrouble: log.trouble,
+  });
+  const callbacks = startCallbacks({
+    ...options.callbacks,
+    store,
+    onAttempt: log.callbackTried,
+    onTrouble: log.trouble,
+  });
+  const runner =
+    worker && startJobRunner({ store, maxAttempts, events: options.events, onTrouble: log.trouble, ...worker });
+  return new JobDesk(options, runner, async () => {
+    await Promise.all([housekeeping.stop(), callbacks.stop()]);
+    await store.close();
+  });
+}
+
+class JobDesk implements Jobs {
+  readonly #options: JobsOptions;
+  readonly #store: JobStore;
+  readonly #runner: JobRunner | undefined;
+  readonly #close: () => Promise<void>;
+  readonly #closing = new AbortController();
+  #draining = false;
+  #destroyed: Promise<void> | undefined;
+
+  constructor(options: JobsOptions, runner: JobRunner | undefined, close: () => Promise<void>) {
+    this.#options = options;
+    this.#store = options.store;
+    this.#runner = runner;
+    this.#close = close;
+  }
+
+  async submit(request: JobRequest) {
+    if (this.#draining) {
+      throw new ServiceError('shutting_down', 'Cannot take the job: the server is stopping', { retryAfterSeconds: 5 });
+    }
+    const { defaults, callbacks, maxWaiting } = this.#options;
+    const spec = specOf(request, defaults, callbacks.allowPrivate);
+    const { job, created } = await this.#store.submit(spec, { maxWaiting });
+    return { job: await this.#view(job), created };
+  }
+
+  async get(id: string): Promise<JobView | undefined> {
+    const job = await this.#store.get(id);
+    return job && this.#view(job);
+  }
+
+  list(filter: JobFilter): Promise<JobPage> {
+    return this.#store.list(filter);
+  }
+
+  async cancel(id: string) {
+    const cancelled = await this.#store.cancel(id);
+    if (!cancelled) throw unknownJob();
+    const { did, job } = cancelled;
+    if (did === 'finished')
+      throw new ServiceError('job_finished', `Cannot cancel the job: it has ended as ${job.state}`);
+    return { did, job };
+  }
+
+  async *events(id: string, { after = 0, signal }: { after?: number; signal: AbortSignal }) {
+    if ((await this.#store.state(id)) === undefined) throw unknownJob();
+    yield* followJob(this.#store, id, { after, signal: AbortSignal.any([signal, this.#closing.signal]) });
+  }
+
+  patch(id: string): Promise<string | undefined> {
+    return this.#store.patch(id);
+  }
+
+  counters() {
+    return this.#store.counters();
+  }
+
+  async drain(): Promise<void> {
+    this.#draining = true;
+    await this.#runner?.drain();
+  }
+
+  destroy(): Promise<void> {
+    this.#draining = true;
+    this.#destroyed ??= (async () => {
+      await this.#runner?.destroy();
+      this.#closing.abort();
+      await this.#close();
+    })();
+    return this.#destroyed;
+  }
+
+  async #view(job: JobRecord): Promise<JobView> {
+    return job.state === 'queued' ? { ...job, ...(await this.#store.outlook(job.id)) } : job;
+  }
+}
+
+function unknownJob(): ServiceError {
+  return new ServiceError('not_found', 'There is no such job: it never was, or it is no longer kept');
+}

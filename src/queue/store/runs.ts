@@ -41,20 +41,36 @@ export async function heartbeat({ engine }: Store, claims: Claim[]): Promise<{ l
   };
 }
 
-export async function appendEvents(store: Store, { id, attempt }: Claim, events: NewEvent[]): Promise<boolean> {
+export async function appendEvents(
+  store: Store,
+  claimed: Claim,
+  lastSeq: number,
+  events: NewEvent[],
+): Promise<boolean> {
+  const { id, attempt } = claimed;
   const bytes = events.reduce((sum, { body }) => sum + Buffer.byteLength(JSON.stringify(body)), 0);
+  const newSeq = lastSeq + events.length;
   const append = async ({ sql, tell }: Work) => {
     const [row] = await sql(
-      `UPDATE agent_jobs SET last_seq = last_seq + $1, bytes = bytes + $2
-       WHERE id = $3 AND attempt = $4 AND state = 'running' RETURNING last_seq`,
-      [events.length, bytes, id, attempt],
+      `UPDATE agent_jobs SET last_seq = $1, bytes = bytes + $2
+       WHERE id = $3 AND attempt = $4 AND state = 'running' AND last_seq = $5 RETURNING id`,
+      [newSeq, bytes, id, attempt, lastSeq],
     );
-    if (!row) return false;
-    await insertEvents(sql, id, Number(row['last_seq']), events);
+    if (!row) return writtenBefore(sql, claimed, newSeq);
+    await insertEvents(sql, id, newSeq, events);
     tell(`job:${id}`);
     return true;
   };
   return change(store, append, 'soon');
+}
+
+/** While it runs only its runner adds events to a job, so the number says whether an earlier try came through. */
+async function writtenBefore(sql: Sql, { id, attempt }: Claim, newSeq: number): Promise<boolean> {
+  const rows = await sql(
+    `SELECT id FROM agent_jobs WHERE id = $1 AND attempt = $2 AND state = 'running' AND last_seq = $3`,
+    [id, attempt, newSeq],
+  );
+  return rows.length > 0;
 }
 
 export async function finish(store: Store, { id, attempt }: Claim, end: JobEnd): Promise<boolean> {

@@ -97,8 +97,8 @@ export class SqlJobStore implements JobStore {
     return heartbeat(this, claims);
   }
 
-  appendEvents(claimed: Claim, events: NewEvent[]): Promise<boolean> {
-    return appendEvents(this, claimed, events);
+  appendEvents(claimed: Claim, lastSeq: number, events: NewEvent[]): Promise<boolean> {
+    return appendEvents(this, claimed, lastSeq, events);
   }
 
   finish(claimed: Claim, end: JobEnd): Promise<boolean> {

@@ -1,0 +1,75 @@
+/** Where a callback may go: never into the server's own network, unless that is allowed. */
+import { lookup } from 'node:dns/promises';
+import { BlockList, isIP } from 'node:net';
+
+export type Address = { address: string; family: 4 | 6 };
+
+/** Everything that is not an address of the public internet (IANA special-purpose registries). */
+const notPublic = new BlockList();
+for (const [network, prefix] of [
+  ['0.0.0.0', 8],
+  ['10.0.0.0', 8],
+  ['100.64.0.0', 10],
+  ['127.0.0.0', 8],
+  ['169.254.0.0', 16],
+  ['172.16.0.0', 12],
+  ['192.0.0.0', 24],
+  ['192.0.2.0', 24],
+  ['192.88.99.0', 24],
+  ['192.168.0.0', 16],
+  ['198.18.0.0', 15],
+  ['198.51.100.0', 24],
+  ['203.0.113.0', 24],
+  ['224.0.0.0', 3],
+] as const) {
+  notPublic.addSubnet(network, prefix, 'ipv4');
+}
+for (const [network, prefix] of [
+  ['2001::', 23],
+  ['2001:db8::', 32],
+  ['2002::', 16],
+  ['3fff::', 20],
+] as const) {
+  notPublic.addSubnet(network, prefix, 'ipv6');
+}
+const globalUnicast = new BlockList();
+globalUnicast.addSubnet('2000::', 3, 'ipv6');
+
+const intoOwnNetwork = 'it leads to a private, loopback or link-local address';
+
+export function isPublic({ address, family }: Address): boolean {
+  if (family === 4) return !notPublic.check(address, 'ipv4');
+  return globalUnicast.check(address, 'ipv6') && !notPublic.check(address, 'ipv6');
+}
+
+/** Why a callback can never go there, as far as that can be said before a name is looked up. */
+export function callbackUrlProblem(url: string, allowPrivate: boolean): string | undefined {
+  const parsed = URL.parse(url);
+  if (!parsed || url.length > 2048) return 'it is not a URL of at most 2048 characters';
+  if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') return 'it is neither http nor https';
+  if (parsed.username || parsed.password) return 'it holds a user name or password';
+  const literal = literalAddress(parsed);
+  return literal && !allowPrivate && !isPublic(literal) ? intoOwnNetwork : undefined;
+}
+
+/**
+ * The one address that the callback then goes to, so that a second look-up cannot lead elsewhere. Throws an Error
+ * whose message says why not.
+ */
+export async function resolveCallback(url: URL, allowPrivate: boolean): Promise<Address> {
+  const literal = literalAddress(url);
+  const found = literal ? [literal] : await lookup(url.hostname, { all: true });
+  const [first] = found as Address[];
+  if (!first) throw new Error('its name has no address');
+  if (!allowPrivate && !found.every((address) => isPublic(address as Address))) {
+    throw new Error(intoOwnNetwork);
+  }
+  return first;
+}
+
+function literalAddress(url: URL): Address | undefined {
+  if (url.hostname === 'localhost' || url.hostname.endsWith('.localhost')) return { address: '127.0.0.1', family: 4 };
+  const address = url.hostname.replace(/^\[(.*)\]$/, '$1');
+  const family = isIP(address);
+  return family === 4 || family === 6 ? { address, family } : undefined;
+}

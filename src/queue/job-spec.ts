@@ -1,0 +1,52 @@
+/** Makes a job's wish whole: every default filled in, everything that cannot be met refused. */
+import { ServiceError } from '../errors.ts';
+import { callbackUrlProblem } from './callback-address.ts';
+import type { JobLimits, JobSpec, OnInterrupt } from './job.ts';
+
+/** What a caller gives; whatever is left out takes the default of the settings. */
+export type JobRequest = Pick<JobSpec, 'prompt' | 'owner' | 'model'> &
+  Partial<Omit<JobSpec, 'prompt' | 'owner' | 'model' | 'limits'>> & { limits?: Partial<JobLimits> };
+
+export type JobDefaults = { agent?: string; limits: JobLimits; onInterrupt: OnInterrupt };
+
+/** The queue of the PostgreSQL engine lets no job run for more than a day. Milliseconds. */
+export const longestRunMs = 23 * 60 * 60 * 1000;
+const maxKeyLength = 255;
+const maxMetadataBytes = 64 * 1024;
+
+/** Throws `invalid_request`. */
+export function specOf(request: JobRequest, defaults: JobDefaults, allowPrivateCallbacks: boolean): JobSpec {
+  const spec: JobSpec = {
+    ...(defaults.agent !== undefined && { agent: defaults.agent }),
+    priority: 0,
+    onInterrupt: defaults.onInterrupt,
+    ...request,
+    limits: { ...defaults.limits, ...request.limits },
+  };
+  if (spec.prompt === '') refuse('prompt', 'it is empty');
+  if (spec.prompt.includes('\0')) refuse('prompt', 'it holds a NUL character');
+  if (!Number.isInteger(spec.priority) || Math.abs(spec.priority) > 9) {
+    refuse('priority', 'it is not a whole number from -9 to 9');
+  }
+  checkLimits(spec.limits);
+  if (spec.idempotencyKey === '' || (spec.idempotencyKey?.length ?? 0) > maxKeyLength) {
+    refuse('idempotencyKey', `it is not of 1 to ${maxKeyLength} characters`);
+  }
+  if (Buffer.byteLength(JSON.stringify(spec.metadata ?? {})) > maxMetadataBytes) {
+    refuse('metadata', `it is over ${maxMetadataBytes} bytes`);
+  }
+  const problem = spec.callbackUrl !== undefined && callbackUrlProblem(spec.callbackUrl, allowPrivateCallbacks);
+  if (problem) refuse('callbackUrl', problem);
+  return spec;
+}
+
+function checkLimits({ runMs, stallMs, waitMs, budgetUsd }: JobLimits): void {
+  if (!(runMs > 0 && runMs <= longestRunMs)) refuse('limits.runMs', `it is not from 1 to ${longestRunMs}`);
+  if (!(stallMs >= 0)) refuse('limits.stallMs', 'it is negative');
+  if (!(waitMs >= 0)) refuse('limits.waitMs', 'it is negative');
+  if (!(budgetUsd > 0 && Number.isFinite(budgetUsd))) refuse('limits.budgetUsd', 'it is not above 0');
+}
+
+function refuse(param: string, why: string): never {
+  throw new ServiceError('invalid_request', `Cannot take the job: ${why} (${param})`, { param });
+}
