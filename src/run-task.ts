@@ -1,14 +1,13 @@
-/** The path of a task on one screen: admit, lease a workspace, take an agent, run the turn, give everything back. */
-import type { AgentStage } from './agent/agent.ts';
+/** The path of a task on one screen: admit, take a workspace and an agent, run the turn, give everything back. */
 import type { Admission } from './queue/places.ts';
 import { Releases } from './releases.ts';
 import type { AgentEvent, Outcome, SyncReport, Task } from './task.ts';
-import type { Workspaces } from './workspace/workspaces.ts';
+import type { Seats, Start } from './warm/seats.ts';
+import type { Lease } from './workspace/workspaces.ts';
 
 export type Stages = {
   places: Admission;
-  workspaces: Workspaces;
-  agents: AgentStage;
+  seats: Seats;
   /** What could not be given back; the outcome stands all the same. */
   onReleaseFailed(task: Task, error: unknown): void;
 };
@@ -27,7 +26,9 @@ export type RunOptions = {
   /** Told once, before the agent starts. */
   onSync?: (report: SyncReport) => void;
   /** Told once, when the agent starts to work: from here on a repeat of the request would be a second run. */
-  onStart?: () => void;
+  onStart?: (start: Start) => void;
+  /** Collects from the workspace what the run did, however it ended; the agent is still there. */
+  beforeRelease?: (workspace: Lease) => Promise<void>;
 };
 
 /** Runs a task to its outcome. Throws a `ServiceError` for every bad end; everything taken is given back, in reverse. */
@@ -35,13 +36,12 @@ export async function runTask(stages: Stages, task: Task, options: RunOptions): 
   const releases = new Releases();
   try {
     releases.push(await stages.places.admit(task, options));
-    const workspace = await stages.workspaces.lease(task.id, options.signal);
-    releases.push(() => workspace.release());
-    options.onSync?.(workspace.sync);
-    const agent = await stages.agents.take(task, workspace.path, options.signal);
-    releases.push(() => agent.release());
-    options.onStart?.();
-    return await agent.run(task, options);
+    const seat = await stages.seats.take(task, options.signal);
+    releases.push(() => seat.release());
+    options.onSync?.(seat.workspace.sync);
+    options.onStart?.(seat.start);
+    if (options.beforeRelease) releases.push(() => options.beforeRelease?.(seat.workspace));
+    return await seat.run(task, options);
   } finally {
     const released = releases.run().catch((error: unknown) => stages.onReleaseFailed(task, error));
     if (options.settle !== 'at_outcome') await released;

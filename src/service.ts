@@ -1,18 +1,19 @@
 /** The composition root: builds every stage once, in order; closes them in reverse. */
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { createAgents } from './agent/agents.ts';
 import { findContainment } from './agent/containment.ts';
 import { findClaude } from './agent/find-claude.ts';
 import { loadApiKey } from './api-key.ts';
 import type { Config, Environment } from './config.ts';
-import { asServiceError, ServiceError } from './errors.ts';
+import { asServiceError } from './errors.ts';
 import { createServer } from './http/server.ts';
 import { createMarkers } from './leftovers.ts';
 import { createPlaces } from './queue/places.ts';
 import { Releases } from './releases.ts';
 import { type RunOptions, runTask, type Stages } from './run-task.ts';
 import type { Task } from './task.ts';
-import { createTelemetry } from './telemetry.ts';
+import { createTelemetry, type Telemetry } from './telemetry.ts';
+import { createSeats, type SeatSettings, type Start } from './warm/seats.ts';
 import { createWorkspaces } from './workspace/create.ts';
 
 export type Service = {
@@ -37,6 +38,12 @@ export async function startService(config: Config, environment: Environment): Pr
     await releases.run().catch(() => {});
     throw error;
   }
+}
+
+/** Of the package that this file is in. */
+async function readVersion(): Promise<string> {
+  const manifest = await readFile(new URL('../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
 }
 
 async function build(config: Config, environment: Environment, releases: Releases): Promise<Service> {
@@ -77,32 +84,60 @@ async function build(config: Config, environment: Environment, releases: Release
   });
   releases.push(() => agents.destroy());
 
-  const stages: Stages = { places, workspaces, agents, onReleaseFailed: telemetry.releaseFailed };
-  const server = await createServer({
-    config,
+  const seats = createSeats({ workspaces, agents }, seatSettings(config, telemetry));
+  releases.push(() => seats.destroy());
+
+  const stages: Stages = { places, seats, onReleaseFailed: telemetry.releaseFailed };
+  let stopping = false;
+  const server = createServer({
+    settings: config,
     token: key.token,
-    telemetry,
+    version: await readVersion(),
     run: (task, options) => recorded(stages, telemetry, task, options),
-    counters: () => places.counters(),
+    state: () => ({ busy: places.counters().active >= places.counters().capacity, ...places.counters() }),
+    notReady: () => (stopping ? 'the server is stopping' : undefined),
+    metrics: telemetry.metrics,
+    log: telemetry,
   });
-  const url = await server.listen();
+  const url = await server.listen({ host: config.host, port: config.port });
   telemetry.listening(url);
 
-  let closing: Promise<void> | undefined;
+  const stop = async (): Promise<void> => {
+    await server.destroy();
+    await releases.run();
+    telemetry.stopped();
+  };
+  let stopped: Promise<void> | undefined;
   return {
     url,
     token: key.token,
     tokenCreated: key.created,
     async close(graceMs = config.shutdownGraceSeconds * 1000) {
+      stopping = true;
+      // Still listening, so that who comes now is told why, instead of finding nobody.
       places.close();
-      server.refuseNew();
       await settledWithin(places.idle(), graceMs);
-      server.abortRuns(new ServiceError('shutting_down', 'The run was ended: the server is stopping'));
-      closing ??= server
-        .close()
-        .then(() => releases.run())
-        .then(telemetry.stopped);
-      await closing;
+      stopped ??= stop();
+      await stopped;
+    },
+  };
+}
+
+function seatSettings(config: Config, telemetry: Telemetry): SeatSettings {
+  return {
+    spares: {
+      count: config.warmAgents,
+      first: { agent: config.chatAgent, budgetUsd: config.chatBudgetUsd },
+      model: config.defaultModel,
+      maxAgeMs: config.warmMaxAgeSeconds * 1000,
+      idleMs: config.warmIdleSeconds * 1000,
+      onFailed: telemetry.spareFailed,
+    },
+    resting: {
+      count: config.restingAgents,
+      restMs: config.restSeconds * 1000,
+      recycle: config.recycleAgents === 'auto' ? config.workspaceDir === undefined : config.recycleAgents === 'on',
+      maxTurns: config.recycleMaxTurns,
     },
   };
 }
@@ -115,9 +150,9 @@ async function recorded(
 ) {
   const began = performance.now();
   try {
-    const onStart = () => {
-      telemetry.runStarted(task);
-      options.onStart?.();
+    const onStart = (start: Start) => {
+      telemetry.runStarted(task, start);
+      options.onStart?.(start);
     };
     const outcome = await runTask(stages, task, { ...options, onStart });
     telemetry.runEnded(task, outcome, performance.now() - began);

@@ -2,11 +2,36 @@
 import { pino } from 'pino';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { ServiceError } from './errors.ts';
+import type { Answered } from './http/deps.ts';
 import type { Outcome, SyncReport, Task } from './task.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
 export type Telemetry = ReturnType<typeof createTelemetry>;
+
+/** A request that has been answered. */
+export type RequestFacts = {
+  id: string;
+  method: string;
+  /** The pattern of the path, such as `/jobs/:id`. */
+  route: string;
+  path: string;
+  status: number;
+  ms: number;
+  /** The client went away before it had all of the answer. */
+  unfinished?: boolean;
+  owner?: string;
+  /** The code of the error that was answered. */
+  error?: string;
+  traceparent?: string;
+  run?: string;
+  model?: string;
+  stream?: boolean;
+  /** It joined, or was answered by, a run that another request had started. */
+  repeat?: boolean;
+  /** The caller's own name for its user. */
+  user?: string;
+};
 
 /** Log lines are JSON on standard error. Prompts, answers and keys are never logged. */
 export function createTelemetry(level: LogLevel, gauges: () => { active: number; queued: number; capacity: number }) {
@@ -22,27 +47,18 @@ export function createTelemetry(level: LogLevel, gauges: () => { active: number;
     stopped: () => log.info('stopped'),
     notice: (message: string) => log.warn(message),
 
-    requestDone: (request: {
-      id: string;
-      method: string;
-      route: string;
-      status: number;
-      ms: number;
-      owner?: string;
-    }) => {
-      metrics.requests.inc({ route: request.route, method: request.method, status: request.status });
-      log.info({ ...request, ms: Math.round(request.ms) }, 'request');
+    answered: (entry: Answered) => {
+      const { method, status, error, durationMs } = entry;
+      metrics.requests.inc({ method, status });
+      if (error) metrics.errors.inc({ code: error });
+      log.info({ ...entry, durationMs: Math.round(durationMs) }, 'answered');
     },
-    requestFailed: (id: string, error: ServiceError) => {
-      metrics.errors.inc({ code: error.code });
-      if (error.code === 'internal') log.error({ id, err: error.cause }, 'internal error');
-      else log.debug({ id, code: error.code, reason: error.message }, 'request refused');
-    },
-    parametersIgnored: (id: string, names: string[]) => log.info({ id, names }, 'parameters accepted and ignored'),
+    fault: (entry: { requestId: string; error: unknown }) =>
+      log.error({ requestId: entry.requestId, err: entry.error }, 'internal error'),
 
-    runStarted: (task: Task) =>
+    runStarted: (task: Task, start: 'cold' | 'warm' | 'recycled' | 'continued') =>
       log.info(
-        { run: task.id, kind: task.kind, model: task.model, agent: task.agent, owner: task.owner },
+        { run: task.id, kind: task.kind, model: task.model, agent: task.agent, owner: task.owner, start },
         'run started',
       ),
     runEnded: (task: Task, outcome: Outcome, ms: number) => {
@@ -64,6 +80,8 @@ export function createTelemetry(level: LogLevel, gauges: () => { active: number;
       const fields = { run: task.id, ms: Math.round(ms), code: error.code, reason: error.message, exitCode, stderr };
       log.warn(error.code === 'internal' ? { ...fields, err: error.cause } : fields, 'run failed');
     },
+    spareFailed: (error: unknown, failures: number) =>
+      log.warn({ reason: (error as Error).message, failures }, 'a spare agent could not be kept ready'),
     releaseFailed: (task: Task, error: unknown) =>
       log.error({ run: task.id, err: error }, 'could not give everything back'),
     synced: (report: SyncReport, ms: number) => {
@@ -100,7 +118,7 @@ function createMetrics(registry: Registry, state: () => { active: number; queued
     requests: new Counter({
       name: 'http_requests_total',
       help: 'Answered requests.',
-      labelNames: ['route', 'method', 'status'],
+      labelNames: ['method', 'status'],
       registers,
     }),
     errors: new Counter({ name: 'http_errors_total', help: 'Error answers by code.', labelNames: ['code'], registers }),

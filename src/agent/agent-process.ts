@@ -77,8 +77,9 @@ export class AgentProcess {
     this.#started.child.stdin?.write(line);
   }
 
-  get pid(): number {
-    return this.#started.pid;
+  /** Settles when the process has ended, whoever ended it. */
+  get ended(): Promise<void> {
+    return this.#started.exited.then(() => undefined);
   }
 
   get alive(): boolean {

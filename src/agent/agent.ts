@@ -11,9 +11,36 @@ export type Agent = {
   release(): Promise<void>;
 };
 
+/** What is fixed when a process starts; a process serves only tasks that agree on it. */
+export type Fixed = { agent?: string; budgetUsd: number };
+
+/** An agent that can take further turns, and so can be started ahead and kept. */
+export type Session = Agent & {
+  /** Runs the task's last turn in a conversation that already holds the first `known` turns of the task. */
+  continueFrom(known: number, task: Task, options: TurnOptions): Promise<Outcome>;
+  /**
+   * Empties the conversation. Settles when the CLI has proved that a new one began; throws when it has not. What the
+   * first task fixed (system prompt, output schema) stays: a later task must have the same.
+   */
+  clear(signal: AbortSignal): Promise<void>;
+  readonly alive: boolean;
+  /** How many turns it has served since it was started. */
+  readonly turnsServed: number;
+  /** Whether tools were used, which may leave state behind that no clearing removes. */
+  readonly usedTools: boolean;
+  /** Settles when the process has ended, for whatever reason. */
+  readonly ended: Promise<void>;
+};
+
 export type AgentStage = {
-  /** Throws `agent_not_started`. */
+  /** An agent for one run. Throws `agent_not_started`. */
   take(task: Task, workspacePath: string, signal: AbortSignal): Promise<Agent>;
+  /** A process that waits for its first turn. Throws `agent_not_started`. */
+  startSession(id: string, fixed: Fixed, model: string, workspacePath: string): Promise<Session>;
+  /** Whether a task can be served by a session that was started for `fixed`. */
+  fixedOf(task: Task): Fixed | undefined;
+  /** Another word when the command was replaced, so that processes of the old one are not used any more. */
+  identity(): string;
   /** Ends every agent now. */
   destroy(): Promise<void>;
 };

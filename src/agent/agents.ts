@@ -1,10 +1,10 @@
 /** The agent stage: starts what a task needs, knows all that run, ends them all. */
+import { statSync } from 'node:fs';
 import { ServiceError } from '../errors.ts';
-import type { Task } from '../task.ts';
-import type { Agent, AgentStage } from './agent.ts';
+import type { Agent, AgentStage, Session } from './agent.ts';
 import { AgentProcess, type Launch } from './agent-process.ts';
 import { ArgumentAgent } from './argument-agent.ts';
-import { type Access, argumentCommand, promptArgument, sessionCommand } from './command-line.ts';
+import { type Access, argumentCommand, fixedOf, promptArgument, sessionCommand } from './command-line.ts';
 import { type Containment, contain } from './containment.ts';
 import { agentEnvironment } from './environment.ts';
 import { SessionAgent } from './session-agent.ts';
@@ -17,42 +17,48 @@ export type AgentSettings = {
   /** The host's environment; the agent gets what the allow-list leaves. */
   environment: Record<string, string | undefined>;
   extraEnvironment: string[];
-  /** Tells the trees of this server from those of others: see `markers.ts`. */
+  /** Tells the trees of this server from those of others. */
   markerOf(runId: string): string;
   onUnknown(messageType: string): void;
 };
 
 export function createAgents(settings: AgentSettings): AgentStage {
   const held = new Set<Agent>();
+  const { access, onUnknown } = settings;
   const env = agentEnvironment(settings.environment, settings.extraEnvironment);
 
-  const launch = (task: Task, cwd: string, args: string[], stdin: Launch['stdin']): Launch => {
+  const launch = (id: string, cwd: string, args: string[], stdin: Launch['stdin']): Launch => {
     const command = settings.findClaude();
     if (!command) throw new ServiceError('agent_not_started', 'Cannot start claude: the command is not to be found');
     const contained = contain({ command, args, cwd }, settings.containment);
-    return { ...contained, cwd, env, stdin, marker: settings.markerOf(task.id) };
+    return { ...contained, cwd, env, stdin, marker: settings.markerOf(id) };
   };
 
-  const start = async (task: Task, cwd: string): Promise<Agent> => {
-    const prompt = promptArgument(task);
-    if (prompt !== undefined) {
-      const args = argumentCommand(task, settings.access, prompt);
-      return new ArgumentAgent(launch(task, cwd, args, 'ignore'), settings.onUnknown);
-    }
-    const fixed = { agent: task.agent, budgetUsd: task.limits.budgetUsd, access: settings.access };
-    const process = await AgentProcess.start(launch(task, cwd, sessionCommand(fixed, task.model), 'pipe'));
-    return new SessionAgent(process, task.model, settings.onUnknown);
+  /** Remembered until it is released, so that `destroy` finds it. */
+  const hold = <T extends Agent>(agent: T): T => {
+    held.add(agent);
+    const release = agent.release.bind(agent);
+    agent.release = () => release().finally(() => held.delete(agent));
+    return agent;
+  };
+
+  const startSession: AgentStage['startSession'] = async (id, fixed, model, cwd): Promise<Session> => {
+    const process = await AgentProcess.start(launch(id, cwd, sessionCommand(fixed, access, model), 'pipe'));
+    return hold(new SessionAgent(process, model, onUnknown));
   };
 
   return {
-    async take(task, workspacePath, signal) {
+    startSession,
+    fixedOf: (task) => (task.launch === 'session' ? fixedOf(task) : undefined),
+    async take(task, cwd, signal) {
       signal.throwIfAborted();
-      const agent = await start(task, workspacePath);
-      held.add(agent);
-      return {
-        run: (turn, options) => agent.run(turn, options),
-        release: () => agent.release().finally(() => held.delete(agent)),
-      };
+      const prompt = promptArgument(task);
+      if (prompt === undefined) return startSession(task.id, fixedOf(task), task.model, cwd);
+      return hold(new ArgumentAgent(launch(task.id, cwd, argumentCommand(task, access, prompt), 'ignore'), onUnknown));
+    },
+    identity() {
+      const command = settings.findClaude();
+      return command ? `${command}@${statSync(command, { throwIfNoEntry: false })?.mtimeMs}` : 'none';
     },
     async destroy() {
       await Promise.all([...held].map((agent) => agent.release()));

@@ -1,5 +1,6 @@
 /** The command line of `claude` for a task. */
 import type { Task } from '../task.ts';
+import type { Fixed } from './agent.ts';
 
 export type Access = 'read' | 'edit' | 'full';
 
@@ -21,24 +22,22 @@ export function promptArgument(task: Task): string | undefined {
   return fits && text.trim() !== '' ? text : undefined;
 }
 
-/** What is the same for every turn of a process; a spare is only for tasks that agree on it. */
-export type Fixed = { agent?: string; budgetUsd: number; access: Access };
-
 /** One process for one run: it reads nothing, so its stdin must be closed (an open one costs 3 s). */
 export function argumentCommand(task: Task, access: Access, prompt: string): string[] {
-  return [
-    ...common({ agent: task.agent, budgetUsd: task.limits.budgetUsd, access }, task.model, task.effort),
-    '--',
-    prompt,
-  ];
+  const effort = task.effort ? ['--effort', task.effort] : [];
+  return [...common(fixedOf(task), access, task.model), ...effort, '--', prompt];
 }
 
 /** A process that takes turns over stdin. */
-export function sessionCommand(fixed: Fixed, model: string, effort?: string): string[] {
-  return [...common(fixed, model, effort), '--input-format', 'stream-json', '--include-partial-messages'];
+export function sessionCommand(fixed: Fixed, access: Access, model: string): string[] {
+  return [...common(fixed, access, model), '--input-format', 'stream-json', '--include-partial-messages'];
 }
 
-function common(fixed: Fixed, model: string, effort?: string): string[] {
+export function fixedOf(task: Task): Fixed {
+  return { agent: task.agent, budgetUsd: task.limits.budgetUsd };
+}
+
+function common(fixed: Fixed, access: Access, model: string): string[] {
   return [
     '-p',
     '--output-format',
@@ -47,10 +46,9 @@ function common(fixed: Fixed, model: string, effort?: string): string[] {
     '--model',
     model,
     ...(fixed.agent ? ['--agent', fixed.agent] : []),
-    ...(effort ? ['--effort', effort] : []),
     '--max-budget-usd',
     String(fixed.budgetUsd),
-    ...accessFlags(fixed.access),
+    ...accessFlags(access),
     '--no-session-persistence',
   ];
 }

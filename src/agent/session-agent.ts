@@ -1,7 +1,7 @@
 /** An agent that takes turns over stdin: real roles, images, a system prompt, and text as it is made. */
 import { ServiceError } from '../errors.ts';
-import type { AgentEvent, Outcome, Task, Turn } from '../task.ts';
-import type { Agent, TurnOptions } from './agent.ts';
+import type { AgentEvent, Effort, Outcome, Task, Turn } from '../task.ts';
+import type { Session, TurnOptions } from './agent.ts';
 import type { AgentProcess } from './agent-process.ts';
 import { exchange } from './exchange.ts';
 import { failureOfExit } from './failure.ts';
@@ -10,6 +10,7 @@ import {
   type AgentResult,
   assistantLine,
   type ControlRequest,
+  clearLine,
   controlLine,
   type ProtocolMessage,
   userLine,
@@ -20,36 +21,65 @@ import { withRunLimit } from './run-limit.ts';
 /** Appending a past turn takes 20 ms; a process that is silent for this long is broken. */
 const appendMs = 30_000;
 
-export class SessionAgent implements Agent {
-  readonly process: AgentProcess;
+export class SessionAgent implements Session {
+  readonly #process: AgentProcess;
   readonly #onUnknown: (name: string) => void;
   #model: string;
+  #effort: Effort | undefined;
+  #initialized = false;
   #lastResult: AgentResult | undefined;
+  #sessionId: string | undefined;
   #requests = 0;
+  turnsServed = 0;
+  usedTools = false;
 
   /** @param model what the process was started with */
   constructor(process: AgentProcess, model: string, onUnknown: (name: string) => void) {
-    this.process = process;
+    this.#process = process;
     this.#model = model;
     this.#onUnknown = onUnknown;
   }
 
-  async run(task: Task, options: TurnOptions): Promise<Outcome> {
+  run(task: Task, options: TurnOptions): Promise<Outcome> {
+    return this.continueFrom(0, task, options);
+  }
+
+  async continueFrom(known: number, task: Task, options: TurnOptions): Promise<Outcome> {
     const limit = withRunLimit(options.signal, task.limits.runMs);
     const turn = { ...options, signal: limit.signal };
     try {
       this.#prepare(task);
       const [last] = task.turns.slice(-1);
       if (!last) throw new ServiceError('internal', 'Cannot run the task: it has no turn');
-      await this.#replay(task.turns.slice(0, -1), turn);
+      await this.#replay(task.turns.slice(known, -1), turn);
       return await this.#ask(last, task, turn);
     } finally {
       limit.clear();
     }
   }
 
+  async clear(signal: AbortSignal): Promise<void> {
+    const before = this.#sessionId;
+    const settle = (message: ProtocolMessage) => (message.type === 'result' ? message.result : undefined);
+    const result = await this.#exchange(clearLine(), { signal }, appendMs, settle);
+    if (result.isError || !result.sessionId || result.sessionId === before) {
+      throw new ServiceError('agent_failed', 'The agent could not be cleared: its conversation is the same');
+    }
+    this.#sessionId = result.sessionId;
+    this.#lastResult = undefined;
+    this.usedTools = false;
+  }
+
+  get alive(): boolean {
+    return this.#process.alive;
+  }
+
+  get ended(): Promise<void> {
+    return this.#process.ended;
+  }
+
   async release(): Promise<void> {
-    await this.process.end();
+    await this.#process.end();
   }
 
   /**
@@ -57,26 +87,30 @@ export class SessionAgent implements Agent {
    * Only the first `initialize` of a process counts, and only before its first turn (measured on 2.1.329).
    */
   #prepare(task: Task): void {
-    if (task.system !== undefined || task.outputSchema) {
+    if (!this.#initialized && (task.system !== undefined || task.outputSchema)) {
       this.#control({ subtype: 'initialize', appendSystemPrompt: task.system, jsonSchema: task.outputSchema });
+      this.#initialized = true;
     }
     if (task.model !== this.#model) {
       this.#control({ subtype: 'set_model', model: task.model });
       this.#model = task.model;
     }
-    if (task.effort) this.#control({ subtype: 'apply_flag_settings', settings: { effortLevel: task.effort } });
+    if (task.effort !== this.#effort) {
+      this.#control({ subtype: 'apply_flag_settings', settings: { effortLevel: task.effort ?? null } });
+      this.#effort = task.effort;
+    }
   }
 
   #control(request: ControlRequest): void {
     this.#requests += 1;
-    this.process.write(controlLine(`r${this.#requests}`, request));
+    this.#process.write(controlLine(`r${this.#requests}`, request));
   }
 
   /** Order is lost unless each user turn's acknowledgement is waited for; assistant turns have none. */
   async #replay(history: Turn[], turn: TurnOptions): Promise<void> {
     for (const past of history) {
       if (past.role === 'assistant') {
-        this.process.write(assistantLine(past));
+        this.#process.write(assistantLine(past));
       } else {
         const settle = (message: ProtocolMessage) => (message.type === 'result' ? true : undefined);
         await this.#exchange(userLine(past, false), { signal: turn.signal }, appendMs, settle);
@@ -91,7 +125,10 @@ export class SessionAgent implements Agent {
       // With a schema only the whole, checked answer is text.
       if (event.type === 'text' && task.outputSchema) return;
       if (event.type === 'text') told = true;
-      if (event.type === 'tool_call') calls.add(event.id);
+      if (event.type === 'tool_call') {
+        calls.add(event.id);
+        this.usedTools = true;
+      }
       // The CLI answers the call by which the model gives its structured output; that call is not told of either.
       if (event.type === 'tool_result' && !calls.has(event.id)) return;
       turn.onEvent?.(event);
@@ -101,6 +138,8 @@ export class SessionAgent implements Agent {
     );
     const before = this.#lastResult;
     this.#lastResult = result;
+    this.#sessionId = result.sessionId;
+    this.turnsServed += 1;
     const outcome = outcomeOf(task, result, { before });
     if (!told && outcome.text !== '') turn.onEvent?.({ type: 'text', text: outcome.text });
     return outcome;
@@ -112,7 +151,7 @@ export class SessionAgent implements Agent {
     stallMs: number,
     settle: (message: ProtocolMessage) => T | undefined,
   ): Promise<T> {
-    return exchange<T>(this.process, {
+    return exchange<T>(this.#process, {
       send,
       signal,
       stallMs,
@@ -123,7 +162,7 @@ export class SessionAgent implements Agent {
       },
       onUnknown: this.#onUnknown,
       settleExit: (exit) => {
-        throw failureOfExit({ exit, stderr: this.process.stderr });
+        throw failureOfExit({ exit, stderr: this.#process.stderr });
       },
     });
   }

@@ -7,23 +7,46 @@ import { prepareStandIn } from './stand-in.ts';
 import { checkRequired, type SyncSettings } from './sync.ts';
 import { syncInPlace } from './sync-in-place.ts';
 import { createTurns } from './turns.ts';
-import { unavailable, type Workspaces } from './workspaces.ts';
+import { type Lease, type Prepared, unavailable, type Workspaces } from './workspaces.ts';
 
 export function createShared(git: Git, workspaceDir: string, settings: SyncSettings): Workspaces {
   const turns = createTurns();
-  return {
-    async lease(_runId, signal) {
-      const endTurn = await turns.take(signal);
-      try {
-        const sync = await bringUpToDate(git, workspaceDir, settings, signal);
-        checkRequired(settings, sync);
-        signal.throwIfAborted();
-        return { path: workspaceDir, sync, release: async () => endTurn() };
-      } catch (error) {
-        endTurn();
-        throw error;
-      }
+
+  const lease = async (signal: AbortSignal): Promise<Lease> => {
+    const endTurn = await turns.take(signal);
+    try {
+      const sync = await bringUpToDate(git, workspaceDir, settings, signal);
+      checkRequired(settings, sync);
+      signal.throwIfAborted();
+      return { path: workspaceDir, sync, release: async () => endTurn(), keep: async () => keep(sync, endTurn) };
+    } catch (error) {
+      endTurn();
+      throw error;
+    }
+  };
+
+  /** The folder is everybody's; what is kept is the agent that knows it as it was at this revision. */
+  const keep = (sync: SyncReport, endTurn: () => void): Prepared => {
+    endTurn();
+    return preparedAt(sync.revision);
+  };
+
+  const preparedAt = (revision: string | undefined): Prepared => ({
+    path: workspaceDir,
+    clean: true,
+    async claim(_runId, signal) {
+      const claimed = await lease(signal);
+      if (revision === undefined || claimed.sync.revision === revision) return claimed;
+      await claimed.release();
+      return undefined;
     },
+    discard: async () => {},
+  });
+
+  return {
+    lease: (_runId, signal) => lease(signal),
+    // The revision is not known before the first sync; a spare is young, and its agent reads files when it is asked.
+    prepare: async () => preparedAt(undefined),
     close: async () => {},
   };
 }

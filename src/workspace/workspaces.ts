@@ -8,9 +8,29 @@ export type Lease = {
   sync: SyncReport;
   /** Gives the folder back: removed, or free for the next run. Never loses uncommitted work of a shared workspace. */
   release(): Promise<void>;
+  /**
+   * Instead of `release`: keeps the folder for an agent that rests in it. `undefined`, and still to be released, when
+   * the run left something in it that a later run must not find.
+   */
+  keep(): Promise<Prepared | undefined>;
+};
+
+/** A folder that an agent may be started in ahead of its run. */
+export type Prepared = {
+  path: string;
+  /** Holds nothing but what a fresh one does. */
+  clean: boolean;
+  /**
+   * Turns it into the lease of a run, synced as any other. `undefined`: the workspace has moved on since, and this
+   * folder has been discarded. Throws as `lease` does, and has then been discarded too.
+   */
+  claim(runId: string, signal: AbortSignal): Promise<Lease | undefined>;
+  discard(): Promise<void>;
 };
 
 export type Workspaces = {
+  /** Makes a folder ready ahead of a run. Throws `workspace_unavailable`. */
+  prepare(id: string): Promise<Prepared>;
   /** Throws `workspace_unavailable`, or the signal's reason. */
   lease(runId: string, signal: AbortSignal): Promise<Lease>;
   close(): Promise<void>;

@@ -1,0 +1,65 @@
+/** Whether Claude Code can reach a model in the name of its user: asks the CLI itself, which knows every way there is. */
+import { runCommand } from '../child-process.ts';
+import { agentEnvironment } from './environment.ts';
+
+export type SignIn = {
+  /** `key`: an API key or a cloud provider's credentials; whether they are accepted only a run can tell. */
+  state: 'key' | 'login' | 'none' | 'unknown';
+  /** For people: where the key comes from, which login, or why it is not known. */
+  how: string;
+};
+
+/** The answer comes in about 0.2 s, and nothing is asked over the network. */
+const timeoutMs = 10_000;
+
+/**
+ * Never rejects: what cannot be found out is `unknown`.
+ * @param environment of the host; the CLI gets what an agent would get of it
+ * @param extra names that the operator adds (`AGENT_ENV`)
+ */
+export async function findSignIn(
+  environment: Record<string, string | undefined>,
+  claudeBin: string,
+  extra: string[] = [],
+): Promise<SignIn> {
+  try {
+    // An old CLI takes `auth` for a prompt but stops at the flag, so that nothing is ever asked of a model.
+    const { stdout, stopped } = await runCommand(claudeBin, ['auth', 'status', '--json'], {
+      cwd: '/',
+      env: agentEnvironment(environment, extra),
+      timeoutMs,
+    });
+    if (stopped) return { state: 'unknown', how: `"claude auth status" did not answer within ${timeoutMs / 1000} s` };
+    return readStatus(JSON.parse(stdout.toString('utf8')));
+  } catch (error) {
+    const name = (error as NodeJS.ErrnoException).code;
+    return {
+      state: 'unknown',
+      how: name ? `claude cannot be started: ${name}` : '"claude auth status" gave no status',
+    };
+  }
+}
+
+type Status = {
+  loggedIn?: boolean;
+  authMethod?: string;
+  apiProvider?: string;
+  apiKeySource?: string;
+  subscriptionType?: string | null;
+};
+
+function readStatus(status: Status): SignIn {
+  if (status.loggedIn === false) return { state: 'none', how: 'no login and no API key' };
+  if (status.loggedIn !== true) return { state: 'unknown', how: '"claude auth status" gave no status' };
+  switch (status.authMethod) {
+    case 'api_key':
+    case 'api_key_helper':
+      return { state: 'key', how: `API key from ${status.apiKeySource ?? 'the settings'}` };
+    case 'third_party':
+      return { state: 'key', how: `credentials for ${status.apiProvider ?? 'a cloud provider'}` };
+    case 'claude.ai':
+      return { state: 'login', how: `login${status.subscriptionType ? ` (${status.subscriptionType})` : ''}` };
+    default:
+      return { state: 'login', how: `login (${status.authMethod ?? 'of a kind not named'})` };
+  }
+}

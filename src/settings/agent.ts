@@ -1,0 +1,77 @@
+/** Settings of the agents: which command, what it may do, how many run at once and how many are kept ready. */
+import { availableParallelism } from 'node:os';
+import { choice, decimal, integer, list, optionalText, pairs, text } from './setting.ts';
+
+export const agentSettings = {
+  claudeBin: optionalText('CLAUDE_BIN', "The agent's command. Unset: `claude` on PATH, else the packaged one.", {
+    shownDefault: '`claude` on PATH',
+  }),
+  agentAccess: choice(
+    'AGENT_ACCESS',
+    'edit',
+    ['read', 'edit', 'full'],
+    '`read`: looks only; `edit`: also edits files in its workspace; `full`: runs any command without asking (use a sandbox).',
+  ),
+  agentEnv: list(
+    'AGENT_ENV',
+    [],
+    'Names of further environment variables that the agent may see; everything not on the allow-list is withheld.',
+  ),
+  sandbox: choice(
+    'SANDBOX',
+    'auto',
+    ['auto', 'required', 'off'],
+    'Run the agent inside bubblewrap: it writes only in its workspace and ends with the server. `auto`: where `bwrap` works.',
+  ),
+  models: list('MODELS', ['haiku', 'sonnet', 'opus'], 'The models served, by the names that `claude --model` takes.'),
+  defaultModel: text('DEFAULT_MODEL', 'sonnet', 'Used when a request names none.'),
+  modelAliases: pairs('MODEL_ALIASES', 'Other names for the models, as `gpt-4o=sonnet,gpt-4o-mini=haiku`.'),
+  maxConcurrentRuns: integer(
+    'MAX_CONCURRENT_RUNS',
+    Math.max(2, availableParallelism()),
+    [1, 1024],
+    'Places: how many agents run at once.',
+    { shownDefault: 'max(2, cores)' },
+  ),
+  maxQueuedRuns: integer('MAX_QUEUED_RUNS', 32, [0, 100_000], 'How many requests may wait for a place.'),
+  queueTimeoutSeconds: decimal(
+    'QUEUE_TIMEOUT_SECONDS',
+    120,
+    [0.1, 86_400],
+    'How long a chat request waits for a place before 503.',
+  ),
+  jobShare: decimal(
+    'JOB_SHARE',
+    0.5,
+    [0, 1],
+    'The part of the places that jobs get while chat waits too; whatever one leaves free the other uses.',
+  ),
+  chatReservedPlaces: integer(
+    'CHAT_RESERVED_PLACES',
+    0,
+    [0, 1023],
+    'Places that jobs never take, so that chat need not wait for a long job to end.',
+  ),
+  warmAgents: integer('WARM_AGENTS', 1, [0, 256], 'Agent processes kept ready for the OpenAI door.'),
+  warmMaxAgeSeconds: decimal('WARM_MAX_AGE_SECONDS', 1800, [1, 86_400], 'After this a waiting agent is replaced.'),
+  warmIdleSeconds: decimal(
+    'WARM_IDLE_SECONDS',
+    900,
+    [1, 31_536_000],
+    'Without a request for this long no agent is kept ready.',
+  ),
+  restingAgents: integer(
+    'RESTING_AGENTS',
+    2,
+    [0, 256],
+    'How many agents rest after a chat turn, so that its follow-up finds the conversation alive.',
+  ),
+  restSeconds: decimal('REST_SECONDS', 120, [0.1, 86_400], 'How long an agent rests.'),
+  recycleAgents: choice(
+    'RECYCLE_AGENTS',
+    'auto',
+    ['auto', 'on', 'off'],
+    'Whether a resting agent that used no tool may be cleared and serve a new conversation of the same key; `auto`: only without a workspace.',
+  ),
+  recycleMaxTurns: integer('RECYCLE_MAX_TURNS', 20, [1, 10_000], 'After so many turns an agent is not used again.'),
+};

@@ -1,0 +1,124 @@
+/** Agents that have served a chat turn well and rest: for the follow-up of that conversation, or to be cleared. */
+import { createHash } from 'node:crypto';
+import type { AgentStage, Session } from '../agent/agent.ts';
+import type { Task, Turn } from '../task.ts';
+import type { Prepared } from '../workspace/workspaces.ts';
+
+export type RestingSettings = {
+  /** How many rest at most; the longest rested goes first. 0: none. */
+  count: number;
+  /** How long one rests. Milliseconds. */
+  restMs: number;
+  /** Whether one may be cleared and serve a new conversation of the same key. */
+  recycle: boolean;
+  /** After so many turns a process is not used again: its memory grows. */
+  maxTurns: number;
+};
+
+export type Served = {
+  task: Task;
+  /** The texts by which the client may repeat the answer: as it was streamed, and the final one. */
+  told: string[];
+  session: Session;
+  prepared: Prepared;
+};
+
+type Rested = Served & { since: number; conversations: string[]; key: string };
+
+/** `known`: how many of the task's turns the agent's conversation holds; 0: it must be cleared first. */
+export type Kept = { session: Session; prepared: Prepared; known: number };
+
+const sweepMs = 1000;
+
+export class Resting {
+  readonly #agents: AgentStage;
+  readonly #settings: RestingSettings;
+  readonly #sweeper: NodeJS.Timeout | undefined;
+  #rested: Rested[] = [];
+
+  constructor(agents: AgentStage, settings: RestingSettings) {
+    this.#agents = agents;
+    this.#settings = settings;
+    if (settings.count > 0) this.#sweeper = setInterval(() => this.#sweep(), sweepMs).unref();
+  }
+
+  /** Whether an agent that served this task is worth keeping. A job's conversation has no follow-up. */
+  wants(task: Task, session: Session): boolean {
+    return (
+      this.#settings.count > 0 && task.kind === 'chat' && session.alive && session.turnsServed < this.#settings.maxTurns
+    );
+  }
+
+  add(served: Served): void {
+    const conversations = served.told.map((text) => digest([...served.task.turns, assistant(text)]));
+    this.#rested.push({ ...served, since: performance.now(), conversations, key: this.#keyOf(served.task) });
+    while (this.#rested.length > this.#settings.count) void end(this.#rested.shift());
+  }
+
+  /**
+   * An agent of the same owner, the same system prompt and all else that is fixed: the one that holds the task's
+   * conversation up to its last turn, else one that can be cleared. It is the caller's from now on.
+   */
+  take(task: Task): Kept | undefined {
+    const key = this.#keyOf(task);
+    const same = this.#rested.filter((rested) => rested.key === key && rested.session.alive);
+    const known = task.turns.length - 1;
+    const conversation = known > 0 ? digest(task.turns.slice(0, known)) : undefined;
+    const continued = same.find(
+      (rested) => conversation !== undefined && rested.conversations.includes(conversation) && sameModel(rested, task),
+    );
+    if (continued) return this.#hand(continued, known);
+    const cleared = this.#settings.recycle
+      ? same.find((rested) => !rested.session.usedTools && rested.prepared.clean)
+      : undefined;
+    return cleared && this.#hand(cleared, 0);
+  }
+
+  async destroy(): Promise<void> {
+    clearInterval(this.#sweeper);
+    await Promise.all(this.#rested.splice(0).map(end));
+  }
+
+  /** The owner is part of it: nothing that one key said can ever be in a process that serves another. */
+  #keyOf(task: Task): string {
+    const { agent, budgetUsd } = this.#agents.fixedOf(task) ?? {};
+    return JSON.stringify([task.owner, agent, budgetUsd, this.#agents.identity(), task.system, task.outputSchema]);
+  }
+
+  #hand(rested: Rested, known: number): Kept {
+    this.#rested = this.#rested.filter((other) => other !== rested);
+    return { session: rested.session, prepared: rested.prepared, known };
+  }
+
+  #sweep(): void {
+    const now = performance.now();
+    const over = this.#rested.filter(({ since, session }) => now - since > this.#settings.restMs || !session.alive);
+    this.#rested = this.#rested.filter((rested) => !over.includes(rested));
+    for (const rested of over) void end(rested);
+  }
+}
+
+/** Changing either after a turn would leave a line in the conversation. */
+function sameModel(rested: Rested, task: Task): boolean {
+  return rested.task.model === task.model && rested.task.effort === task.effort;
+}
+
+function assistant(text: string): Turn {
+  return { role: 'assistant', blocks: [{ type: 'text', text }] };
+}
+
+/** White space at the end of a text is dropped by some clients and means nothing. */
+function digest(turns: Turn[]): string {
+  const hash = createHash('sha256');
+  for (const { role, blocks } of turns) {
+    const trimmed = blocks.map((block) => (block.type === 'text' ? { ...block, text: block.text.trimEnd() } : block));
+    hash.update(JSON.stringify([role, trimmed]));
+  }
+  return hash.digest('base64url');
+}
+
+async function end(rested: Served | undefined): Promise<void> {
+  if (!rested) return;
+  await rested.session.release();
+  await rested.prepared.discard().catch(() => {});
+}
