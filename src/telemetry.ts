@@ -9,30 +9,6 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
 export type Telemetry = ReturnType<typeof createTelemetry>;
 
-/** A request that has been answered. */
-export type RequestFacts = {
-  id: string;
-  method: string;
-  /** The pattern of the path, such as `/jobs/:id`. */
-  route: string;
-  path: string;
-  status: number;
-  ms: number;
-  /** The client went away before it had all of the answer. */
-  unfinished?: boolean;
-  owner?: string;
-  /** The code of the error that was answered. */
-  error?: string;
-  traceparent?: string;
-  run?: string;
-  model?: string;
-  stream?: boolean;
-  /** It joined, or was answered by, a run that another request had started. */
-  repeat?: boolean;
-  /** The caller's own name for its user. */
-  user?: string;
-};
-
 /** Log lines are JSON on standard error. Prompts, answers and keys are never logged. */
 export function createTelemetry(level: LogLevel, gauges: () => { active: number; queued: number; capacity: number }) {
   const log = pino({ level, base: undefined, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination(2));

@@ -1,0 +1,71 @@
+/** What the edge is given: its settings, the service behind it, and where to tell what happens. */
+import type { Config } from '../config.ts';
+import type { RunOptions } from '../run-task.ts';
+import type { Outcome, Task } from '../task.ts';
+
+export type HttpSettings = Pick<
+  Config,
+  | 'models'
+  | 'defaultModel'
+  | 'modelAliases'
+  | 'chatAgent'
+  | 'chatBudgetUsd'
+  | 'chatTimeoutSeconds'
+  | 'v1Dialect'
+  | 'bodyLimitBytes'
+  | 'jsonAnswerSeconds'
+  | 'streamKeepAlive'
+  | 'streamKeepAliveSeconds'
+  | 'slowReaderSeconds'
+  | 'clientGraceSeconds'
+  | 'repeatWindowSeconds'
+  | 'ignoredParams'
+  | 'corsOrigins'
+>;
+
+/** As told by `/health`. */
+export type ServiceState = { busy: boolean; active: number; queued: number; capacity: number };
+
+/** One answered request. */
+export type Answered = {
+  requestId: string;
+  method: string;
+  /** Without its query. */
+  path: string;
+  status: number;
+  durationMs: number;
+  /** The client went away before it had all of the answer. */
+  unfinished?: boolean;
+  /** The code of the error that was answered. */
+  error?: string;
+  traceparent?: string;
+  /** Of a chat request. */
+  runId?: string;
+  model?: string;
+  stream?: boolean;
+  /** It joined, or was answered by, a run that another request had started. */
+  repeat?: boolean;
+  ignoredParams?: string[];
+  /** The caller's own name for its user. */
+  user?: string;
+};
+
+export type HttpLog = {
+  answered(entry: Answered): void;
+  /** Something threw that nobody expected; the client was told `internal`. */
+  fault(entry: { requestId: string; error: unknown }): void;
+};
+
+export type ServerDeps = {
+  settings: HttpSettings;
+  /** The key; with an empty one nothing but `/health` is open. */
+  token: string;
+  version: string;
+  run(task: Task, options: RunOptions): Promise<Outcome>;
+  state(): ServiceState;
+  /** `undefined`: ready; else why not, in a few words. */
+  notReady(): string | undefined;
+  /** In the text format of Prometheus. */
+  metrics(): Promise<{ contentType: string; text: string }>;
+  log: HttpLog;
+};

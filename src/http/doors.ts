@@ -1,0 +1,40 @@
+/** The two doors to chat: the same routes, with other promises about dialect, streaming and waiting. */
+import type { Dialect } from '../openai/error-bodies.ts';
+
+export type Door = {
+  name: 'contract' | 'openai';
+  dialect: Dialect;
+  /** Users give a base URL with and without the version. */
+  prefixes: string[];
+  whenBusy: 'refuse' | 'queue';
+  launch: 'argument' | 'session';
+  /** What a request for a stream is told where there are none. */
+  noStreaming: string | undefined;
+};
+
+const contractPrefixes = ['/v1', ''];
+
+const contractDoor: Door = {
+  name: 'contract',
+  dialect: 'contract',
+  prefixes: contractPrefixes,
+  whenBusy: 'refuse',
+  launch: 'argument',
+  noStreaming:
+    'Cannot stream at this path: streaming not supported under /v1, use the base URL /openai/v1, which streams',
+};
+
+const openaiDoor: Door = {
+  name: 'openai',
+  dialect: 'openai',
+  prefixes: ['/openai/v1', '/openai'],
+  whenBusy: 'queue',
+  launch: 'session',
+  noStreaming: undefined,
+};
+
+/** @param v1Dialect `openai`: everything under /v1 is as under /openai/v1 */
+export function doors(v1Dialect: Dialect): Door[] {
+  if (v1Dialect === 'contract') return [contractDoor, openaiDoor];
+  return [{ ...openaiDoor, prefixes: [...contractPrefixes, ...openaiDoor.prefixes] }];
+}

@@ -1,0 +1,76 @@
+/** The API described for machines (`/openapi.json`) and for people (`/docs`), from the same shapes that check requests. */
+import type { FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import { errorTable } from '../errors.ts';
+import { chatRequestShape } from '../openai/request-shape.ts';
+import { docsPage } from './docs-page.ts';
+
+type Operation = { method: string; path: string; summary: string; body?: object; open?: boolean };
+
+export function openapiRoutes(server: FastifyInstance, version: string): void {
+  let description: object | undefined;
+  const describe = () => {
+    description ??= describeApi(version);
+    return description;
+  };
+  server.get('/openapi.json', async () => describe());
+  server.get('/docs', { config: { page: true } }, async (_request, reply) =>
+    reply.type('text/html; charset=utf-8').send(docsPage(operations(), version)),
+  );
+}
+
+function operations(): Operation[] {
+  const chat = z.toJSONSchema(chatRequestShape, { target: 'openapi-3.0', io: 'input' });
+  return [
+    ...['/v1', '/openai/v1'].flatMap((door) => [
+      {
+        method: 'post',
+        path: `${door}/chat/completions`,
+        summary: door === '/v1' ? 'A chat completion, whole' : 'A chat completion, whole or streamed',
+        body: chat,
+      },
+      { method: 'get', path: `${door}/models`, summary: 'The models that a request may name' },
+      { method: 'get', path: `${door}/models/{id}`, summary: 'One of them' },
+    ]),
+    { method: 'get', path: '/health', summary: 'How busy the server is; needs no key', open: true },
+    { method: 'get', path: '/ready', summary: 'Whether it takes work: 200 or 503' },
+    { method: 'get', path: '/metrics', summary: 'Counters in the text format of Prometheus' },
+    { method: 'get', path: '/openapi.json', summary: 'This description' },
+  ];
+}
+
+function describeApi(version: string): object {
+  const paths: Record<string, Record<string, object>> = {};
+  for (const operation of operations()) {
+    paths[operation.path] = { ...paths[operation.path], [operation.method]: describeOperation(operation) };
+  }
+  return {
+    openapi: '3.0.3',
+    info: { title: 'claude-agent-server', version },
+    components: { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } },
+    security: [{ key: [] }],
+    paths,
+  };
+}
+
+function describeOperation({ path, summary, body, open }: Operation): object {
+  const names = [...path.matchAll(/\{(\w+)\}/g)].map((match) => match[1]);
+  return {
+    summary,
+    ...(open ? { security: [] } : {}),
+    ...(names.length > 0
+      ? { parameters: names.map((name) => ({ name, in: 'path', required: true, schema: { type: 'string' } })) }
+      : {}),
+    ...(body ? { requestBody: { required: true, content: { 'application/json': { schema: body } } } } : {}),
+    responses: { 200: { description: 'Done' }, ...(open ? {} : errorResponses(body !== undefined)) },
+  };
+}
+
+/** Every status of the error table that can come here, with what it means. */
+function errorResponses(withBody: boolean): Record<string, object> {
+  const rows = Object.values(errorTable).filter(({ status }) => withBody || status === 401 || status === 404);
+  const byStatus = Map.groupBy(rows, ({ status }) => status);
+  return Object.fromEntries(
+    [...byStatus].map(([status, same]) => [status, { description: same.map(({ about }) => about).join(' ') }]),
+  );
+}

@@ -1,0 +1,105 @@
+/** Finds the run that a repeated request means, so that no request starts an agent twice. */
+import type { ErrorCode } from '../errors.ts';
+import { invalid } from '../openai/invalid.ts';
+import type { SharedRun } from './shared-run.ts';
+
+export type RequestMark = {
+  /** Equal for requests that ask for the same in the same way: caller, door, what is followed, body. */
+  digest: string;
+  /** With the caller and the door, when the request carries an `Idempotency-Key`. */
+  idempotencyKey: string | undefined;
+  /** The client says itself that it has asked this before. */
+  retry: boolean;
+};
+
+export type RepeatsOptions = {
+  /** How long an ended run answers its repeats. */
+  windowMs: number;
+  /** How many ended runs are kept, and how many characters of theirs. */
+  maxRuns?: number;
+  maxSize?: number;
+  /** A monotonic clock, in milliseconds. */
+  now?: () => number;
+};
+
+type Entry = { mark: RequestMark; run: SharedRun; endedAt: number | undefined };
+
+/** Nothing was spent on these, or nobody was told: asked again, the answer may well be another. */
+const notRepeated: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  ...(['agent_busy', 'queue_full', 'wait_timeout', 'shutting_down', 'client_gone', 'cancelled'] as const),
+  ...(['agent_not_started', 'not_signed_in', 'workspace_unavailable'] as const),
+]);
+
+export class Repeats {
+  readonly #entries = new Map<string, Entry>();
+  readonly #windowMs: number;
+  readonly #maxRuns: number;
+  readonly #maxSize: number;
+  readonly #now: () => number;
+
+  constructor(options: RepeatsOptions) {
+    this.#windowMs = options.windowMs;
+    this.#maxRuns = options.maxRuns ?? 500;
+    this.#maxSize = options.maxSize ?? 16 * 1024 * 1024;
+    this.#now = options.now ?? (() => performance.now());
+  }
+
+  /**
+   * The run to join, or whose end to tell again; `undefined`: a new one is due. A run that ended well answers again
+   * only where the first answer may not have arrived, or the key says so: people do ask the same thing twice.
+   * Throws `invalid_request` when the key came before with another request.
+   */
+  find(mark: RequestMark): SharedRun | undefined {
+    const entry = this.#entries.get(nameOf(mark));
+    if (!entry || this.#expired(entry)) return undefined;
+    if (entry.mark.digest !== mark.digest) {
+      throw invalid('Idempotency-Key', 'came before with another request; a new request needs a new key');
+    }
+    const { run } = entry;
+    if (run.stopping) return undefined;
+    if (run.end?.state === 'succeeded') {
+      return mark.idempotencyKey !== undefined || mark.retry || !run.delivered ? run : undefined;
+    }
+    return run;
+  }
+
+  /** Remembers a new run for its repeats. */
+  keep(mark: RequestMark, run: SharedRun): void {
+    const name = nameOf(mark);
+    const entry: Entry = { mark, run, endedAt: undefined };
+    this.#entries.delete(name);
+    this.#entries.set(name, entry);
+    void run.ended.then((end) => {
+      entry.endedAt = this.#now();
+      const forget = end.state === 'failed' && notRepeated.has(end.error.code);
+      if (forget && this.#entries.get(name) === entry) this.#entries.delete(name);
+      this.#makeRoom();
+    });
+  }
+
+  /** Those that have not ended. */
+  running(): SharedRun[] {
+    return [...this.#entries.values()].map((entry) => entry.run).filter((run) => !run.end);
+  }
+
+  #expired(entry: Entry): boolean {
+    return entry.endedAt !== undefined && this.#now() - entry.endedAt >= this.#windowMs;
+  }
+
+  /** Drops what has expired, then the oldest that have ended until the rest is within the bounds. */
+  #makeRoom(): void {
+    const ended = [...this.#entries].filter(([, entry]) => entry.endedAt !== undefined);
+    let count = ended.length;
+    let size = ended.reduce((sum, [, entry]) => sum + entry.run.size, 0);
+    for (const [name, entry] of ended) {
+      if (!this.#expired(entry) && count <= this.#maxRuns && size <= this.#maxSize) continue;
+      this.#entries.delete(name);
+      count -= 1;
+      size -= entry.run.size;
+    }
+  }
+}
+
+function nameOf(mark: RequestMark): string {
+  return mark.idempotencyKey === undefined ? `body ${mark.digest}` : `key ${mark.idempotencyKey}`;
+}

@@ -1,0 +1,50 @@
+/** The one place where an error becomes an answer: status, headers, reason phrase and body. */
+import type { FastifyReply } from 'fastify';
+import { asServiceError, ServiceError } from '../errors.ts';
+import { type Dialect, errorBody } from '../openai/error-bodies.ts';
+
+/** Tells the client what went wrong. `thrown` may be anything. */
+export function replyError(reply: FastifyReply, thrown: unknown, dialect: Dialect): ServiceError {
+  const error = toServiceError(thrown);
+  const { status, retry } = error.row;
+  reply.code(status).header('x-should-retry', String(retry === 'later'));
+  if (retry === 'later') reply.header('retry-after', String(retryAfter(error)));
+  if (error.extra.allow) reply.header('allow', error.extra.allow.join(', '));
+  if (error.code === 'unauthorized' && !reply.hasHeader('www-authenticate')) {
+    reply.header('www-authenticate', 'Bearer');
+  }
+  // Some clients show nothing of an answer but its reason phrase.
+  reply.raw.statusMessage = headerText(error.message).slice(0, 120).trim();
+  void reply.type('application/json; charset=utf-8').send(JSON.stringify(errorBody(error, dialect)));
+  return error;
+}
+
+/** Whole seconds, 1 to 60: a longer wait is obeyed by some clients and ignored by others. */
+function retryAfter(error: ServiceError): number {
+  return Math.min(60, Math.max(1, Math.ceil(error.extra.retryAfterSeconds ?? 2)));
+}
+
+/** As it may stand in a header: printable ASCII on one line. Anything else is refused by Node or breaks clients. */
+export function headerText(text: string): string {
+  return text
+    .replace(/[^\x20-\x7e]+/g, ' ')
+    .slice(0, 500)
+    .trim();
+}
+
+/** Errors of Fastify and Node, which come before a route is reached, in our own terms. */
+function toServiceError(thrown: unknown): ServiceError {
+  const { code, statusCode } = (thrown ?? {}) as { code?: unknown; statusCode?: unknown };
+  switch (code) {
+    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+      return new ServiceError('body_too_large', 'Cannot read the request: the body is over the limit of this server');
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+      return new ServiceError('unsupported_media_type', 'Cannot read the request: the body must be application/json');
+    case 'FST_ERR_BAD_URL':
+      return new ServiceError('invalid_request', 'Cannot read the request: the URL is not well-formed');
+  }
+  if (!(thrown instanceof ServiceError) && typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) {
+    return new ServiceError('invalid_request', 'Cannot read the request: the body is broken or incomplete');
+  }
+  return asServiceError(thrown);
+}

@@ -1,0 +1,164 @@
+/** The HTTP server: what holds for every request, and the routes. */
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import { ServiceError } from '../errors.ts';
+import type { Dialect } from '../openai/error-bodies.ts';
+import { createModels } from '../openai/models.ts';
+import { type Auth, createAuth } from './auth.ts';
+import { refuseBrokenRequest } from './broken-request.ts';
+import { chatRoutes } from './chat.ts';
+import type { ChatRuns } from './chat-run.ts';
+import { applyCors } from './cors.ts';
+import type { Answered, ServerDeps } from './deps.ts';
+import { doors } from './doors.ts';
+import { healthRoutes } from './health.ts';
+import { readJsonBodies } from './json-body.ts';
+import { KnownPaths } from './known-paths.ts';
+import { modelRoutes } from './models.ts';
+import { openapiRoutes } from './openapi.ts';
+import { Repeats } from './repeats.ts';
+import { replyError } from './replies.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** How errors are told; `contract` unless said. */
+    dialect?: Dialect;
+    /** Needs no key. */
+    open?: boolean;
+    /** A page for people: a browser's own dialogue for a password serves too. */
+    page?: boolean;
+  }
+  interface FastifyRequest {
+    /** What the log is to tell besides. */
+    facts: Partial<Answered>;
+  }
+}
+
+export type HttpServer = {
+  /** @returns the base URL */
+  listen(address: { host: string; port: number }): Promise<string>;
+  /** Ends every run that a request waits for, answers them, and closes; clients get a moment to read what was answered. */
+  destroy(): Promise<void>;
+};
+
+/** How long clients may take to read what was answered last. */
+const lastAnswersMs = 2000;
+
+export function createServer(deps: ServerDeps): HttpServer {
+  const { settings } = deps;
+  const server = fastify({
+    bodyLimit: settings.bodyLimitBytes,
+    // Longer than the clients' pools keep a connection, so that they are the ones to close it.
+    keepAliveTimeout: 75_000,
+    requestTimeout: 120_000,
+    genReqId: requestId,
+    return503OnClosing: false,
+    forceCloseConnections: false,
+    routerOptions: { ignoreTrailingSlash: true, ignoreDuplicateSlashes: true, maxParamLength: 500 },
+    frameworkErrors: (error, request, reply) => {
+      prepare(request, reply);
+      replyError(reply, error, dialectOf(request));
+    },
+    clientErrorHandler: refuseBrokenRequest,
+  });
+  // Pipelined requests each watch their connection.
+  server.server.on('connection', (socket) => socket.setMaxListeners(0));
+  const repeats = new Repeats({ windowMs: settings.repeatWindowSeconds * 1000 });
+  const auth = createAuth(deps.token);
+  checkEveryRequest(server, deps, auth);
+  server.setErrorHandler((thrown, request, reply) => {
+    const error = replyError(reply, thrown, dialectOf(request));
+    request.facts.error = error.code;
+    if (error.code === 'internal') deps.log.fault({ requestId: request.id, error: error.extra.cause ?? error });
+  });
+  readJsonBodies(server);
+  addRoutes(server, { deps, owner: auth.owner, repeats });
+  return {
+    listen: (address) => server.listen(address),
+    async destroy() {
+      for (const run of repeats.running()) {
+        // What has begun is not to be asked for again without a thought.
+        const code = run.working ? 'interrupted' : 'shutting_down';
+        run.stop(new ServiceError(code, 'The run was ended: the server is stopping'));
+      }
+      const impatience = setTimeout(() => server.server.closeAllConnections(), lastAnswersMs);
+      await server.close();
+      clearTimeout(impatience);
+    },
+  };
+}
+
+/** What comes before any route, in this order: a name, CORS, the key, whether the path exists. Bodies come later. */
+function checkEveryRequest(server: FastifyInstance, deps: ServerDeps, auth: Auth): void {
+  const paths = new KnownPaths();
+  server.decorateRequest('facts');
+  server.addHook('onRoute', ({ url, method }) => paths.add(url, method));
+  server.addHook('onRequest', async (request, reply) => {
+    prepare(request, reply);
+    logWhenAnswered(request, reply, deps);
+    if (applyCors(request, reply, deps.settings.corsOrigins).preflight) return reply.code(204).send();
+    letIn(request, reply, auth);
+    if (!request.is404) return;
+    const allow = paths.methodsOf(pathOf(request));
+    if (request.method !== 'OPTIONS' || allow.length === 0) throw paths.refusal(request.method, pathOf(request));
+    return reply.code(204).header('allow', allow.join(', ')).send();
+  });
+}
+
+function addRoutes(server: FastifyInstance, runs: ChatRuns): void {
+  const models = createModels(runs.deps.settings, Math.floor(Date.now() / 1000));
+  for (const door of doors(runs.deps.settings.v1Dialect)) {
+    chatRoutes(server, door, models, runs);
+    modelRoutes(server, door, models);
+  }
+  healthRoutes(server, runs.deps);
+  openapiRoutes(server, runs.deps.version);
+}
+
+/** Throws `unauthorized`. */
+function letIn(request: FastifyRequest, reply: FastifyReply, auth: Auth): void {
+  const { open, page } = request.routeOptions.config;
+  if (open) return;
+  if (page) reply.header('www-authenticate', 'Bearer, Basic realm="claude-agent-server"');
+  auth.check(request.headers.authorization, page === true);
+  reply.removeHeader('www-authenticate');
+}
+
+/** What every answer carries, whatever becomes of the request. */
+function prepare(request: FastifyRequest, reply: FastifyReply): void {
+  request.facts = {};
+  reply.header('x-request-id', request.id).header('request-id', request.id);
+}
+
+function logWhenAnswered(request: FastifyRequest, reply: FastifyReply, deps: ServerDeps): void {
+  const startedAt = performance.now();
+  reply.raw.once('close', () => {
+    const { traceparent } = request.headers;
+    deps.log.answered({
+      requestId: request.id,
+      method: request.method,
+      path: pathOf(request),
+      status: reply.raw.statusCode,
+      durationMs: performance.now() - startedAt,
+      ...(reply.raw.writableFinished ? {} : { unfinished: true }),
+      ...(typeof traceparent === 'string' ? { traceparent } : {}),
+      ...request.facts,
+    });
+  });
+}
+
+function dialectOf(request: FastifyRequest): Dialect {
+  const byPath = pathOf(request).startsWith('/openai') ? 'openai' : 'contract';
+  return request.routeOptions.config?.dialect ?? byPath;
+}
+
+function pathOf(request: FastifyRequest): string {
+  return request.url.split('?', 1)[0] ?? '';
+}
+
+/** The caller's own name for the request, where it is fit for a header. */
+function requestId(request: IncomingMessage): string {
+  const given = request.headers['x-request-id'];
+  return typeof given === 'string' && /^[A-Za-z0-9._-]{1,128}$/.test(given) ? given : `req_${randomUUID()}`;
+}

@@ -1,0 +1,71 @@
+/** Bad requests: an error that names the field, made by hand or from what Zod found. */
+import type { z } from 'zod';
+import { ServiceError } from '../errors.ts';
+
+/** @param param the field's path, as `messages[0].content` @param problem what is wrong with it, as `must be a string` */
+export function invalid(param: string, problem: string): ServiceError {
+  return new ServiceError('invalid_request', `Cannot read the request: ${param}: ${problem}`, { param });
+}
+
+/** The first problem only: it is what the caller must change first, and one line. */
+export function fromZod(error: z.ZodError): ServiceError {
+  const issue = error.issues[0] as z.core.$ZodIssue;
+  const found = deepest(issue);
+  return invalid(pathOf(found.path), problemOf(found));
+}
+
+/** In a choice of shapes the one that was meant is the one that got furthest. */
+function deepest(issue: z.core.$ZodIssue): z.core.$ZodIssue {
+  if (issue.code !== 'invalid_union') return issue;
+  const meant = issue.errors.find((branch) => branch[0] && (branch[0].path.length > 0 || !isWrongType(branch[0])))?.[0];
+  return meant ? deepest({ ...meant, path: [...issue.path, ...meant.path] }) : issue;
+}
+
+const isWrongType = (issue: z.core.$ZodIssue): boolean => issue.code === 'invalid_type';
+
+function problemOf(issue: z.core.$ZodIssue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      return `must be ${nameOf(issue.expected)}`;
+    case 'invalid_union': {
+      const expected = issue.errors.flatMap(([first]) =>
+        first?.code === 'invalid_type' ? [nameOf(first.expected)] : [],
+      );
+      return expected.length > 0 ? `must be ${[...new Set(expected)].join(' or ')}` : issue.message;
+    }
+    case 'too_small':
+      return issue.origin === 'number' || issue.origin === 'int'
+        ? `must be at least ${issue.minimum}`
+        : 'must not be empty';
+    case 'too_big':
+      return issue.origin === 'number' || issue.origin === 'int'
+        ? `must be at most ${issue.maximum}`
+        : `must have at most ${issue.maximum} items`;
+    case 'invalid_value':
+      return issue.message.startsWith('Invalid')
+        ? `must be one of ${issue.values.map((value) => JSON.stringify(value)).join(', ')}`
+        : issue.message;
+    default:
+      return issue.message;
+  }
+}
+
+const names: Record<string, string> = {
+  string: 'a string',
+  array: 'an array',
+  object: 'an object',
+  record: 'an object',
+  boolean: 'true or false',
+  number: 'a number',
+  int: 'a whole number',
+};
+
+function nameOf(type: string): string {
+  return names[type] ?? type;
+}
+
+/** `['messages', 0, 'content']` as `messages[0].content`; long names, which only a caller can make, are cut. */
+function pathOf(path: PropertyKey[]): string {
+  const text = path.map((step) => (typeof step === 'number' ? `[${step}]` : `.${String(step)}`)).join('');
+  return text.replace(/^\./, '').slice(0, 200) || 'body';
+}

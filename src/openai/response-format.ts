@@ -1,0 +1,21 @@
+/** `response_format` as a schema that the agent's answer must satisfy. */
+import { invalid } from './invalid.ts';
+import { enforceable, type Schema } from './json-schema.ts';
+import type { ChatBody } from './request-shape.ts';
+
+/** `undefined`: any text will do. Throws `invalid_request` for a schema that cannot be enforced. */
+export function outputSchemaOf(format: ChatBody['response_format']): Schema | undefined {
+  switch (format?.type) {
+    case undefined:
+    case 'text':
+      return undefined;
+    case 'json_object':
+      return { type: 'object' };
+    case 'json_schema':
+      try {
+        return enforceable(format.json_schema.schema ?? { type: 'object' });
+      } catch (error) {
+        throw invalid('response_format.json_schema.schema', (error as Error).message);
+      }
+  }
+}

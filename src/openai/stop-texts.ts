@@ -1,0 +1,49 @@
+/** Cuts a text, also one that comes in pieces, before the first of the caller's stop texts. */
+
+export class StopTexts {
+  readonly #stops: string[];
+  /** What may yet turn out to be the beginning of a stop text. */
+  #held = '';
+  #found = false;
+
+  constructor(stops: string[]) {
+    this.#stops = stops;
+  }
+
+  /** What of the text so far may be shown now. */
+  push(text: string): string {
+    if (this.#stops.length === 0) return text;
+    if (this.#found) return '';
+    const all = this.#held + text;
+    const at = this.#stops.map((stop) => all.indexOf(stop)).filter((index) => index >= 0);
+    if (at.length > 0) {
+      this.#found = true;
+      this.#held = '';
+      return all.slice(0, Math.min(...at));
+    }
+    const keep = this.#beginningOfAStop(all);
+    this.#held = keep === 0 ? '' : all.slice(-keep);
+    return keep === 0 ? all : all.slice(0, -keep);
+  }
+
+  /** The rest, when no more text comes. */
+  end(): string {
+    const rest = this.#held;
+    this.#held = '';
+    return rest;
+  }
+
+  get found(): boolean {
+    return this.#found;
+  }
+
+  /** Length of the longest end of the text with which a stop text begins. */
+  #beginningOfAStop(text: string): number {
+    const longest = Math.max(...this.#stops.map((stop) => stop.length)) - 1;
+    for (let length = Math.min(longest, text.length); length > 0; length -= 1) {
+      const end = text.slice(-length);
+      if (this.#stops.some((stop) => stop.startsWith(end))) return length;
+    }
+    return 0;
+  }
+}
