@@ -1,4 +1,5 @@
 /** Names the true cause of a bad end: the result object first, then stderr, then how the process ended. */
+import { constants } from 'node:os';
 import type { Exit } from '../child-process.ts';
 import { type ErrorCode, ServiceError } from '../errors.ts';
 import type { AgentResult } from './protocol.ts';
@@ -48,8 +49,14 @@ function signInAdvice(cause: string): string {
 }
 
 function describeExit(exit: Exit): string {
-  if (exit.signal) return `claude was ended by ${exit.signal} before it gave a result`;
+  const signal = exit.signal ?? signalOfStatus(exit.code);
+  if (signal) return `claude was ended by ${signal} before it gave a result`;
   return `claude exited with status ${exit.code} and gave no result`;
+}
+
+/** A wrapper such as bwrap tells its child's signal as a shell does: 128 and its number. */
+function signalOfStatus(code: number | null): string | undefined {
+  return Object.entries(constants.signals).find(([, number]) => code === 128 + number)?.[0];
 }
 
 function endingExtra(ending?: Ending): { exitCode?: number; stderr?: string } {
