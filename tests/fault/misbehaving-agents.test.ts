@@ -18,15 +18,45 @@ const chatTimeoutSeconds = 1.5;
 const expectations: Expectation[] = [
   { agent: 'hangs', title: 'hangs', status: 503, says: 'The agent was stopped after 1.5 s: the time limit of the run' },
   { agent: 'ignores-sigterm', title: 'ignores SIGTERM', status: 503, says: /time limit of the run/ },
-  { agent: 'hangs-with-grandchild', title: 'hangs and has a grandchild that left its group', status: 503, says: /time limit/ },
-  { agent: 'leaves-grandchild', title: 'leaves a grandchild that holds the pipe', status: 200, says: 'done, with a child left behind' },
-  { agent: 'dies-mid-line', title: 'is killed in the middle of a line', status: 503, says: 'claude was ended by SIGKILL before it gave a result' },
+  {
+    agent: 'hangs-with-grandchild',
+    title: 'hangs and has a grandchild that left its group',
+    status: 503,
+    says: /time limit/,
+  },
+  {
+    agent: 'leaves-grandchild',
+    title: 'leaves a grandchild that holds the pipe',
+    status: 200,
+    says: 'done, with a child left behind',
+  },
+  {
+    agent: 'dies-mid-line',
+    title: 'is killed in the middle of a line',
+    status: 503,
+    says: 'claude was ended by SIGKILL before it gave a result',
+  },
   { agent: 'floods', title: 'floods its output', status: 503, says: /^The agent printed more than \d+ bytes/ },
-  { agent: 'long-line', title: 'prints a line of 50 MB', status: 503, says: /^The agent printed a line of more than \d+ bytes$/ },
+  {
+    agent: 'long-line',
+    title: 'prints a line of 50 MB',
+    status: 503,
+    says: /^The agent printed a line of more than \d+ bytes$/,
+  },
   { agent: 'half-a-character', title: 'cuts a UTF-8 character in two writes', status: 200, says: '10 €' },
   { agent: 'result-then-hangs', title: 'prints its result and never exits', status: 200, says: 'done, but still here' },
-  { agent: 'stderr-only', title: 'writes its reason to standard error', status: 503, says: /^boom: the disk at \[path\] is full/ },
-  { agent: 'says-nothing', title: 'exits with 0 and without a word', status: 503, says: 'claude exited with status 0 and printed nothing' },
+  {
+    agent: 'stderr-only',
+    title: 'writes its reason to standard error',
+    status: 503,
+    says: /^boom: the disk at \[path\] is full/,
+  },
+  {
+    agent: 'says-nothing',
+    title: 'exits with 0 and without a word',
+    status: 503,
+    says: 'claude exited with status 0 and printed nothing',
+  },
   { agent: 'unknown-events', title: 'sends messages of unknown types', status: 200, says: 'known all the same' },
 ];
 
@@ -51,7 +81,11 @@ describe('an agent that', () => {
     test(title, async (t) => {
       const service = await startWith(t, agent);
       const first = await service.post('/v1/chat/completions', ask('hi'));
-      const body = (await first.json()) as { error?: string; detail?: string; choices?: { message: { content: string } }[] };
+      const body = (await first.json()) as {
+        error?: string;
+        detail?: string;
+        choices?: { message: { content: string } }[];
+      };
       const told = status === 200 ? body.choices?.[0]?.message.content : body.detail;
       assert.equal(first.status, status, JSON.stringify(body));
       if (typeof says === 'string') assert.equal(told, says);
@@ -66,7 +100,10 @@ describe('an agent that', () => {
 });
 
 test('a client that gives up ends its agent within 5 s, and its place is free again', async (t) => {
-  const service = await startTestService(t, { CLAUDE_BIN: faultAgent('hangs-with-grandchild'), MAX_CONCURRENT_RUNS: '1' });
+  const service = await startTestService(t, {
+    CLAUDE_BIN: faultAgent('hangs-with-grandchild'),
+    MAX_CONCURRENT_RUNS: '1',
+  });
   for (const door of ['/v1', '/openai/v1']) {
     const client = new AbortController();
     const answer = service.post(`${door}/chat/completions`, ask('hi'), {}, client.signal);
@@ -82,7 +119,10 @@ test('a client that gives up ends its agent within 5 s, and its place is free ag
 test('closing the server ends every agent', async (t) => {
   const service = await startTestService(t, { CLAUDE_BIN: faultAgent('hangs-with-grandchild') });
   const answer = service.post('/v1/chat/completions', ask('hi'));
-  await waitUntil('the agent runs', async () => ((await (await service.get('/health')).json()) as { active: number }).active === 1);
+  await waitUntil(
+    'the agent runs',
+    async () => ((await (await service.get('/health')).json()) as { active: number }).active === 1,
+  );
   await service.close(0);
   const body = (await (await answer).json()) as { error: string; detail: string };
   assert.deepEqual(body, { error: 'execution failed', detail: 'The run was ended: the server is stopping' });
