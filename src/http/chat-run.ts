@@ -31,7 +31,10 @@ export function runFor(
   const run = new SharedRun({
     head: { id: task.id, created: Math.floor(Date.now() / 1000), model: chat.asked },
     start: async (options) =>
-      inAskedFormat(await deps.run(task, { ...options, whenBusy: door.whenBusy }), task.outputSchema),
+      inAskedFormat(
+        await deps.run(task, { ...options, whenBusy: door.whenBusy, settle: door.settle }),
+        task.outputSchema,
+      ),
     speech: new Speech({ stop: chat.stop, follow, formatted: task.outputSchema !== undefined }),
     streamed: chat.stream,
     graceMs: deps.settings.clientGraceSeconds * 1000,

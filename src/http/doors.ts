@@ -7,6 +7,8 @@ export type Door = {
   /** Users give a base URL with and without the version. */
   prefixes: string[];
   whenBusy: 'refuse' | 'queue';
+  /** Who would be refused finds the place free when it has its answer; who would wait has its answer sooner. */
+  settle: 'after_release' | 'at_outcome';
   launch: 'argument' | 'session';
   /** What a request for a stream is told where there are none. */
   noStreaming: string | undefined;
@@ -19,6 +21,7 @@ const contractDoor: Door = {
   dialect: 'contract',
   prefixes: contractPrefixes,
   whenBusy: 'refuse',
+  settle: 'after_release',
   launch: 'argument',
   noStreaming:
     'Cannot stream at this path: streaming not supported under /v1, use the base URL /openai/v1, which streams',
@@ -29,6 +32,7 @@ const openaiDoor: Door = {
   dialect: 'openai',
   prefixes: ['/openai/v1', '/openai'],
   whenBusy: 'queue',
+  settle: 'at_outcome',
   launch: 'session',
   noStreaming: undefined,
 };
