@@ -1,5 +1,7 @@
 /** The table of everything that can go wrong: its HTTP status, its names in both dialects, and whether to ask again. */
 
+import type { Outcome } from './task.ts';
+
 /**
  * `never`: the same request would fail (or cost) again. `later`: nothing was started, so it may be repeated.
  * Answers carry it as `x-should-retry`, which the official OpenAI SDKs obey.
@@ -138,6 +140,8 @@ type Extra = {
   exitCode?: number;
   /** What the agent printed on stderr, bounded; for logs and job records, never for a chat answer. */
   stderr?: string;
+  /** What the run had cost by the time it failed, where the agent told. */
+  spent?: Pick<Outcome, 'usage' | 'costUsd' | 'models' | 'turns' | 'sessionId'>;
   cause?: unknown;
 };
 

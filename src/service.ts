@@ -1,5 +1,6 @@
 /** The composition root: builds every stage once, in order; closes them in reverse. */
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { createAgents } from './agent/agents.ts';
 import { findContainment } from './agent/containment.ts';
 import { findClaude } from './agent/find-claude.ts';
@@ -73,12 +74,16 @@ async function build(config: Config, environment: Environment, releases: Release
   });
   releases.push(() => workspaces.close());
 
+  const temporaryFolder = join(config.dataDir, 'tmp');
+  await rm(temporaryFolder, { recursive: true, force: true });
+  await mkdir(temporaryFolder, { mode: 0o700 });
   const agents = createAgents({
     findClaude: () => findClaude(config.claudeBin, environment['PATH']),
     access: config.agentAccess,
     containment: await findContainment(config.sandbox, environment),
     environment,
     extraEnvironment: config.agentEnv,
+    temporaryFolder,
     markerOf: markers.of,
     onUnknown: telemetry.unknownAgentMessage,
   });

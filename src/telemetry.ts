@@ -16,6 +16,16 @@ export function createTelemetry(level: LogLevel, gauges: () => { active: number;
   collectDefaultMetrics({ register: registry });
   const metrics = createMetrics(registry, gauges);
 
+  const countSpent = (models: Outcome['models']) => {
+    for (const [model, usage] of Object.entries(models)) {
+      metrics.cost.inc({ model }, usage.costUsd);
+      metrics.tokens.inc({ model, kind: 'input' }, usage.inputTokens);
+      metrics.tokens.inc({ model, kind: 'cache_read' }, usage.cacheReadTokens);
+      metrics.tokens.inc({ model, kind: 'cache_write' }, usage.cacheWriteTokens);
+      metrics.tokens.inc({ model, kind: 'output' }, usage.outputTokens);
+    }
+  };
+
   return {
     listening: (url: string) => log.info({ url }, 'listening'),
     stopping: (signal: string) => log.info({ signal }, 'stopping: no more work is taken, runs may finish'),
@@ -40,20 +50,16 @@ export function createTelemetry(level: LogLevel, gauges: () => { active: number;
     runEnded: (task: Task, outcome: Outcome, ms: number) => {
       metrics.runs.inc({ kind: task.kind, outcome: 'completed' });
       metrics.runSeconds.observe({ kind: task.kind }, ms / 1000);
-      for (const [model, usage] of Object.entries(outcome.models)) {
-        metrics.cost.inc({ model }, usage.costUsd);
-        metrics.tokens.inc({ model, kind: 'input' }, usage.inputTokens);
-        metrics.tokens.inc({ model, kind: 'cache_read' }, usage.cacheReadTokens);
-        metrics.tokens.inc({ model, kind: 'cache_write' }, usage.cacheWriteTokens);
-        metrics.tokens.inc({ model, kind: 'output' }, usage.outputTokens);
-      }
+      countSpent(outcome.models);
       log.info({ run: task.id, ms: Math.round(ms), costUsd: outcome.costUsd, turns: outcome.turns }, 'run completed');
     },
     runFailed: (task: Task, error: ServiceError, ms: number) => {
       metrics.runs.inc({ kind: task.kind, outcome: error.code });
       metrics.runSeconds.observe({ kind: task.kind }, ms / 1000);
-      const { exitCode, stderr } = error.extra;
-      const fields = { run: task.id, ms: Math.round(ms), code: error.code, reason: error.message, exitCode, stderr };
+      const { exitCode, stderr, spent } = error.extra;
+      countSpent(spent?.models ?? {});
+      const facts = { run: task.id, ms: Math.round(ms), code: error.code, reason: error.message };
+      const fields = { ...facts, exitCode, stderr, costUsd: spent?.costUsd };
       log.warn(error.code === 'internal' ? { ...fields, err: error.cause } : fields, 'run failed');
     },
     spareFailed: (error: unknown, failures: number) =>

@@ -44,7 +44,7 @@ const mayImport: Record<string, string[]> = {
   'api-key': [],
   'child-process': [],
   releases: [],
-  errors: [],
+  errors: ['type:task'],
   task: [],
 };
 

@@ -17,6 +17,8 @@ export type AgentSettings = {
   /** The host's environment; the agent gets what the allow-list leaves. */
   environment: Record<string, string | undefined>;
   extraEnvironment: string[];
+  /** For the CLI's own small files, which it leaves behind; a sandbox has a `/tmp` of its own instead. */
+  temporaryFolder: string;
   /** Tells the trees of this server from those of others. */
   markerOf(runId: string): string;
   onUnknown(messageType: string): void;
@@ -25,7 +27,11 @@ export type AgentSettings = {
 export function createAgents(settings: AgentSettings): AgentStage {
   const held = new Set<Agent>();
   const { access, onUnknown } = settings;
-  const env = agentEnvironment(settings.environment, settings.extraEnvironment);
+  const sandboxed = settings.containment.kind === 'bwrap';
+  const env = {
+    ...agentEnvironment(settings.environment, settings.extraEnvironment),
+    CLAUDE_CODE_TMPDIR: sandboxed ? undefined : settings.temporaryFolder,
+  };
 
   const launch = (id: string, cwd: string, args: string[], stdin: Launch['stdin']): Launch => {
     const command = settings.findClaude();

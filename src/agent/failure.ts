@@ -5,13 +5,18 @@ import { type ErrorCode, ServiceError } from '../errors.ts';
 import type { AgentResult } from './protocol.ts';
 import { redact } from './redact.ts';
 
+type Spent = NonNullable<ServiceError['extra']['spent']>;
+
 export type Ending = { exit: Exit; stderr: string };
 
 /** For a result that is marked as an error. */
-export function failureOfResult(result: AgentResult, ending?: Ending): ServiceError {
+export function failureOfResult(result: AgentResult, spent: Spent, ending?: Ending): ServiceError {
   const cause = result.errors.join('; ') || result.text || result.subtype || 'no reason given';
   const code = codeOfResult(result, cause);
-  return new ServiceError(code, code === 'not_signed_in' ? signInAdvice(cause) : redact(cause), endingExtra(ending));
+  return new ServiceError(code, code === 'not_signed_in' ? signInAdvice(cause) : redact(cause), {
+    ...endingExtra(ending),
+    spent,
+  });
 }
 
 /** For a process that ended without a result, or with a bad exit status. */

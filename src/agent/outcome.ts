@@ -13,22 +13,30 @@ export function outcomeOf(
   result: AgentResult,
   options: { ending?: Ending; before?: AgentResult; fallbackText?: string } = {},
 ): Outcome {
-  if (result.isError || result.subtype.startsWith('error_')) throw failureOfResult(result, options.ending);
-  if (task.outputSchema && result.structured === undefined) {
-    throw new ServiceError('invalid_output', 'The agent gave no answer in the format that was asked for');
-  }
   const models = modelsSince(result, options.before);
   const modelUsages = Object.values(models);
-  return {
-    text: task.outputSchema ? JSON.stringify(result.structured) : (result.text ?? options.fallbackText ?? ''),
-    structured: result.structured,
+  const spent = {
     usage: modelUsages.length > 0 ? sumUsage(modelUsages) : result.usage,
     costUsd: result.costUsd === undefined ? undefined : Math.max(0, result.costUsd - (options.before?.costUsd ?? 0)),
     models,
     turns: result.turns,
+    sessionId: result.sessionId,
+  };
+  // The CLI marks a refusal as an error; over the contract door it is one, elsewhere it is an answer that was filtered.
+  const refused = result.stopReason === 'refusal' && task.launch === 'session';
+  if ((result.isError && !refused) || result.subtype.startsWith('error_')) {
+    throw failureOfResult(result, spent, options.ending);
+  }
+  if (task.outputSchema && result.structured === undefined && !refused) {
+    throw new ServiceError('invalid_output', 'The agent gave no answer in the format that was asked for', { spent });
+  }
+  return {
+    ...spent,
+    text:
+      result.structured !== undefined ? JSON.stringify(result.structured) : (result.text ?? options.fallbackText ?? ''),
+    structured: result.structured,
     durationMs: result.durationMs,
     stopReason: result.stopReason === 'other' ? 'end_turn' : result.stopReason,
-    sessionId: result.sessionId,
     exitCode: options.ending?.exit.code ?? undefined,
   };
 }

@@ -1,0 +1,58 @@
+/** Signals and sudden death: what runs may finish, or ends; nothing is left behind. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { listMarked } from '../../src/process-tree.ts';
+import { startServerProcess } from '../support/server-process.ts';
+import { ask, faultAgent } from '../support/service.ts';
+import { waitUntil } from '../support/wait-until.ts';
+
+/** The living processes of the agents that a server of this pid started. */
+function agentsOf(serverPid: number | undefined): Promise<number[]> {
+  return listMarked((marker) => marker.split(':')[2] === String(serverPid));
+}
+
+async function activeRuns(url: string): Promise<number> {
+  return ((await (await fetch(`${url}/health`)).json()) as { active: number }).active;
+}
+
+test('the first SIGTERM refuses new work and lets a run finish', async (t) => {
+  const server = await startServerProcess(t, { CLAUDE_BIN: faultAgent('works-slowly') });
+  const running = server.post('/v1/chat/completions', ask('first'));
+  await waitUntil('the run has begun', async () => (await activeRuns(server.url)) === 1);
+  server.child.kill('SIGTERM');
+  await waitUntil('the signal has arrived', () => server.stdout().includes('stopping'));
+  const refused = await server.post('/v1/chat/completions', ask('second'));
+  assert.equal(refused.status, 503);
+  assert.deepEqual(await refused.json(), {
+    error: 'execution failed',
+    detail: 'Cannot start the run: the server is stopping',
+  });
+  assert.equal((await running).status, 200);
+  assert.equal(await server.exited, 0);
+});
+
+test('the second signal ends runs now, and no child is left', async (t) => {
+  const server = await startServerProcess(t, { CLAUDE_BIN: faultAgent('hangs-with-grandchild') });
+  const running = server.post('/v1/chat/completions', ask('first'));
+  await waitUntil('the agent runs', async () => (await agentsOf(server.child.pid)).length > 0);
+  server.child.kill('SIGTERM');
+  await waitUntil('the signal has arrived', () => server.stdout().includes('stopping'));
+  server.child.kill('SIGINT');
+  assert.equal((await running).status, 503);
+  assert.equal(await server.exited, 0);
+  assert.deepEqual(await agentsOf(server.child.pid), []);
+});
+
+for (const sandbox of ['auto', 'off']) {
+  test(`a server killed with SIGKILL leaves no agent behind after its next start (SANDBOX=${sandbox})`, async (t) => {
+    const settings = { CLAUDE_BIN: faultAgent('hangs-with-grandchild'), SANDBOX: sandbox };
+    const first = await startServerProcess(t, settings);
+    const running = first.post('/v1/chat/completions', ask('first'));
+    await waitUntil('the agent runs', async () => (await agentsOf(first.child.pid)).length > 0);
+    first.child.kill('SIGKILL');
+    await assert.rejects(running);
+    await first.exited;
+    await startServerProcess(t, settings, first.dataDir);
+    await waitUntil('the leftovers have ended', async () => (await agentsOf(first.child.pid)).length === 0);
+  });
+}

@@ -1,0 +1,79 @@
+/** The server as its own process, as an operator runs it: for tests of signals, exit statuses and sudden death. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { hostEnvironment } from '../../src/config.ts';
+import { scratchFolder } from './loopback-agent.ts';
+import { testToken } from './service.ts';
+import { waitUntil } from './wait-until.ts';
+
+export type ServerProcess = {
+  url: string;
+  dataDir: string;
+  child: ChildProcess;
+  /** What it printed so far. */
+  stdout(): string;
+  /** Settles with the exit status, or the signal's name. */
+  exited: Promise<number | string | null>;
+  post(path: string, body: unknown): Promise<Response>;
+};
+
+const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+
+/** Starts `claude-agent-server serve` and waits until it listens. It is killed when the test ends. */
+export async function startServerProcess(
+  t: TestContext,
+  settings: Record<string, string>,
+  dataDir?: string,
+): Promise<ServerProcess> {
+  const folder = dataDir ?? (await scratchFolder(t));
+  const child = spawn(process.execPath, [main, 'serve'], {
+    env: {
+      PATH: hostEnvironment()['PATH'],
+      HOME: folder,
+      API_BEARER_TOKEN: testToken,
+      PORT: '0',
+      DATA_DIR: folder,
+      LOG_LEVEL: 'silent',
+      WARM_AGENTS: '0',
+      ...settings,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const exited = new Promise<number | string | null>((resolve) => {
+    child.once('exit', (code, signal) => resolve(code ?? signal));
+  });
+  t.after(async () => {
+    child.kill('SIGKILL');
+    await exited;
+  });
+  let printed = '';
+  let complained = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    printed += chunk;
+  });
+  child.stderr.on('data', (chunk: Buffer) => {
+    complained += chunk;
+  });
+  const url = await waitUntil(
+    'the server listens',
+    () => {
+      if (child.exitCode !== null) throw new Error(`The server ended: ${complained}`);
+      return /listens on (\S+)/.exec(printed)?.[1];
+    },
+    20_000,
+  );
+  return {
+    url,
+    dataDir: folder,
+    child,
+    stdout: () => printed,
+    exited,
+    post: (path, body) =>
+      fetch(url + path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${testToken}` },
+        body: JSON.stringify(body),
+      }),
+  };
+}
