@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { after, describe, test } from 'node:test';
 import { errorTable, ServiceError } from '../../src/errors.ts';
 import { followJob } from '../../src/queue/follow-job.ts';
 import type { JobEnd, JobEvent, JobRecord } from '../../src/queue/job.ts';
 import type { Claim, JobStore } from '../../src/queue/job-store.ts';
-import { engines, jobSpec, type TestStores } from '../support/job-engines.ts';
+import { jobSpec, type TestStores, testEngines } from '../support/job-engines.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 const unlimited = { maxWaiting: 1000 };
@@ -38,7 +38,7 @@ async function runThrough(
   return job;
 }
 
-for (const engine of engines) {
+for (const engine of testEngines()) {
   const onStore = (name: string, body: (store: JobStore, stores: TestStores) => Promise<void>) =>
     test(name, async () => {
       const stores = await engine.open();
@@ -49,7 +49,9 @@ for (const engine of engines) {
       }
     });
 
-  describe(`The job store on ${engine.name}`, () => {
+  describe(`The job store on ${engine.name}`, { skip: engine.missing ?? false }, () => {
+    after(() => engine.stop());
+
     onStore('gives back a job as it was submitted, also after a crash', async (store, stores) => {
       const spec = jobSpec({
         prompt: 'Zähle 📁 "files"\n$1',

@@ -2,9 +2,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import pg from 'pg';
 import type { JobSpec } from '../../src/queue/job.ts';
 import type { JobStore } from '../../src/queue/job-store.ts';
+import { openPostgresStore } from '../../src/queue/store/postgres-engine.ts';
 import { openEmbeddedStore } from '../../src/queue/store/sqlite-engine.ts';
+import { postgresMissing, startPostgres, type TestPostgres } from './postgres.ts';
+import { waitUntil } from './wait-until.ts';
 
 export type TestStores = {
   /** The store as a process has it open. */
@@ -15,9 +19,18 @@ export type TestStores = {
   end(): Promise<void>;
 };
 
-export type TestEngine = { name: string; open(): Promise<TestStores> };
+export type TestEngine = {
+  name: string;
+  /** Why the suite cannot run on it here; on CI that is a failure instead. */
+  missing: string | undefined;
+  open(): Promise<TestStores>;
+  /** Ends what was started for the engine; for after the suite. */
+  stop(): Promise<void>;
+};
 
-export const engines: TestEngine[] = [{ name: 'SQLite', open: openSqlite }];
+export function testEngines(): TestEngine[] {
+  return [{ name: 'SQLite', missing: undefined, open: openSqlite, stop: async () => {} }, postgresEngine()];
+}
 
 async function openSqlite(): Promise<TestStores> {
   const folder = await mkdtemp(join(tmpdir(), 'jobs-'));
@@ -35,6 +48,61 @@ async function openSqlite(): Promise<TestStores> {
       await rm(folder, { recursive: true });
     },
   };
+}
+
+function postgresEngine(): TestEngine {
+  let started: Promise<{ server: TestPostgres; template: string }> | undefined;
+  return {
+    name: 'PostgreSQL',
+    missing: process.env['CI'] ? undefined : postgresMissing(),
+    async open() {
+      started ??= startWithTemplate();
+      const { server, template } = await started;
+      return openDatabase((await server.createDatabase(template)).url);
+    },
+    async stop() {
+      await (await started)?.server.stop();
+    },
+  };
+}
+
+/** The tables are made once; every test gets a copy. */
+async function startWithTemplate(): Promise<{ server: TestPostgres; template: string }> {
+  const server = await startPostgres();
+  const { name, url } = await server.createDatabase();
+  await (await openStore(url)).close();
+  return { server, template: name };
+}
+
+async function openDatabase(url: string): Promise<TestStores> {
+  const opened: JobStore[] = [];
+  const open = async () => {
+    const store = await openStore(url);
+    opened.push(store);
+    return store;
+  };
+  const store = await open();
+  const admin = new pg.Client(url);
+  await admin.connect();
+  return {
+    store,
+    async afterCrash() {
+      // As if the heartbeats of all that runs had been missing for long; pg-boss then notices by itself.
+      await admin.query(`UPDATE agent_queue.job SET heartbeat_on = now() - interval '1 hour' WHERE state = 'active'`);
+      const active = async () =>
+        (await admin.query(`SELECT 1 FROM agent_queue.job WHERE state = 'active'`)).rowCount === 0;
+      await waitUntil('pg-boss has noticed', active, 10_000);
+      return open();
+    },
+    async end() {
+      await admin.end();
+      for (const store of opened) await store.close();
+    },
+  };
+}
+
+function openStore(url: string): Promise<JobStore> {
+  return openPostgresStore({ url, workerTimeoutMs: 30_000, onTrouble: (error) => console.error(error) });
 }
 
 export function jobSpec(given: Partial<JobSpec> = {}): JobSpec {

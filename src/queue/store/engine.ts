@@ -25,7 +25,7 @@ export type Engine = {
   touch(claims: Claim[]): Promise<void>;
   /** The running jobs whose worker is gone. */
   listLost(): Promise<Claim[]>;
-  /** Tells every process that shares the store, once the transaction is through. */
-  announce(sql: Sql, topics: Topic[]): Promise<void>;
+  /** Tells the other processes that share the store; word may be lost. */
+  announce(topics: Topic[]): void;
   close(): Promise<void>;
 };

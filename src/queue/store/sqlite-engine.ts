@@ -22,7 +22,7 @@ export async function openEmbeddedStore(folder: string): Promise<JobStore> {
     offer: async () => {},
     withdraw: async () => {},
     touch: async () => {},
-    announce: async () => {},
+    announce: () => {},
     async take(sql, kind) {
       const [row] = await sql(
         `SELECT id FROM agent_jobs WHERE kind = $1 AND state = 'queued' ORDER BY priority DESC, turn, id LIMIT 1`,

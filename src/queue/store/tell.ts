@@ -4,7 +4,7 @@ import type { Sql } from './database.ts';
 import type { Engine } from './engine.ts';
 
 /** What a change works with: `tell` takes the topics that are rung once the transaction is through. */
-export type Work = { sql: Sql; tell(...topics: Topic[]): void };
+export type Work = { sql: Sql; tell(...topics: Topic[]): unknown };
 
 export type Store = { engine: Engine; wakeUps: WakeUps };
 
@@ -15,11 +15,9 @@ export async function change<T>(
   durability: 'durable' | 'soon' = 'durable',
 ): Promise<T> {
   const topics: Topic[] = [];
-  const result = await engine.database.transaction(durability, async (sql) => {
-    const done = await work({ sql, tell: (...more) => topics.push(...more) });
-    if (topics.length > 0) await engine.announce(sql, topics);
-    return done;
-  });
+  const tell = (...more: Topic[]) => topics.push(...more);
+  const result = await engine.database.transaction(durability, (sql) => work({ sql, tell }));
+  if (topics.length > 0) engine.announce(topics);
   for (const topic of topics) wakeUps.wake(topic);
   return result;
 }

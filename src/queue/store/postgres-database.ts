@@ -1,0 +1,51 @@
+/** PostgreSQL through a pool of connections. */
+import pg from 'pg';
+import type { Database, Row, Sql } from './database.ts';
+
+const int8 = pg.types.builtins.INT8;
+
+/** @param onTrouble told of a connection that broke while nobody used it */
+export function createPool(url: string, onTrouble: (error: unknown) => void): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: url,
+    application_name: 'claude-agent-server',
+    max: 10,
+    keepAlive: true,
+    connectionTimeoutMillis: 10_000,
+    statement_timeout: 60_000,
+    // Counts and times fit a double; as text they would be one more thing to convert.
+    types: { getTypeParser: (id, format) => (id === int8 ? Number : pg.types.getTypeParser(id, format)) },
+  });
+  pool.on('error', onTrouble);
+  return pool;
+}
+
+export function openPostgres(pool: pg.Pool): Database {
+  return {
+    query: sqlOf(pool),
+    // Also what need only be durable `soon`: readers have seen an event's number, so it may not come back as another.
+    async transaction(_durability, work) {
+      const client = await pool.connect();
+      let broken: Error | undefined;
+      try {
+        await client.query('BEGIN');
+        const result = await work(sqlOf(client));
+        await client.query('COMMIT');
+        return result;
+      } catch (error) {
+        await client.query('ROLLBACK').catch((failure: Error) => {
+          broken = failure;
+        });
+        throw error;
+      } finally {
+        client.release(broken);
+      }
+    },
+    close: () => pool.end(),
+  };
+}
+
+/** A statement of which an answer is awaited may also fail because its connection did. */
+function sqlOf(connection: pg.Pool | pg.PoolClient): Sql {
+  return async (text, values = []) => (await connection.query<Row>(text, values)).rows;
+}

@@ -1,0 +1,121 @@
+/** The engine for several machines: PostgreSQL, with pg-boss handing out the jobs and noticing dead workers. */
+import { randomUUID } from 'node:crypto';
+import { type Db, PgBoss } from 'pg-boss';
+import type { JobStore } from '../job-store.ts';
+import { WakeUps } from '../wake-ups.ts';
+import type { Sql, Value } from './database.ts';
+import type { Engine, Waiting } from './engine.ts';
+import { createPool, openPostgres } from './postgres-database.ts';
+import { channel, listen } from './postgres-listener.ts';
+import { migrate } from './schema.ts';
+import { SqlJobStore } from './sql-job-store.ts';
+
+export type PostgresOptions = {
+  url: string;
+  /** After how long a worker that says nothing counts as gone; at least 15 s. */
+  workerTimeoutMs: number;
+  onTrouble(error: unknown): void;
+};
+
+const queueSchema = 'agent_queue';
+const queueName = 'jobs';
+/** pg-boss takes no shorter heartbeat. Seconds. */
+const shortestHeartbeat = 10;
+/** How often dead workers are looked for, and what their jobs' own rows then need to follow. Seconds. */
+const superviseEvery = 2;
+const longestToNotice = superviseEvery + 5;
+/** Numbers of PostgreSQL's advisory locks, which a whole database shares; any will do, as long as they stay. */
+const locks = { migration: 7_203_411_001, submission: 7_203_411_002 };
+
+export async function openPostgresStore(options: PostgresOptions): Promise<JobStore> {
+  const pool = createPool(options.url, options.onTrouble);
+  const database = openPostgres(pool);
+  const heartbeatSeconds = Math.max(shortestHeartbeat, Math.floor(options.workerTimeoutMs / 1000) - longestToNotice);
+  const boss = new PgBoss({
+    db: { executeSql: (text, values) => pool.query(text, values) },
+    schema: queueSchema,
+    schedule: false,
+    superviseIntervalSeconds: superviseEvery,
+    monitorIntervalSeconds: superviseEvery,
+  });
+  boss.on('error', options.onTrouble);
+  try {
+    await migrate(database, `SELECT pg_advisory_xact_lock(${locks.migration})`);
+    await boss.start();
+    await boss.createQueue(queueName, queueOptions);
+  } catch (error) {
+    await boss.stop({ graceful: false, close: false }).catch(() => {});
+    await database.close();
+    throw error;
+  }
+  const wakeUps = new WakeUps();
+  const listener = listen(options.url, wakeUps, options.onTrouble);
+
+  const engine: Engine = {
+    database,
+    worker: randomUUID(),
+    async lockSubmissions(sql) {
+      await sql(`SELECT pg_advisory_xact_lock(${locks.submission})`);
+    },
+    async offer(sql, job) {
+      await boss.send(queueName, {}, { id: job.id, priority: bossPriority(job), heartbeatSeconds, db: within(sql) });
+    },
+    async take(sql) {
+      const [job] = await boss.fetch(queueName, { db: within(sql) });
+      return job?.id;
+    },
+    async withdraw(sql, id) {
+      await boss.deleteJob(queueName, id, { db: within(sql) });
+    },
+    touch: everySeconds(heartbeatSeconds / 4, async (ids) => {
+      await boss.touch(queueName, ids);
+    }),
+    async listLost() {
+      const rows = await database.query(
+        `SELECT job.id, job.attempt FROM agent_jobs AS job
+         LEFT JOIN ${queueSchema}.job AS held ON held.name = '${queueName}' AND held.id = CAST(job.id AS uuid)
+         WHERE job.state = 'running' AND (held.id IS NULL OR held.state <> 'active')`,
+      );
+      return rows.map((row) => ({ id: String(row['id']), attempt: Number(row['attempt']) }));
+    },
+    announce(topics) {
+      // Apart from the transaction: a notification takes a lock of the whole database while it commits.
+      pool
+        .query(`SELECT pg_notify('${channel}', topic) FROM unnest($1::text[]) AS topic`, [topics])
+        .catch(options.onTrouble);
+    },
+    async close() {
+      await listener.stop();
+      await boss.stop({ graceful: false, close: false });
+      await database.close();
+    },
+  };
+  return new SqlJobStore(engine, wakeUps);
+}
+
+/**
+ * pg-boss repeats nothing by itself: whether a job runs again after its worker is gone is for the job to say. It keeps
+ * what waits for longer than anything may wait, and lets nothing run for longer than a day.
+ */
+const day = 24 * 60 * 60;
+const queueOptions = { retryLimit: 0, retentionSeconds: 400 * day, expireInSeconds: day, deleteAfterSeconds: 30 * day };
+
+/** One number for priority and turn: pg-boss hands out the greatest first, and the oldest among equals. */
+function bossPriority({ priority, turn }: Waiting): number {
+  const turnsPerPriority = 100_000_000;
+  return priority * turnsPerPriority - Math.min(turn, turnsPerPriority - 1);
+}
+
+/** Lets pg-boss work inside one of our transactions. */
+function within(sql: Sql): Db {
+  return { executeSql: async (text, values) => ({ rows: await sql(text, values as Value[]) }) };
+}
+
+function everySeconds(seconds: number, touch: (ids: string[]) => Promise<void>): Engine['touch'] {
+  let last = 0;
+  return async (claims) => {
+    if (claims.length === 0 || performance.now() - last < seconds * 1000) return;
+    last = performance.now();
+    await touch(claims.map(({ id }) => id));
+  };
+}

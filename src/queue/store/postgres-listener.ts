@@ -1,0 +1,64 @@
+/** Hears what other processes announce: one connection that listens, and comes back when it breaks. */
+import pg from 'pg';
+import type { Topic, WakeUps } from '../wake-ups.ts';
+
+export const channel = 'agent_jobs';
+
+const longestRetryMs = 2000;
+
+export function listen(url: string, wakeUps: WakeUps, onTrouble: (error: unknown) => void): { stop(): Promise<void> } {
+  const stopping = new AbortController();
+  const ended = (async () => {
+    for (let retryMs = 50; !stopping.signal.aborted; retryMs = Math.min(longestRetryMs, retryMs * 2)) {
+      try {
+        await listenOnce(url, wakeUps, stopping.signal, () => {
+          retryMs = 50;
+        });
+      } catch (error) {
+        if (!stopping.signal.aborted) onTrouble(error);
+      }
+      await pause(retryMs, stopping.signal);
+    }
+  })();
+  return {
+    async stop() {
+      stopping.abort();
+      await ended;
+    },
+  };
+}
+
+/** Settles when the connection ends or `signal` aborts. */
+async function listenOnce(url: string, wakeUps: WakeUps, signal: AbortSignal, onStart: () => void): Promise<void> {
+  const client = new pg.Client({ connectionString: url, application_name: 'claude-agent-server', keepAlive: true });
+  const { promise: ended, resolve, reject } = Promise.withResolvers<void>();
+  client.on('error', reject);
+  client.on('end', resolve);
+  client.on('notification', ({ payload = '' }) => wakeUps.wake(payload as Topic));
+  const onAbort = () => resolve();
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    await client.connect();
+    await client.query(`LISTEN ${channel}`);
+    onStart();
+    // Whatever was announced while nobody listened.
+    wakeUps.wakeAll();
+    if (!signal.aborted) await ended;
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    ended.catch(() => {});
+    await client.end().catch(() => {});
+  }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const timer = setTimeout(resolve, ms);
+    const done = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    signal.addEventListener('abort', done, { once: true });
+  });
+}
