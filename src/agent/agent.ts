@@ -26,6 +26,8 @@ export type Session = Agent & {
   readonly alive: boolean;
   /** How many turns it has served since it was started. */
   readonly turnsServed: number;
+  /** US dollars that its conversation has cost; the budget that it was started with is for all its turns together. */
+  readonly spentUsd: number;
   /** Whether tools were used, which may leave state behind that no clearing removes. */
   readonly usedTools: boolean;
   /** Settles when the process has ended, for whatever reason. */

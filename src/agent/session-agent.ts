@@ -74,6 +74,10 @@ export class SessionAgent implements Session {
     return this.#process.alive;
   }
 
+  get spentUsd(): number {
+    return this.#lastResult?.costUsd ?? 0;
+  }
+
   get ended(): Promise<void> {
     return this.#process.ended;
   }

@@ -65,7 +65,11 @@ export class Resting {
     const known = task.turns.length - 1;
     const conversation = known > 0 ? digest(task.turns.slice(0, known)) : undefined;
     const continued = same.find(
-      (rested) => conversation !== undefined && rested.conversations.includes(conversation) && sameModel(rested, task),
+      (rested) =>
+        conversation !== undefined &&
+        rested.conversations.includes(conversation) &&
+        sameModel(rested, task) &&
+        hasBudgetFor(rested, task),
     );
     if (continued) return this.#hand(continued, known);
     const cleared = this.#settings.recycle
@@ -96,6 +100,11 @@ export class Resting {
     this.#rested = this.#rested.filter((rested) => !over.includes(rested));
     for (const rested of over) void end(rested);
   }
+}
+
+/** The CLI counts a process's cost over all its turns, and every request is promised a budget of its own. */
+function hasBudgetFor(rested: Rested, task: Task): boolean {
+  return rested.session.spentUsd <= task.limits.budgetUsd * 0.2;
 }
 
 /** Changing either after a turn would leave a line in the conversation. */
