@@ -105,6 +105,8 @@ export type Delivery = {
   state: 'pushed' | 'nothing_to_push' | 'failed';
   branch: string;
   commit?: string;
+  /** Files in which a merge into the upstream, as it is now, would conflict. */
+  conflicts?: string[];
   /** Why it failed; the patch is kept. */
   detail?: string;
 };
@@ -116,7 +118,7 @@ export type WorkspaceResult = {
   files: ChangedFile[];
   /** Unified diff against `revision`, applicable with `git apply`; bounded by the workspace stage. */
   patch?: string;
-  /** Why there is no patch although files changed, such as its size. */
+  /** Why the patch, or the list of files, does not hold everything, such as its size. */
   patchOmitted?: string;
   delivery?: Delivery;
 };

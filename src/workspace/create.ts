@@ -1,22 +1,57 @@
 /** Builds the workspace stage that the settings ask for. */
 import { stat } from 'node:fs/promises';
-import { createGit } from './git.ts';
+import { createGit, type Git } from './git.ts';
+import { findRepository, type Repository } from './repository.ts';
 import { createScratch } from './scratch.ts';
 import { createShared } from './shared.ts';
-import type { SyncSettings } from './sync.ts';
+import type { StageSettings } from './stage-settings.ts';
 import type { Workspaces } from './workspaces.ts';
+import { createWorktrees } from './worktrees.ts';
 
-export type WorkspaceSettings = SyncSettings & {
-  workspaceDir: string | undefined;
-  workspaceMode: 'auto' | 'worktree' | 'shared';
+type Given = 'gitSync' | 'gitSyncTimeoutMs' | 'dataDir' | 'environment';
+
+export type WorkspaceSettings = Pick<StageSettings, Given> &
+  Partial<Omit<StageSettings, Given>> & {
+    workspaceDir: string | undefined;
+    workspaceMode: 'auto' | 'worktree' | 'shared';
+  };
+
+const day = 24 * 3600 * 1000;
+
+const defaults = {
+  onSync: () => {},
+  onKept: () => {},
+  onProblem: () => {},
+  syncFreshMs: 5000,
+  spareWorktrees: 1,
+  bounds: { maxPatchBytes: 5 * 1024 * 1024, maxFiles: 10_000 },
+  keepPatchesMs: 30 * day,
 };
 
 /** Throws an Error with one line when the settings cannot be met. */
-export async function createWorkspaces(settings: WorkspaceSettings): Promise<Workspaces> {
-  const { workspaceDir, dataDir, environment } = settings;
-  if (workspaceDir === undefined) return createScratch(dataDir);
+export async function createWorkspaces(given: WorkspaceSettings): Promise<Workspaces> {
+  const { workspaceDir, workspaceMode, ...settings } = { ...defaults, ...given };
+  const git = createGit(settings.environment);
+  if (workspaceDir === undefined) return createScratch(git, settings);
   if (!(await stat(workspaceDir).catch(() => undefined))?.isDirectory()) {
     throw new Error('Cannot use WORKSPACE_DIR: there is no such folder');
   }
-  return createShared(createGit(environment), workspaceDir, settings);
+  const repository = await findRepository(workspaceDir);
+  switch (workspaceMode) {
+    case 'shared':
+      return createShared(git, workspaceDir, settings);
+    case 'worktree':
+      if (!repository) throw new Error('Cannot use WORKSPACE_MODE=worktree: WORKSPACE_DIR is not a git repository');
+      return createWorktrees(git, workspaceDir, settings);
+    case 'auto': {
+      const belongs = repository && (await isTracked(git, repository));
+      return belongs ? createWorktrees(git, workspaceDir, settings) : createShared(git, workspaceDir, settings);
+    }
+  }
+}
+
+/** A folder that merely lies below a repository, such as one that holds somebody's dotfiles, is no part of it. */
+async function isTracked(git: Git, { gitDir, prefix }: Repository): Promise<boolean> {
+  if (prefix === '') return true;
+  return (await git({ gitDir }, ['cat-file', '-e', `HEAD:${prefix}`], { timeoutMs: 10_000 })).ok;
 }

@@ -17,10 +17,8 @@ export type GitPlace = {
   commonDir?: string;
   workTree?: string;
   indexFile?: string;
-  /** New objects go here instead of the repository; what is there is seen beside the repository's own. */
+  /** Objects are written here, and read from here and what its `info/alternates` names. */
   objectDir?: string;
-  /** Of the repository, when `objectDir` is given. */
-  lentObjects?: string;
   /** The file that git takes for the user's own settings; without it, git reads those of the host. */
   hostSettings?: string;
 };
@@ -42,6 +40,8 @@ export type GitResult = {
   stdout: Buffer;
   /** stdout without the white space around it. */
   text: string;
+  /** Its last part, as git printed it: not for clients. */
+  stderr: string;
   /** Why it failed: one line, without credentials and paths of the host. */
   reason: string;
   stopped?: 'timeout' | 'aborted' | 'output_too_large';
@@ -108,7 +108,7 @@ export function createGit(environment: Environment): Git {
       : stopped
         ? stopReasons[stopped](options)
         : oneLine(stderr) || `git ended with status ${code}`;
-    return { ok, code, stdout, text: stdout.toString('utf8').trim(), reason, stopped };
+    return { ok, code, stdout, text: stdout.toString('utf8').trim(), stderr, reason, stopped };
   };
 }
 
@@ -138,7 +138,6 @@ function placeEnvironment(place: GitPlace, host: Environment): Environment {
     GIT_WORK_TREE: place.workTree,
     GIT_INDEX_FILE: place.indexFile,
     GIT_OBJECT_DIRECTORY: place.objectDir,
-    GIT_ALTERNATE_OBJECT_DIRECTORIES: place.lentObjects,
     ...settings,
   };
 }

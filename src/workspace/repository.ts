@@ -27,6 +27,15 @@ export async function findRepository(folder: string): Promise<Repository | undef
   }
 }
 
+/** Where git looks for this repository's objects: its own folder, and those it borrows from. */
+export async function objectFolders(objects: string, depth = 5): Promise<string[]> {
+  const alternates = await readFile(join(objects, 'info/alternates'), 'utf8').catch(() => '');
+  const borrowed = alternates.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  if (depth === 0) return [objects];
+  const further = await Promise.all(borrowed.map((path) => objectFolders(resolve(objects, path), depth - 1)));
+  return [...new Set([objects, ...further.flat()])];
+}
+
 async function gitDirOf(root: string): Promise<string | undefined> {
   const path = join(root, '.git');
   const found = await stat(path).catch(() => undefined);

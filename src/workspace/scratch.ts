@@ -1,40 +1,82 @@
 /** An empty folder per run, for a server without a workspace: made for it, removed after it. */
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makePlace } from './baseline.ts';
+import type { Git } from './git.ts';
+import { preparing } from './preparing.ts';
 import { removeFolder } from './remove-folder.ts';
-import { type Lease, type Prepared, safeRunId, unavailable, type Workspaces } from './workspaces.ts';
+import type { StageSettings } from './stage-settings.ts';
+import { prepareEmptyStandIn } from './stand-in.ts';
+import { createWork, type Work } from './work.ts';
+import { type Lease, type Prepared, safeRunId, type Workspaces } from './workspaces.ts';
+import { emptyTree } from './worktree-folder.ts';
 
-/** @param dataDir its `scratch` folder belongs to this stage: what a dead server left there is removed */
-export async function createScratch(dataDir: string): Promise<Workspaces> {
-  const folder = join(dataDir, 'scratch');
+/** Its folders in `dataDir` belong to this stage: what a dead server left there is removed. */
+export async function createScratch(git: Git, settings: StageSettings): Promise<Workspaces> {
+  const folder = join(settings.dataDir, 'scratch');
   await removeFolder(folder);
   await mkdir(folder, { recursive: true, mode: 0o700 });
+
   const make = async (id: string): Promise<string> => {
     const path = join(folder, safeRunId(id));
-    await mkdir(path, { mode: 0o700 }).catch((error: unknown) => {
-      throw unavailable('its folder could not be made', error);
-    });
+    await preparing(mkdir(path, { mode: 0o700 }));
     return path;
   };
+
+  const leaseOf = (path: string): Lease => {
+    // Most runs are never asked what they did, and need no git at all.
+    let work: Promise<Work> | undefined;
+    const whatWasDone = () => {
+      work ??= workIn(git, path, settings);
+      return work;
+    };
+    return {
+      path,
+      sync: { state: 'off' },
+      revision: undefined,
+      reads: [],
+      notes: [],
+      collect: async () => (await whatWasDone()).collect(),
+      deliver: async (request) => (await whatWasDone()).deliver(request),
+      release: () => remove(path),
+      keep: async () => preparedOf(path, (await readdir(path)).length === 0),
+    };
+  };
+
+  const preparedOf = (path: string, clean: boolean): Prepared => ({
+    path,
+    reads: [],
+    clean,
+    claim: async () => leaseOf(path),
+    discard: () => remove(path),
+  });
+
   return {
     async lease(runId, signal) {
       signal.throwIfAborted();
       return leaseOf(await make(runId));
     },
     prepare: async (id) => preparedOf(await make(id), true),
+    keptPatch: async () => undefined,
+    forgetPatch: async () => {},
     close: async () => {},
   };
 }
 
-function leaseOf(path: string): Lease {
-  return {
-    path,
-    sync: { state: 'off' },
-    release: () => removeFolder(path),
-    keep: async () => preparedOf(path, (await readdir(path)).length === 0),
-  };
+/** Begins with a dot, as no run's folder does. */
+function baselineOf(path: string): string {
+  return path.replace(/([^/]+)$/, '.$1');
 }
 
-function preparedOf(path: string, clean: boolean): Prepared {
-  return { path, clean, claim: async () => leaseOf(path), discard: () => removeFolder(path) };
+async function remove(path: string): Promise<void> {
+  await removeFolder(path);
+  await removeFolder(baselineOf(path));
+}
+
+/** All that is in the folder was made by the run. */
+async function workIn(git: Git, path: string, settings: StageSettings): Promise<Work> {
+  const standIn = await prepareEmptyStandIn(settings.dataDir);
+  const place = await makePlace(baselineOf(path), { ...standIn.place, workTree: path }, standIn.objects);
+  const baseline = { place, tree: await emptyTree(git, place), countNested: true };
+  return createWork(git, baseline, settings.bounds, { whyNot: 'the run had no repository' });
 }

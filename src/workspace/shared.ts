@@ -1,41 +1,61 @@
 /** The workspace itself, one run at a time: brought up to date, then worked on in place. */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { SyncReport } from '../task.ts';
 import { type Git, GitError } from './git.ts';
 import { readGitSettings } from './git-settings.ts';
-import { findRepository, type Repository } from './repository.ts';
+import { preparing } from './preparing.ts';
+import { removeFolder } from './remove-folder.ts';
+import { findRepository } from './repository.ts';
+import { workInPlace } from './shared-work.ts';
+import { checkRequired, type StageSettings } from './stage-settings.ts';
 import { prepareStandIn } from './stand-in.ts';
-import { checkRequired, type SyncSettings } from './sync.ts';
-import { syncInPlace } from './sync-in-place.ts';
+import { type Checkout, syncInPlace } from './sync-in-place.ts';
 import { createTurns } from './turns.ts';
-import { type Lease, type Prepared, unavailable, type Workspaces } from './workspaces.ts';
+import { unknownWork } from './work.ts';
+import { type Lease, type Prepared, safeRunId, unavailable, type Workspaces } from './workspaces.ts';
 
-export function createShared(git: Git, workspaceDir: string, settings: SyncSettings): Workspaces {
+export async function createShared(git: Git, workspaceDir: string, settings: StageSettings): Promise<Workspaces> {
   const turns = createTurns();
+  const baselines = join(settings.dataDir, 'baselines');
+  await removeFolder(baselines);
+  await mkdir(baselines, { recursive: true, mode: 0o700 });
 
-  const lease = async (signal: AbortSignal): Promise<Lease> => {
+  const lease = async (runId: string, signal: AbortSignal): Promise<Lease> => {
+    const kept = join(baselines, safeRunId(runId));
     const endTurn = await turns.take(signal);
-    try {
-      const sync = await bringUpToDate(git, workspaceDir, settings, signal);
-      checkRequired(settings, sync);
-      signal.throwIfAborted();
-      return { path: workspaceDir, sync, release: async () => endTurn(), keep: async () => keep(sync, endTurn) };
-    } catch (error) {
+    const release = async () => {
+      await removeFolder(kept);
       endTurn();
+    };
+    try {
+      const { checkout, sync } = await preparing(bringUpToDate(git, workspaceDir, settings, signal), signal);
+      checkRequired(settings, sync);
+      const work = checkout
+        ? await preparing(workInPlace(checkout, kept, settings))
+        : unknownWork('the workspace is not a git repository');
+      signal.throwIfAborted();
+      const { collect, deliver } = work;
+      const given = { path: workspaceDir, sync, revision: sync.revision, reads: [], notes: [], collect, deliver };
+      return { ...given, release, keep: () => keep(sync, release) };
+    } catch (error) {
+      await release();
       throw error;
     }
   };
 
   /** The folder is everybody's; what is kept is the agent that knows it as it was at this revision. */
-  const keep = (sync: SyncReport, endTurn: () => void): Prepared => {
-    endTurn();
+  const keep = async (sync: SyncReport, release: () => Promise<void>): Promise<Prepared> => {
+    await release();
     return preparedAt(sync.revision);
   };
 
   const preparedAt = (revision: string | undefined): Prepared => ({
     path: workspaceDir,
+    reads: [],
     clean: true,
-    async claim(_runId, signal) {
-      const claimed = await lease(signal);
+    async claim(runId, signal) {
+      const claimed = await lease(runId, signal);
       if (revision === undefined || claimed.sync.revision === revision) return claimed;
       await claimed.release();
       return undefined;
@@ -44,42 +64,39 @@ export function createShared(git: Git, workspaceDir: string, settings: SyncSetti
   });
 
   return {
-    lease: (_runId, signal) => lease(signal),
+    lease,
     // The revision is not known before the first sync; a spare is young, and its agent reads files when it is asked.
     prepare: async () => preparedAt(undefined),
+    keptPatch: async () => undefined,
+    forgetPatch: async () => {},
     close: async () => {},
   };
 }
 
+/** `checkout`: none when the workspace is no repository, or one whose settings cannot be read. */
+type UpToDate = { checkout?: Checkout; sync: SyncReport };
+
 async function bringUpToDate(
   git: Git,
   workspaceDir: string,
-  settings: SyncSettings,
+  settings: StageSettings,
   signal: AbortSignal,
-): Promise<SyncReport> {
+): Promise<UpToDate> {
   const repository = await findRepository(workspaceDir);
-  if (!repository) return { state: 'off', detail: 'the workspace is not a git repository' };
+  if (!repository) return { sync: { state: 'off', detail: 'the workspace is not a git repository' } };
   if (repository.bare) throw unavailable('WORKSPACE_MODE=shared needs files, and the workspace is a bare repository');
-  if (settings.gitSync === 'off') return { state: 'off' };
   const began = performance.now();
-  const report = await sync(git, repository, settings, signal);
-  settings.onSync(report, performance.now() - began);
-  return report;
-}
-
-async function sync(
-  git: Git,
-  repository: Repository,
-  settings: SyncSettings,
-  signal: AbortSignal,
-): Promise<SyncReport> {
+  let result: UpToDate;
   try {
     const gitSettings = await readGitSettings(git, repository, settings.environment);
     const standIn = await prepareStandIn(repository, gitSettings, 'shared', settings.dataDir);
-    const limits = { timeoutMs: settings.gitSyncTimeoutMs, signal };
-    return await syncInPlace({ git, repository, settings: gitSettings, standIn }, limits);
+    const checkout = { git, repository, settings: gitSettings, standIn };
+    if (settings.gitSync === 'off') return { checkout, sync: { state: 'off' } };
+    result = { checkout, sync: await syncInPlace(checkout, { timeoutMs: settings.gitSyncTimeoutMs, signal }) };
   } catch (error) {
     if (!(error instanceof GitError)) throw error;
-    return { state: 'failed', detail: error.message };
+    result = { sync: { state: 'failed', detail: error.message } };
   }
+  settings.onSync(result.sync, performance.now() - began);
+  return result;
 }

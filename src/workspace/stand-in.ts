@@ -2,11 +2,12 @@
  * A git folder of the server's own that stands in for the workspace's repository: settings that the server wrote,
  * no hooks, and the repository's objects. The settings and hooks of the repository itself are thereby out of reach.
  */
-import { createHash } from 'node:crypto';
-import { copyFile, mkdir, readlink, rm, symlink, writeFile } from 'node:fs/promises';
+import { createHash, randomUUID } from 'node:crypto';
+import { mkdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { devNull } from 'node:os';
 import { join } from 'node:path';
-import type { GitPlace } from './git.ts';
-import { type GitSetting, type GitSettings, settingsFile } from './git-settings.ts';
+import { type Git, type GitPlace, mustGit } from './git.ts';
+import { type GitSetting, type GitSettings, isLocalPath, settingsFile } from './git-settings.ts';
 import type { Repository } from './repository.ts';
 
 /**
@@ -16,10 +17,10 @@ import type { Repository } from './repository.ts';
 export type StandInKind = 'shared' | 'borrowed';
 
 export type StandIn = {
-  /** Of the stand-in, for commands that touch no working tree. */
+  /** For commands that touch no working tree. */
   place: GitPlace & { hostSettings: string };
-  /** Where all objects are found from. */
-  objects: string[];
+  /** The folder from which all objects are found. */
+  objects: string;
 };
 
 /** Parts of a repository that a `shared` stand-in uses in place. */
@@ -37,10 +38,30 @@ export async function prepareStandIn(
   await mkdir(gitDir, { recursive: true, mode: 0o700 });
   const hostSettings = join(gitDir, 'host-settings');
   // Both may hold tokens.
-  await writeFile(hostSettings, settingsFile(settings.host), { mode: 0o600 });
-  await writeFile(join(gitDir, 'config'), settingsFile([...format(settings.repository, kind)]), { mode: 0o600 });
+  await replaceFile(hostSettings, settingsFile(settings.host));
+  await replaceFile(
+    join(gitDir, 'config'),
+    settingsFile([...format(settings.repository, kind), ...localRemotes(settings)]),
+  );
   await (kind === 'shared' ? linkParts(gitDir, repository) : borrow(gitDir, repository));
-  return { place: { gitDir, hostSettings }, objects: [join(gitDir, 'objects'), join(repository.commonDir, 'objects')] };
+  return { place: { gitDir, hostSettings }, objects: join(gitDir, 'objects') };
+}
+
+/** Packs what years of small fetches have left, when it has become much. */
+export async function tidyStandIn(git: Git, { place }: StandIn): Promise<void> {
+  const settings = ['gc.auto=2000', 'gc.autoDetach=false'];
+  await mustGit(git(place, ['gc', '--auto', '--quiet'], { timeoutMs: 600_000, settings }));
+}
+
+/** For folders without a repository: nothing in it, nothing borrowed. */
+export async function prepareEmptyStandIn(dataDir: string): Promise<StandIn> {
+  const gitDir = join(dataDir, 'repositories', 'none');
+  for (const part of ['refs', 'objects/info']) await mkdir(join(gitDir, part), { recursive: true, mode: 0o700 });
+  const hostSettings = join(gitDir, 'host-settings');
+  await replaceFile(hostSettings, '');
+  await replaceFile(join(gitDir, 'config'), settingsFile(format([], 'borrowed')));
+  await replaceFile(join(gitDir, 'HEAD'), 'ref: refs/heads/none\n');
+  return { place: { gitDir, hostSettings }, objects: join(gitDir, 'objects') };
 }
 
 function format(settings: GitSetting[], kind: StandInKind): GitSetting[] {
@@ -53,8 +74,33 @@ function format(settings: GitSetting[], kind: StandInKind): GitSetting[] {
   ];
 }
 
+/**
+ * A remote on this machine is read and written by a git process of its own, under the settings and hooks of that
+ * repository, which may be anybody's: the same is turned off there.
+ */
+function localRemotes({ repository }: GitSettings): GitSetting[] {
+  const local = repository.filter(({ name, value }) => /^remote\..+\.(url|pushurl)$/s.test(name) && isLocalPath(value));
+  const remotes = new Set(local.map(({ name }) => name.slice(0, name.lastIndexOf('.'))));
+  return [...remotes].flatMap((remote) =>
+    ['upload-pack', 'receive-pack'].map((command) => ({
+      name: `${remote}.${command.replace('-', '')}`,
+      value: `GIT_ALLOW_PROTOCOL=none ${withoutHooks} ${command}`,
+    })),
+  );
+}
+
+const withoutHooks = [
+  'git',
+  `-c core.hooksPath=${devNull}`,
+  '-c core.fsmonitor=false',
+  '-c core.alternateRefsCommand=:',
+  '-c receive.autogc=false',
+  '-c receive.denyCurrentBranch=refuse',
+  "-c safe.directory='*'",
+].join(' ');
+
 async function linkParts(gitDir: string, repository: Repository): Promise<void> {
-  await writeFile(join(gitDir, 'HEAD'), 'ref: refs/heads/none\n');
+  await replaceFile(join(gitDir, 'HEAD'), 'ref: refs/heads/none\n');
   for (const part of sharedParts) {
     const target = join(repository.commonDir, part);
     const path = join(gitDir, part);
@@ -66,12 +112,22 @@ async function linkParts(gitDir: string, repository: Repository): Promise<void> 
 
 async function borrow(gitDir: string, repository: Repository): Promise<void> {
   for (const part of ['refs/heads', 'objects/info', 'info']) await mkdir(join(gitDir, part), { recursive: true });
-  await writeFile(join(gitDir, 'HEAD'), 'ref: refs/heads/none\n');
-  await writeFile(join(gitDir, 'objects/info/alternates'), `${join(repository.commonDir, 'objects')}\n`);
+  await replaceFile(join(gitDir, 'HEAD'), 'ref: refs/heads/none\n');
+  await replaceFile(join(gitDir, 'objects/info/alternates'), `${join(repository.commonDir, 'objects')}\n`);
   await copyOrRemove(join(repository.commonDir, 'shallow'), join(gitDir, 'shallow'));
+  await copyOrRemove(join(repository.commonDir, 'info/exclude'), join(gitDir, 'info/exclude'));
   await copyOrRemove(join(repository.gitDir, 'info/sparse-checkout'), join(gitDir, 'info/sparse-checkout'));
 }
 
 async function copyOrRemove(from: string, to: string): Promise<void> {
-  await copyFile(from, to).catch(() => rm(to, { force: true }));
+  const text = await readFile(from, 'utf8').catch(() => undefined);
+  await (text === undefined ? rm(to, { force: true }) : replaceFile(to, text));
+}
+
+/** In one step: another git command may be reading it. */
+export async function replaceFile(path: string, text: string): Promise<void> {
+  if ((await readFile(path, 'utf8').catch(() => undefined)) === text) return;
+  const next = `${path}.${randomUUID()}`;
+  await writeFile(next, text, { mode: 0o600 });
+  await rename(next, path);
 }

@@ -1,0 +1,82 @@
+/**
+ * The `.git` that an agent finds in its worktree: a repository of the run's own, which borrows the objects of the
+ * workspace's. It looks like a fresh clone; commits, branches and settings made in it are seen by nobody else, and the
+ * server itself never reads it.
+ *
+ * A linked worktree (`git worktree add`) would share branches, stash, settings and hooks with the user's repository and
+ * with every other run, and could not commit in a sandbox that lets an agent write only in its own folder.
+ */
+import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Git } from './git.ts';
+import { settingsFile } from './git-settings.ts';
+import type { SyncedHead } from './synced-head.ts';
+
+/** More than this many remote branches and tags are not shown to an agent. */
+const mostRefs = 10_000;
+
+type Ref = { id: string; symbolic: string; name: string };
+
+/** Replaces what is there. @param index of the files, as they were checked out */
+export async function writeAgentRepository(git: Git, folder: string, head: SyncedHead, index: string): Promise<void> {
+  const own = join(folder, '.git');
+  const { gitDir } = head.standIn.place;
+  await rm(own, { recursive: true, force: true });
+  for (const part of ['refs/heads', 'refs/tags', 'objects/info', 'objects/pack', 'info']) {
+    await mkdir(join(own, part), { recursive: true });
+  }
+  const refs = await listRefs(git, head);
+  await writeFile(join(own, 'config'), agentSettings(head));
+  await writeFile(join(own, 'objects/info/alternates'), `${head.standIn.objects}\n`);
+  await writeFile(join(own, 'packed-refs'), packed(refs, head));
+  for (const { name, symbolic } of refs.filter((ref) => ref.symbolic)) {
+    await mkdir(dirname(join(own, name)), { recursive: true });
+    await writeFile(join(own, name), `ref: ${symbolic}\n`);
+  }
+  await writeFile(join(own, 'HEAD'), head.branch ? `ref: refs/heads/${head.branch}\n` : `${head.revision}\n`);
+  for (const part of ['shallow', 'info/exclude', 'info/sparse-checkout']) {
+    await copyFile(join(gitDir, part), join(own, part)).catch(() => {});
+  }
+  if (head.revision) await copyFile(index, join(own, 'index'));
+}
+
+/** Of the source, and over them what the server fetched itself. */
+async function listRefs(git: Git, head: SyncedHead): Promise<Ref[]> {
+  const format = '%(objectname) %(symref) %(refname)';
+  const args = ['for-each-ref', `--count=${mostRefs}`, `--format=${format}`, 'refs/remotes', 'refs/tags'];
+  const refs = new Map<string, Ref>();
+  for (const place of [head.source, head.standIn.place]) {
+    const { text } = await git(place, args, { timeoutMs: 30_000 });
+    for (const line of text.split('\n').filter(Boolean)) {
+      const [id = '', symbolic = '', name = ''] = line.split(' ');
+      refs.set(name, { id, symbolic, name });
+    }
+  }
+  return [...refs.values()];
+}
+
+function packed(refs: Ref[], head: SyncedHead): string {
+  const own =
+    head.branch && head.revision ? [{ id: head.revision, name: `refs/heads/${head.branch}`, symbolic: '' }] : [];
+  const lines = [...own, ...refs].filter(({ symbolic }) => !symbolic).map(({ id, name }) => `${id} ${name}\n`);
+  return lines.join('');
+}
+
+/** As a clone has them, but for what is secret. */
+export function agentSettings({ settings }: SyncedHead): string {
+  const kept = settings.repository.filter(({ name }) => !/^(core\.bare$|http\.)/.test(name));
+  const remotes = new Set(kept.flatMap(({ name }) => /^remote\.(.+)\.url$/s.exec(name)?.[1] ?? []));
+  return settingsFile([
+    {
+      name: 'core.repositoryformatversion',
+      value: kept.some(({ name }) => name.startsWith('extensions.')) ? '1' : '0',
+    },
+    { name: 'core.bare', value: 'false' },
+    ...kept.map(({ name, value }) => ({ name, value: /url$/.test(name) ? withoutPassword(value) : value })),
+    ...[...remotes].map((name) => ({ name: `remote.${name}.fetch`, value: `+refs/heads/*:refs/remotes/${name}/*` })),
+  ]);
+}
+
+function withoutPassword(url: string): string {
+  return url.replace(/^(https?:\/\/)[^/@]*@/i, '$1');
+}

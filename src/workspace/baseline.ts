@@ -1,0 +1,33 @@
+/**
+ * What a folder looked like when its run began, kept outside the folder: an index and an object store of the server's
+ * own, so that what the run did is told by comparing, whatever the agent has done to the folder's own `.git`.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { GitPlace } from './git.ts';
+
+export type Baseline = {
+  place: GitPlace & { workTree: string; indexFile: string };
+  /** The tree, or the commit, that the run's work is compared with. */
+  tree: string;
+  /** The commit that the run began from; none in a repository without commits. */
+  revision?: string;
+  /** Another repository inside the folder counts as the run's work, file by file. */
+  countNested: boolean;
+};
+
+/**
+ * @param folder where to keep it, removed by the caller
+ * @param place the repository, and the working tree
+ * @param objects of the repository, lent for reading
+ */
+export async function makePlace(
+  folder: string,
+  place: GitPlace & { workTree: string },
+  objects: string,
+): Promise<Baseline['place']> {
+  const objectDir = join(folder, 'objects');
+  await mkdir(join(objectDir, 'info'), { recursive: true, mode: 0o700 });
+  await writeFile(join(objectDir, 'info/alternates'), `${objects}\n`);
+  return { ...place, objectDir, indexFile: join(folder, 'index') };
+}

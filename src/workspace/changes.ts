@@ -1,0 +1,143 @@
+/** What a run did to the files of its workspace: which ones, and as a patch that `git apply` takes. */
+import { isUtf8 } from 'node:buffer';
+import type { ChangedFile, WorkspaceResult } from '../task.ts';
+import type { Baseline } from './baseline.ts';
+import { type Git, GitError, type GitOptions, type GitPlace, mustGit } from './git.ts';
+
+export type Changes = Pick<WorkspaceResult, 'revision' | 'files' | 'patch' | 'patchOmitted'>;
+
+export type ChangeLimits = { maxPatchBytes: number; maxFiles: number };
+
+const limits: GitOptions = { timeoutMs: 120_000 };
+
+/** Binary files as text, renames found, and no program of the repository asked how a file is to be shown. */
+const patchOptions = ['-r', '-M', '--no-ext-diff', '--no-textconv', '--submodule=short', '--ignore-submodules=none'];
+const asPatch = ['--patch', '--binary', '--full-index', '--src-prefix=a/', '--dst-prefix=b/'];
+
+/** @param tree of now, from `snapshot` */
+export async function describeChanges(
+  git: Git,
+  baseline: Baseline,
+  tree: string,
+  bounds: ChangeLimits,
+): Promise<Changes> {
+  const range = [baseline.tree, tree];
+  const all = await listFiles(git, baseline.place, range);
+  const { text, complete, whole } = await patchOf(git, baseline.place, range, all, bounds.maxPatchBytes);
+  const files = all.slice(0, bounds.maxFiles).map(({ file }) => file);
+  const omitted = [
+    ...(complete ? [] : [`the patch is over ${bounds.maxPatchBytes} bytes and holds ${whole} of ${all.length} files`]),
+    ...(all.length > files.length ? [`${files.length} of ${all.length} changed files are listed`] : []),
+  ].join('; ');
+  return {
+    ...(baseline.revision && { revision: baseline.revision }),
+    files,
+    ...(text && { patch: text }),
+    ...(omitted && { patchOmitted: omitted }),
+  };
+}
+
+/** The whole patch, whatever its size, as bytes in a file. */
+export async function writePatch(git: Git, baseline: Baseline, tree: string, file: string): Promise<void> {
+  const args = ['diff-tree', ...patchOptions, ...asPatch, `--output=${file}`, baseline.tree, tree];
+  await mustGit(git(baseline.place, args, limits));
+}
+
+/** `sections`: how many times the patch says `diff --git` about this file. */
+type Listed = { file: ChangedFile; paths: Buffer[]; sections: number };
+
+async function listFiles(git: Git, place: GitPlace, range: string[]): Promise<Listed[]> {
+  const bytes = (args: string[]) => output(git, place, ['diff-tree', '-z', ...patchOptions, ...args, ...range]);
+  const [raw, counts] = [words(await bytes(['--raw'])), words(await bytes(['--numstat']))];
+  const listed: Listed[] = [];
+  for (let at = 0; at + 1 < raw.length; ) {
+    const letter = raw[at]?.toString('latin1').split(' ')[4]?.[0] ?? '';
+    const paths = raw.slice(at + 1, at + (letter === 'R' ? 3 : 2));
+    at += 1 + paths.length;
+    // `added TAB removed TAB path`, or for a rename an empty path and then the two.
+    const [added, removed, rest] = counts.shift()?.toString('latin1').split('\t') ?? [];
+    if (rest === '') counts.splice(0, 2);
+    const [from, path] = letter === 'R' ? paths : [undefined, paths[0]];
+    const file: ChangedFile = {
+      path: path?.toString('utf8') ?? '',
+      change: changeOf(letter),
+      ...(from && { from: from.toString('utf8') }),
+      ...(added !== '-' && { added: Number(added), removed: Number(removed) }),
+    };
+    listed.push({ file, paths, sections: letter === 'T' ? 2 : 1 });
+  }
+  return listed;
+}
+
+function changeOf(letter: string): ChangedFile['change'] {
+  switch (letter) {
+    case 'A':
+      return 'added';
+    case 'D':
+      return 'deleted';
+    case 'R':
+      return 'renamed';
+    default:
+      return 'modified';
+  }
+}
+
+type Patch = { text: string; complete: boolean; whole: number };
+
+async function patchOf(git: Git, place: GitPlace, range: string[], files: Listed[], maxBytes: number): Promise<Patch> {
+  const args = ['diff-tree', ...patchOptions, ...asPatch, ...range];
+  const result = await git(place, args, { ...limits, maxOutputBytes: maxBytes });
+  if (!result.ok && result.stopped !== 'output_too_large') throw new GitError(result.reason);
+  const all = sectionsOf(result.stdout);
+  // The last one was cut off somewhere.
+  if (!result.ok) all.pop();
+  const texts: string[] = [];
+  let size = 0;
+  for (const { paths, sections } of files) {
+    const bytes = Buffer.concat(all.splice(0, sections));
+    if (bytes.length === 0) break;
+    const text = isUtf8(bytes) ? bytes.toString('utf8') : await asBinary(git, place, range, paths);
+    size += Buffer.byteLength(text);
+    if (size > maxBytes) break;
+    texts.push(text);
+  }
+  return { text: texts.join(''), complete: texts.length === files.length, whole: texts.length };
+}
+
+/** Text in another encoding than UTF-8 would not survive as JSON: to git, every file over one byte is binary here. */
+async function asBinary(git: Git, place: GitPlace, range: string[], paths: Buffer[]): Promise<string> {
+  const names = paths.map((path) => path.toString('utf8'));
+  const settings = ['core.bigFileThreshold=1'];
+  const args = ['diff-tree', ...patchOptions, ...asPatch, ...range, '--', ...names];
+  return (await output(git, place, args, settings)).toString('utf8');
+}
+
+/** A line of a file never begins with these words: it has a blank, a sign or a letter of its own before it. */
+const sectionStart = Buffer.from('\ndiff --git ');
+
+function sectionsOf(patch: Buffer): Buffer[] {
+  const sections: Buffer[] = [];
+  for (let from = 0; from < patch.length; ) {
+    const next = patch.indexOf(sectionStart, from);
+    const end = next < 0 ? patch.length : next + 1;
+    sections.push(patch.subarray(from, end));
+    from = end;
+  }
+  return sections;
+}
+
+async function output(git: Git, place: GitPlace, args: string[], settings: string[] = []): Promise<Buffer> {
+  const result = await git(place, args, { ...limits, settings, maxOutputBytes: 64 * 1024 * 1024 });
+  if (!result.ok) throw new GitError(result.reason);
+  return result.stdout;
+}
+
+function words(bytes: Buffer): Buffer[] {
+  const found: Buffer[] = [];
+  for (let from = 0; from < bytes.length; ) {
+    const end = bytes.indexOf(0, from);
+    found.push(bytes.subarray(from, end < 0 ? bytes.length : end));
+    from = end < 0 ? bytes.length : end + 1;
+  }
+  return found;
+}
