@@ -21,6 +21,7 @@ export async function findSignIn(
   environment: Record<string, string | undefined>,
   claudeBin: string,
   extra: string[] = [],
+  signal?: AbortSignal,
 ): Promise<SignIn> {
   try {
     // An old CLI takes `auth` for a prompt but stops at the flag, so that nothing is ever asked of a model.
@@ -28,6 +29,7 @@ export async function findSignIn(
       cwd: '/',
       env: agentEnvironment(environment, extra),
       timeoutMs,
+      signal,
     });
     if (stopped) return { state: 'unknown', how: `"claude auth status" did not answer within ${timeoutMs / 1000} s` };
     return readStatus(JSON.parse(stdout.toString('utf8')));
