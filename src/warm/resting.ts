@@ -60,6 +60,7 @@ export class Resting {
    * conversation up to its last turn, else one that can be cleared. It is the caller's from now on.
    */
   take(task: Task): Kept | undefined {
+    if (task.kind !== 'chat') return undefined;
     const key = this.#keyOf(task);
     const same = this.#rested.filter((rested) => rested.key === key && rested.session.alive);
     const known = task.turns.length - 1;
