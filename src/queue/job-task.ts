@@ -39,6 +39,7 @@ export function endOfError({ code, message, extra }: ServiceError): Omit<JobEnd,
     stderr: storable(extra.stderr ?? ''),
     error: { code, message },
     ...(extra.exitCode !== undefined && { exitCode: extra.exitCode }),
+    ...extra.spent,
   };
 }
 

@@ -13,6 +13,8 @@ import { waitUntil } from './wait-until.ts';
 export type TestStores = {
   /** The store as a process has it open. */
   store: JobStore;
+  /** Opens it once more, as another process does that shares it. */
+  peer(): Promise<JobStore>;
   /** Opens it as the next process does after the one that has `store` open was killed. */
   afterCrash(): Promise<JobStore>;
   /** Closes all that were opened and removes what they kept. */
@@ -42,6 +44,7 @@ async function openSqlite(): Promise<TestStores> {
   };
   return {
     store: await open(),
+    peer: open,
     afterCrash: open,
     async end() {
       for (const store of opened) await store.close();
@@ -86,12 +89,14 @@ async function openDatabase(url: string): Promise<TestStores> {
   await admin.connect();
   return {
     store,
+    peer: open,
     async afterCrash() {
       // As if the heartbeats of all that runs had been missing for long; pg-boss then notices by itself.
-      await admin.query(`UPDATE agent_queue.job SET heartbeat_on = now() - interval '1 hour' WHERE state = 'active'`);
-      const active = async () =>
-        (await admin.query(`SELECT 1 FROM agent_queue.job WHERE state = 'active'`)).rowCount === 0;
-      await waitUntil('pg-boss has noticed', active, 10_000);
+      const noticed = async () => {
+        await admin.query(`UPDATE agent_queue.job SET heartbeat_on = now() - interval '1 hour' WHERE state = 'active'`);
+        return (await admin.query(`SELECT 1 FROM agent_queue.job WHERE state = 'active'`)).rowCount === 0;
+      };
+      await waitUntil('pg-boss has noticed', noticed, 10_000);
       return open();
     },
     async end() {

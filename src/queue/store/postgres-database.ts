@@ -5,11 +5,11 @@ import type { Database, Row, Sql } from './database.ts';
 const int8 = pg.types.builtins.INT8;
 
 /** @param onTrouble told of a connection that broke while nobody used it */
-export function createPool(url: string, onTrouble: (error: unknown) => void): pg.Pool {
+export function createPool(url: string, max: number, onTrouble: (error: unknown) => void): pg.Pool {
   const pool = new pg.Pool({
     connectionString: url,
     application_name: 'claude-agent-server',
-    max: 10,
+    max,
     keepAlive: true,
     connectionTimeoutMillis: 10_000,
     statement_timeout: 60_000,

@@ -28,24 +28,29 @@ const longestToNotice = superviseEvery + 5;
 const locks = { migration: 7_203_411_001, submission: 7_203_411_002 };
 
 export async function openPostgresStore(options: PostgresOptions): Promise<JobStore> {
-  const pool = createPool(options.url, options.onTrouble);
+  const pool = createPool(options.url, 10, options.onTrouble);
+  // Apart, so that what pg-boss looks up in the middle of our transactions never waits for them to end.
+  const bossPool = createPool(options.url, 2, options.onTrouble);
   const database = openPostgres(pool);
   const heartbeatSeconds = Math.max(shortestHeartbeat, Math.floor(options.workerTimeoutMs / 1000) - longestToNotice);
   const boss = new PgBoss({
-    db: { executeSql: (text, values) => pool.query(text, values) },
+    db: { executeSql: (text, values) => bossPool.query(text, values) },
     schema: queueSchema,
     schedule: false,
     superviseIntervalSeconds: superviseEvery,
     monitorIntervalSeconds: superviseEvery,
   });
   boss.on('error', options.onTrouble);
+  const close = async () => {
+    await boss.stop({ graceful: false, close: false });
+    await Promise.all([bossPool.end(), database.close()]);
+  };
   try {
     await migrate(database, `SELECT pg_advisory_xact_lock(${locks.migration})`);
     await boss.start();
     await boss.createQueue(queueName, queueOptions);
   } catch (error) {
-    await boss.stop({ graceful: false, close: false }).catch(() => {});
-    await database.close();
+    await close().catch(() => {});
     throw error;
   }
   const wakeUps = new WakeUps();
@@ -86,8 +91,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<JobSt
     },
     async close() {
       await listener.stop();
-      await boss.stop({ graceful: false, close: false });
-      await database.close();
+      await close();
     },
   };
   return new SqlJobStore(engine, wakeUps);

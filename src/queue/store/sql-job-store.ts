@@ -16,6 +16,7 @@ export class SqlJobStore implements JobStore {
   readonly engine: Engine;
   readonly wakeUps: WakeUps;
   readonly #sql: Sql;
+  #closed: Promise<void> | undefined;
 
   /** @param wakeUps rung by the engine for what other processes do */
   constructor(engine: Engine, wakeUps: WakeUps = new WakeUps()) {
@@ -136,6 +137,7 @@ export class SqlJobStore implements JobStore {
   }
 
   close(): Promise<void> {
-    return this.engine.close();
+    this.#closed ??= this.engine.close();
+    return this.#closed;
   }
 }

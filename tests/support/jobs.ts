@@ -1,0 +1,51 @@
+/** Jobs on a store of a test, run by a script instead of an agent. */
+import type { CallbackReport } from '../../src/queue/job.ts';
+import type { ExecuteJob } from '../../src/queue/job-run.ts';
+import type { JobStore } from '../../src/queue/job-store.ts';
+import { createJobs, type Jobs, type JobsOptions } from '../../src/queue/jobs.ts';
+import { createPlaces } from '../../src/queue/places.ts';
+import type { Outcome } from '../../src/task.ts';
+import { jobSpec } from './job-engines.ts';
+
+export type TestJobs = Jobs & { callbacksTried: CallbackReport[]; troubles: unknown[] };
+
+export async function startJobs(
+  store: JobStore,
+  execute: ExecuteJob | undefined,
+  given: Partial<JobsOptions> & { capacity?: number } = {},
+): Promise<TestJobs> {
+  const { capacity = 2, ...options } = given;
+  const callbacksTried: CallbackReport[] = [];
+  const troubles: unknown[] = [];
+  const places = createPlaces({ capacity, maxQueued: 0, waitMs: 1000 });
+  const jobs = await createJobs({
+    store,
+    ...(execute && { worker: { places, execute } }),
+    defaults: { limits: jobSpec().limits, onInterrupt: 'mark' },
+    maxWaiting: 100,
+    maxAttempts: 3,
+    events: { maxEvents: 1000, maxBytes: 1_000_000 },
+    retention: { ttlMs: 3_600_000, maxJobs: 1000, maxBytes: 1_000_000_000 },
+    callbacks: { secret: 'secret', allowPrivate: true, render: (job) => ({ id: job.id, state: job.state }) },
+    log: {
+      trouble: (error) => troubles.push(error),
+      takenBack: () => {},
+      callbackTried: (_job, report) => callbacksTried.push(report),
+    },
+    ...options,
+  });
+  return Object.assign(jobs, { callbacksTried, troubles });
+}
+
+export function outcome(text: string): Outcome {
+  return { text, models: {}, turns: 1, durationMs: 1, stopReason: 'end_turn' };
+}
+
+/** Settles when the signal aborts, with its reason. */
+export function untilAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort, { once: true });
+  });
+}
