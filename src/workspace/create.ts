@@ -23,7 +23,7 @@ const defaults = {
   onKept: () => {},
   onProblem: () => {},
   syncFreshMs: 5000,
-  spareWorktrees: 1,
+  spareWorktrees: 2,
   bounds: { maxPatchBytes: 5 * 1024 * 1024, maxFiles: 10_000 },
   keepPatchesMs: 30 * day,
 };

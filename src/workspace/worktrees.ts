@@ -40,9 +40,20 @@ export async function createWorktrees(git: Git, workspaceDir: string, settings: 
     }
   }
 
+  /** Spares are made when nobody waits for a worktree: writing one slows down the writing of another. */
+  let waiting = 0;
   async function take(id: string, head: SyncedHead, signal?: AbortSignal): Promise<Worktree> {
+    waiting += 1;
+    try {
+      return await takeNow(id, head, signal);
+    } finally {
+      waiting -= 1;
+      if (waiting === 0) spares.fill(head);
+    }
+  }
+
+  async function takeNow(id: string, head: SyncedHead, signal?: AbortSignal): Promise<Worktree> {
     const spare = await spares.take(head);
-    spares.fill(head);
     const worktree = spare ?? (await makeWorktree(git, head, join(root, `.new-${randomUUID()}`), name, signal));
     const folder = join(root, safeRunId(id));
     await rename(worktree.folder, folder);
