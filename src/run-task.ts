@@ -27,21 +27,26 @@ export type RunOptions = {
   onSync?: (report: SyncReport) => void;
   /** Told once, when the agent starts to work: from here on a repeat of the request would be a second run. */
   onStart?: (start: Start) => void;
-  /** Collects from the workspace what the run did, however it ended; the agent is still there. */
-  beforeRelease?: (workspace: Lease) => Promise<void>;
+  /** Told before the workspace is given back; without an outcome the run ended badly. The agent has ended. */
+  beforeRelease?: (workspace: Lease, outcome: Outcome | undefined) => Promise<void>;
 };
 
 /** Runs a task to its outcome. Throws a `ServiceError` for every bad end; everything taken is given back, in reverse. */
 export async function runTask(stages: Stages, task: Task, options: RunOptions): Promise<Outcome> {
   const releases = new Releases();
+  let outcome: Outcome | undefined;
   try {
     releases.push(await stages.places.admit(task, options));
     const seat = await stages.seats.take(task, options.signal);
     releases.push(() => seat.release());
     options.onSync?.(seat.workspace.sync);
     options.onStart?.(seat.start);
-    if (options.beforeRelease) releases.push(() => options.beforeRelease?.(seat.workspace));
-    return await seat.run(task, options);
+    if (options.beforeRelease) {
+      releases.push(() => options.beforeRelease?.(seat.workspace, outcome));
+      releases.push(() => seat.endAgent());
+    }
+    outcome = await seat.run(task, options);
+    return outcome;
   } finally {
     const released = releases.run().catch((error: unknown) => stages.onReleaseFailed(task, error));
     if (options.settle !== 'at_outcome') await released;

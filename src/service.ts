@@ -8,11 +8,14 @@ import { loadApiKey } from './api-key.ts';
 import type { Config, Environment } from './config.ts';
 import { asServiceError } from './errors.ts';
 import { createServer } from './http/server.ts';
+import { openJobs } from './job-stage.ts';
 import { createMarkers } from './leftovers.ts';
-import { createPlaces } from './queue/places.ts';
+import { type Admission, createPlaces } from './queue/places.ts';
+import { lockFolder } from './queue/store/folder-lock.ts';
 import { Releases } from './releases.ts';
+import { createExecuteJob } from './run-job.ts';
 import { type RunOptions, runTask, type Stages } from './run-task.ts';
-import type { Task } from './task.ts';
+import type { Outcome, Task } from './task.ts';
 import { createTelemetry, type Telemetry } from './telemetry.ts';
 import { createSeats, type SeatSettings, type Start } from './warm/seats.ts';
 import { createWorkspaces } from './workspace/create.ts';
@@ -41,6 +44,8 @@ export async function startService(config: Config, environment: Environment): Pr
   }
 }
 
+type PlacedRun = (task: Task, options: RunOptions, admission: Admission) => Promise<Outcome>;
+
 /** Of the package that this file is in. */
 async function readVersion(): Promise<string> {
   const manifest = await readFile(new URL('../package.json', import.meta.url), 'utf8');
@@ -48,7 +53,8 @@ async function readVersion(): Promise<string> {
 }
 
 async function build(config: Config, environment: Environment, releases: Releases): Promise<Service> {
-  await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+  // First of all: what follows clears up after a dead server, and must not meet a living one.
+  releases.push(lockFolder(config.dataDir));
   const key = await loadApiKey(config.apiBearerToken, config.dataDir);
   const places = createPlaces({
     capacity: config.maxConcurrentRuns,
@@ -58,47 +64,26 @@ async function build(config: Config, environment: Environment, releases: Release
     chatReserved: config.chatReservedPlaces,
   });
   const telemetry = createTelemetry(config.logLevel, () => places.counters());
+  const { seats, workspaces } = await openSeats(config, environment, telemetry, releases);
+  const run: PlacedRun = (task, options, admission) =>
+    recorded({ places: admission, seats, onReleaseFailed: telemetry.releaseFailed }, telemetry, task, options);
 
-  const markers = createMarkers(config.dataDir);
-  const leftovers = await markers.endLeftovers();
-  if (leftovers > 0) telemetry.leftoversEnded(leftovers);
-
-  const workspaces = await createWorkspaces({
-    workspaceDir: config.workspaceDir,
-    workspaceMode: config.workspaceMode,
-    gitSync: config.gitSync,
-    gitSyncTimeoutMs: config.gitSyncTimeoutSeconds * 1000,
-    dataDir: config.dataDir,
-    environment,
-    onSync: telemetry.synced,
+  const jobs = await openJobs({
+    config,
+    telemetry,
+    token: key.token,
+    places,
+    execute: createExecuteJob(run),
+    forget: (id) => workspaces.forgetPatch(id),
   });
-  releases.push(() => workspaces.close());
+  releases.push(() => jobs.destroy());
 
-  const temporaryFolder = join(config.dataDir, 'tmp');
-  await rm(temporaryFolder, { recursive: true, force: true });
-  await mkdir(temporaryFolder, { mode: 0o700 });
-  const agents = createAgents({
-    findClaude: () => findClaude(config.claudeBin, environment['PATH']),
-    access: config.agentAccess,
-    containment: await findContainment(config.sandbox, environment),
-    environment,
-    extraEnvironment: config.agentEnv,
-    temporaryFolder,
-    markerOf: markers.of,
-    onUnknown: telemetry.unknownAgentMessage,
-  });
-  releases.push(() => agents.destroy());
-
-  const seats = createSeats({ workspaces, agents }, seatSettings(config, telemetry));
-  releases.push(() => seats.destroy());
-
-  const stages: Stages = { places, seats, onReleaseFailed: telemetry.releaseFailed };
   let stopping = false;
   const server = createServer({
     settings: config,
     token: key.token,
     version: await readVersion(),
-    run: (task, options) => recorded(stages, telemetry, task, options),
+    run: (task, options) => run(task, options, places),
     state: () => ({ busy: places.counters().active >= places.counters().capacity, ...places.counters() }),
     notReady: () => (stopping ? 'the server is stopping' : undefined),
     metrics: telemetry.metrics,
@@ -121,11 +106,50 @@ async function build(config: Config, environment: Environment, releases: Release
       stopping = true;
       // Still listening, so that who comes now is told why, instead of finding nobody.
       places.close();
-      await settledWithin(places.idle(), graceMs);
+      await settledWithin(Promise.all([places.idle(), jobs.drain()]), graceMs);
       stopped ??= stop();
       await stopped;
     },
   };
+}
+
+/** Workspaces and the agents in them, after whatever a dead server left of either is gone. */
+async function openSeats(config: Config, environment: Environment, telemetry: Telemetry, releases: Releases) {
+  const markers = createMarkers(config.dataDir);
+  const leftovers = await markers.endLeftovers();
+  if (leftovers > 0) telemetry.leftoversEnded(leftovers);
+
+  const workspaces = await createWorkspaces({
+    workspaceDir: config.workspaceDir,
+    workspaceMode: config.workspaceMode,
+    gitSync: config.gitSync,
+    gitSyncTimeoutMs: config.gitSyncTimeoutSeconds * 1000,
+    dataDir: config.dataDir,
+    environment,
+    onSync: telemetry.synced,
+    onKept: telemetry.workKept,
+    onProblem: telemetry.workspaceProblem,
+  });
+  releases.push(() => workspaces.close());
+
+  const temporaryFolder = join(config.dataDir, 'tmp');
+  await rm(temporaryFolder, { recursive: true, force: true });
+  await mkdir(temporaryFolder, { mode: 0o700 });
+  const agents = createAgents({
+    findClaude: () => findClaude(config.claudeBin, environment['PATH']),
+    access: config.agentAccess,
+    containment: await findContainment(config.sandbox, environment, config.dataDir),
+    environment,
+    extraEnvironment: config.agentEnv,
+    temporaryFolder,
+    markerOf: markers.of,
+    onUnknown: telemetry.unknownAgentMessage,
+  });
+  releases.push(() => agents.destroy());
+
+  const seats = createSeats({ workspaces, agents }, seatSettings(config, telemetry));
+  releases.push(() => seats.destroy());
+  return { seats, workspaces };
 }
 
 function seatSettings(config: Config, telemetry: Telemetry): SeatSettings {

@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { ServiceError } from './errors.ts';
 import type { Answered } from './http/deps.ts';
+import type { CallbackReport, JobRecord } from './queue/job.ts';
 import type { Outcome, SyncReport, Task } from './task.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
@@ -28,10 +29,7 @@ export function createTelemetry(level: LogLevel, gauges: () => { active: number;
 
   return {
     listening: (url: string) => log.info({ url }, 'listening'),
-    stopping: (signal: string) => log.info({ signal }, 'stopping: no more work is taken, runs may finish'),
-    stoppedNow: (signal: string) => log.warn({ signal }, 'stopping now: runs are ended'),
     stopped: () => log.info('stopped'),
-    notice: (message: string) => log.warn(message),
 
     answered: (entry: Answered) => {
       const { method, status, error, durationMs } = entry;
@@ -71,6 +69,12 @@ export function createTelemetry(level: LogLevel, gauges: () => { active: number;
       if (report.state === 'failed') log.warn({ ...report, ms: Math.round(ms) }, 'workspace sync failed');
       else log.debug({ ...report, ms: Math.round(ms) }, 'workspace sync');
     },
+    workKept: (run: string, patch: { path: string; bytes: number }) =>
+      log.warn({ run, ...patch }, 'work that nobody collected is kept as a patch'),
+    workspaceProblem: (what: string, error: unknown) => log.warn({ what, err: error }, 'trouble with a workspace'),
+    storeTrouble: (error: unknown) => log.error({ err: error }, 'trouble with the job store; it is tried again'),
+    jobsTakenBack: (count: number) => log.warn({ count }, 'took back jobs of a server or worker that is gone'),
+    callbackTried: (job: JobRecord, report: CallbackReport) => log.info({ job: job.id, ...report }, 'callback tried'),
     unknownAgentMessage: (type: string) => {
       metrics.unknownMessages.inc({ type });
       log.debug({ type }, 'the agent sent a message of an unknown type');

@@ -34,11 +34,14 @@ export type Session = Agent & {
   readonly ended: Promise<void>;
 };
 
+/** Where an agent works; a sandbox must also show it `reads`. */
+export type Folder = { path: string; reads: string[] };
+
 export type AgentStage = {
   /** An agent for one run. Throws `agent_not_started`. */
-  take(task: Task, workspacePath: string, signal: AbortSignal): Promise<Agent>;
+  take(task: Task, folder: Folder, signal: AbortSignal): Promise<Agent>;
   /** A process that waits for its first turn. Throws `agent_not_started`. */
-  startSession(id: string, fixed: Fixed, model: string, workspacePath: string): Promise<Session>;
+  startSession(id: string, fixed: Fixed, model: string, folder: Folder): Promise<Session>;
   /** Whether a task can be served by a session that was started for `fixed`. */
   fixedOf(task: Task): Fixed | undefined;
   /** Another word when the command was replaced, so that processes of the old one are not used any more. */

@@ -1,7 +1,7 @@
 /** The agent stage: starts what a task needs, knows all that run, ends them all. */
 import { statSync } from 'node:fs';
 import { ServiceError } from '../errors.ts';
-import type { Agent, AgentStage, Session } from './agent.ts';
+import type { Agent, AgentStage, Folder, Session } from './agent.ts';
 import { AgentProcess, type Launch } from './agent-process.ts';
 import { ArgumentAgent } from './argument-agent.ts';
 import { type Access, argumentCommand, fixedOf, promptArgument, sessionCommand } from './command-line.ts';
@@ -33,11 +33,11 @@ export function createAgents(settings: AgentSettings): AgentStage {
     CLAUDE_CODE_TMPDIR: sandboxed ? undefined : settings.temporaryFolder,
   };
 
-  const launch = (id: string, cwd: string, args: string[], stdin: Launch['stdin']): Launch => {
+  const launch = (id: string, folder: Folder, args: string[], stdin: Launch['stdin']): Launch => {
     const command = settings.findClaude();
     if (!command) throw new ServiceError('agent_not_started', 'Cannot start claude: the command is not to be found');
-    const contained = contain({ command, args, cwd }, settings.containment);
-    return { ...contained, cwd, env, stdin, marker: settings.markerOf(id) };
+    const contained = contain({ command, args, folder }, settings.containment);
+    return { ...contained, cwd: folder.path, env, stdin, marker: settings.markerOf(id) };
   };
 
   /** Remembered until it is released, so that `destroy` finds it. */
@@ -48,19 +48,21 @@ export function createAgents(settings: AgentSettings): AgentStage {
     return agent;
   };
 
-  const startSession: AgentStage['startSession'] = async (id, fixed, model, cwd): Promise<Session> => {
-    const process = await AgentProcess.start(launch(id, cwd, sessionCommand(fixed, access, model), 'pipe'));
+  const startSession: AgentStage['startSession'] = async (id, fixed, model, folder): Promise<Session> => {
+    const process = await AgentProcess.start(launch(id, folder, sessionCommand(fixed, access, model), 'pipe'));
     return hold(new SessionAgent(process, model, onUnknown));
   };
 
   return {
     startSession,
     fixedOf: (task) => (task.launch === 'session' ? fixedOf(task) : undefined),
-    async take(task, cwd, signal) {
+    async take(task, folder, signal) {
       signal.throwIfAborted();
       const prompt = promptArgument(task);
-      if (prompt === undefined) return startSession(task.id, fixedOf(task), task.model, cwd);
-      return hold(new ArgumentAgent(launch(task.id, cwd, argumentCommand(task, access, prompt), 'ignore'), onUnknown));
+      if (prompt === undefined) return startSession(task.id, fixedOf(task), task.model, folder);
+      return hold(
+        new ArgumentAgent(launch(task.id, folder, argumentCommand(task, access, prompt), 'ignore'), onUnknown),
+      );
     },
     identity() {
       const command = settings.findClaude();

@@ -1,23 +1,35 @@
 /** Ties an agent's life to the server's, and its writing to its workspace, as far as the host has the means. */
 import { runCommand } from '../child-process.ts';
+import type { Folder } from './agent.ts';
 
 /**
  * `bwrap`: a namespace of its own, whole tree dies with the server, writes only where it may.
  * `pdeathsig`: the kernel sends SIGTERM to the agent when the server dies, and the agent then ends its own children.
  * `none`: an agent with a closed stdin outlives a killed server until the next start finds it by its marker.
  */
-export type Containment = { kind: 'bwrap'; writable: string[] } | { kind: 'pdeathsig' } | { kind: 'none' };
+export type Containment =
+  | { kind: 'bwrap'; writable: string[]; hidden: string[] }
+  | { kind: 'pdeathsig' }
+  | { kind: 'none' };
 
 export type SandboxSetting = 'auto' | 'required' | 'off';
 
-/** Tries what the host can do. Throws an Error when `required` cannot be met. */
+/**
+ * Tries what the host can do. Throws an Error when `required` cannot be met.
+ * @param dataDir holds the key and other runs' work: a sandboxed agent sees nothing of it but its own folder
+ */
 export async function findContainment(
   sandbox: SandboxSetting,
   host: Record<string, string | undefined>,
+  dataDir: string,
 ): Promise<Containment> {
   const writable = writableFolders(host);
-  if (sandbox !== 'off' && (await works('bwrap', [...bubble('/', []), '--', 'true'], host))) {
-    return { kind: 'bwrap', writable };
+  const trial = contain(
+    { command: 'true', args: [], folder: { path: '/', reads: [] } },
+    { kind: 'bwrap', writable, hidden: [] },
+  );
+  if (sandbox !== 'off' && (await works(trial.command, trial.args, host))) {
+    return { kind: 'bwrap', writable, hidden: [dataDir] };
   }
   if (sandbox === 'required') {
     throw new Error(
@@ -28,15 +40,15 @@ export async function findContainment(
   return { kind: 'none' };
 }
 
-type Command = { command: string; args: string[]; cwd: string };
+type Command = { command: string; args: string[]; folder: Folder };
 
 export function contain(
-  { command, args, cwd }: Command,
+  { command, args, folder }: Command,
   containment: Containment,
 ): { command: string; args: string[] } {
   switch (containment.kind) {
     case 'bwrap':
-      return { command: 'bwrap', args: [...bubble(cwd, containment.writable), '--', command, ...args] };
+      return { command: 'bwrap', args: [...bubble(folder, containment), '--', command, ...args] };
     case 'pdeathsig':
       return { command: 'setpriv', args: ['--pdeathsig', 'TERM', '--', command, ...args] };
     case 'none':
@@ -44,14 +56,16 @@ export function contain(
   }
 }
 
-/** Everything can be read, as without a sandbox; only these folders, the run's own and a private /tmp can be written. */
-function bubble(cwd: string, writable: string[]): string[] {
+/** Everything else can be read, as without a sandbox; only these folders, the run's own and a private /tmp be written. */
+function bubble({ path, reads }: Folder, { writable, hidden }: { writable: string[]; hidden: string[] }): string[] {
   return [
     ...['--die-with-parent', '--unshare-pid', '--new-session'],
     ...['--ro-bind', '/', '/', '--dev', '/dev', '--proc', '/proc', '--tmpfs', '/tmp'],
-    ...writable.flatMap((path) => ['--bind-try', path, path]),
-    ...(cwd === '/' ? [] : ['--bind', cwd, cwd]),
-    ...['--chdir', cwd],
+    ...writable.flatMap((folder) => ['--bind-try', folder, folder]),
+    ...hidden.flatMap((folder) => ['--tmpfs', folder]),
+    ...reads.flatMap((folder) => ['--ro-bind', folder, folder]),
+    ...(path === '/' ? [] : ['--bind', path, path]),
+    ...['--chdir', path],
   ];
 }
 

@@ -123,8 +123,11 @@ export function checkPort(host: string, port: number): Promise<Finding> {
   });
 }
 
-export async function checkSandbox({ sandbox, agentAccess }: Config, environment: Environment): Promise<Finding> {
-  const found = await findContainment(sandbox, environment).catch(() => ({ kind: 'unmet' as const }));
+export async function checkSandbox(
+  { sandbox, agentAccess, dataDir }: Config,
+  environment: Environment,
+): Promise<Finding> {
+  const found = await findContainment(sandbox, environment, dataDir).catch(() => ({ kind: 'unmet' as const }));
   if (found.kind === 'bwrap') return { state: 'ok', what: 'The sandbox works (bwrap)' };
   if (sandbox === 'off' && agentAccess !== 'full') return { state: 'ok', what: 'The sandbox is off, as SANDBOX says' };
   if (sandbox === 'off') {

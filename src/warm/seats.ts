@@ -13,6 +13,8 @@ export type Seat = {
   start: Start;
   workspace: Lease;
   run(task: Task, options: TurnOptions): Promise<Outcome>;
+  /** Ends the agent's whole tree now, before the workspace is looked at; `release` is still due. */
+  endAgent(): Promise<void>;
   /** Ends the agent, or lets it rest when its run ended well; then gives the workspace back. */
   release(): Promise<void>;
 };
@@ -65,12 +67,13 @@ export function createSeats(stages: Stages, settings: SeatSettings): Seats {
   const takeNew = async (task: Task, signal: AbortSignal): Promise<Seat> => {
     const workspace = await stages.workspaces.lease(task.id, signal);
     try {
-      const agent = await stages.agents.take(task, workspace.path, signal);
+      const agent = await stages.agents.take(task, workspace, signal);
       if ('continueFrom' in agent) return seatOf('cold', workspace, agent as Session, 0);
       return {
         start: 'cold',
         workspace,
         run: (turn, options) => agent.run(turn, options),
+        endAgent: () => agent.release(),
         release: () => releaseBoth(workspace, agent),
       };
     } catch (error) {
@@ -93,6 +96,10 @@ export function createSeats(stages: Stages, settings: SeatSettings): Seats {
         const outcome = await session.continueFrom(known, task, { ...options, onEvent });
         served = { task, told: [outcome.text, streamed] };
         return outcome;
+      },
+      async endAgent() {
+        served = undefined;
+        await session.release();
       },
       async release() {
         const prepared = served && resting.wants(served.task, session) ? await workspace.keep() : undefined;

@@ -109,7 +109,7 @@ export class Spares {
     let prepared: Prepared | undefined;
     try {
       prepared = await this.#stages.workspaces.prepare(id);
-      const session = await this.#stages.agents.startSession(id, fixed, this.#settings.model, prepared.path);
+      const session = await this.#stages.agents.startSession(id, fixed, this.#settings.model, prepared);
       return { session, prepared };
     } catch (error) {
       this.#failed(error);

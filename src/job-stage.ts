@@ -1,0 +1,66 @@
+/** Builds the jobs from the settings: the store that they ask for, and what runs jobs in this process, if anything. */
+import { join } from 'node:path';
+import type { Config } from './config.ts';
+import type { ExecuteJob } from './queue/job-run.ts';
+import type { JobStore } from './queue/job-store.ts';
+import { createJobs, type Jobs } from './queue/jobs.ts';
+import type { Admission } from './queue/places.ts';
+import { openPostgresStore } from './queue/store/postgres-engine.ts';
+import { openEmbeddedStore } from './queue/store/sqlite-engine.ts';
+import type { Telemetry } from './telemetry.ts';
+
+export type JobStageOptions = {
+  config: Config;
+  telemetry: Telemetry;
+  /** The API key signs callbacks where no secret of their own is set. */
+  token: string;
+  places: Admission;
+  execute: ExecuteJob;
+  /** What else belongs to a job goes with it. */
+  forget(jobId: string): Promise<void>;
+};
+
+/** Takes back what an earlier process left, then starts. Throws an Error with one line when the store cannot be had. */
+export async function openJobs(options: JobStageOptions): Promise<Jobs> {
+  const { config, telemetry, token, places, execute } = options;
+  return createJobs({
+    store: await openStore(config, telemetry),
+    ...(config.role === 'gateway' ? {} : { worker: { places, execute } }),
+    defaults: {
+      ...(config.jobAgent ? { agent: config.jobAgent } : {}),
+      limits: {
+        runMs: config.jobTimeoutSeconds * 1000,
+        stallMs: config.jobStallSeconds * 1000,
+        waitMs: config.jobWaitSeconds * 1000,
+        budgetUsd: config.jobBudgetUsd,
+      },
+      onInterrupt: config.onInterrupt,
+    },
+    maxWaiting: config.maxWaitingJobs,
+    maxAttempts: config.maxJobAttempts,
+    events: { maxEvents: config.maxJobEvents, maxBytes: config.maxJobEventBytes },
+    retention: { ttlMs: config.jobTtlHours * 3_600_000, maxJobs: config.maxJobsKept, maxBytes: config.maxJobsBytes },
+    callbacks: {
+      secret: config.callbackSecret ?? token,
+      allowPrivate: config.callbackAllowPrivate,
+      render: (job) => job,
+    },
+    onRemoved: async (ids) => {
+      await Promise.all(ids.map(options.forget));
+    },
+    log: {
+      trouble: telemetry.storeTrouble,
+      takenBack: telemetry.jobsTakenBack,
+      callbackTried: telemetry.callbackTried,
+    },
+  });
+}
+
+function openStore(config: Config, telemetry: Telemetry): Promise<JobStore> {
+  if (!config.databaseUrl) return openEmbeddedStore(join(config.dataDir, 'jobs'));
+  return openPostgresStore({
+    url: config.databaseUrl,
+    workerTimeoutMs: config.workerTimeoutSeconds * 1000,
+    onTrouble: telemetry.storeTrouble,
+  });
+}
