@@ -27,10 +27,10 @@ export type AgentSettings = {
 export function createAgents(settings: AgentSettings): AgentStage {
   const held = new Set<Agent>();
   const { access, onUnknown } = settings;
-  const sandboxed = settings.containment.kind === 'bwrap';
   const env = {
     ...agentEnvironment(settings.environment, settings.extraEnvironment),
-    CLAUDE_CODE_TMPDIR: sandboxed ? undefined : settings.temporaryFolder,
+    // The CLI refuses to skip permissions as root anywhere else; and in a sandbox `/tmp` is its own.
+    ...(settings.containment.kind === 'bwrap' ? { IS_SANDBOX: '1' } : { CLAUDE_CODE_TMPDIR: settings.temporaryFolder }),
   };
 
   const launch = (id: string, folder: Folder, args: string[], stdin: Launch['stdin']): Launch => {
