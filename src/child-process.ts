@@ -59,7 +59,7 @@ export type CommandOptions = {
   signal?: AbortSignal;
   /** Written to the command's standard input, which is empty otherwise. */
   input?: string | Buffer;
-  /** More than this on stdout ends the command; stderr keeps its last part. Default 16 MiB. */
+  /** More than this on stdout ends the command and is left out; stderr keeps its last part. Default 16 MiB. */
   maxOutputBytes?: number;
 };
 
@@ -121,9 +121,9 @@ async function collect(stream: NodeJS.ReadableStream | null, limit: number, onLi
   const chunks: Buffer[] = [];
   let size = 0;
   await consume(stream, (chunk) => {
+    if (size < limit) chunks.push(chunk.subarray(0, limit - size));
     size += chunk.length;
     if (size > limit) onLimit();
-    else chunks.push(chunk);
   });
   return Buffer.concat(chunks);
 }

@@ -1,5 +1,6 @@
 /** What a run did to the files of its workspace: which ones, and as a patch that `git apply` takes. */
 import { isUtf8 } from 'node:buffer';
+import { writeFile } from 'node:fs/promises';
 import type { ChangedFile, WorkspaceResult } from '../task.ts';
 import type { Baseline } from './baseline.ts';
 import { type Git, GitError, type GitOptions, type GitPlace, mustGit } from './git.ts';
@@ -22,8 +23,9 @@ export async function describeChanges(
   bounds: ChangeLimits,
 ): Promise<Changes> {
   const range = [baseline.tree, tree];
-  const all = await listFiles(git, baseline.place, range);
-  const { text, complete, whole } = await patchOf(git, baseline.place, range, all, bounds.maxPatchBytes);
+  const place = withoutFiles(baseline);
+  const all = await listFiles(git, place, range);
+  const { text, complete, whole } = await patchOf(git, place, range, all, bounds.maxPatchBytes);
   const files = all.slice(0, bounds.maxFiles).map(({ file }) => file);
   const omitted = [
     ...(complete ? [] : [`the patch is over ${bounds.maxPatchBytes} bytes and holds ${whole} of ${all.length} files`]),
@@ -40,7 +42,12 @@ export async function describeChanges(
 /** The whole patch, whatever its size, as bytes in a file. */
 export async function writePatch(git: Git, baseline: Baseline, tree: string, file: string): Promise<void> {
   const args = ['diff-tree', ...patchOptions, ...asPatch, `--output=${file}`, baseline.tree, tree];
-  await mustGit(git(baseline.place, args, limits));
+  await mustGit(git(withoutFiles(baseline), args, limits));
+}
+
+/** Attributes in the files could make a text look binary, or a binary file look like text. */
+function withoutFiles({ place }: Baseline): GitPlace {
+  return { ...place, workTree: undefined, indexFile: `${place.indexFile}.none` };
 }
 
 /** `sections`: how many times the patch says `diff --git` about this file. */
@@ -94,8 +101,9 @@ async function patchOf(git: Git, place: GitPlace, range: string[], files: Listed
   const texts: string[] = [];
   let size = 0;
   for (const { paths, sections } of files) {
-    const bytes = Buffer.concat(all.splice(0, sections));
-    if (bytes.length === 0) break;
+    const found = all.splice(0, sections);
+    if (found.length < sections) break;
+    const bytes = Buffer.concat(found);
     const text = isUtf8(bytes) ? bytes.toString('utf8') : await asBinary(git, place, range, paths);
     size += Buffer.byteLength(text);
     if (size > maxBytes) break;
@@ -104,12 +112,13 @@ async function patchOf(git: Git, place: GitPlace, range: string[], files: Listed
   return { text: texts.join(''), complete: texts.length === files.length, whole: texts.length };
 }
 
-/** Text in another encoding than UTF-8 would not survive as JSON: to git, every file over one byte is binary here. */
+/** Text in another encoding than UTF-8 would not survive as JSON. */
 async function asBinary(git: Git, place: GitPlace, range: string[], paths: Buffer[]): Promise<string> {
+  const attributes = `${place.indexFile}-attributes`;
+  await writeFile(attributes, '* -diff\n');
   const names = paths.map((path) => path.toString('utf8'));
-  const settings = ['core.bigFileThreshold=1'];
   const args = ['diff-tree', ...patchOptions, ...asPatch, ...range, '--', ...names];
-  return (await output(git, place, args, settings)).toString('utf8');
+  return (await output(git, place, args, [`core.attributesFile=${attributes}`])).toString('utf8');
 }
 
 /** A line of a file never begins with these words: it has a blank, a sign or a letter of its own before it. */

@@ -37,7 +37,7 @@ export function createSpares(
   return {
     async take(head) {
       const spare = await making.shift();
-      if (spare === undefined || sameHead(spare.head, head)) return spare;
+      if (spare === undefined || sameHead(spare.head, head)) return spare && { ...spare, head };
       try {
         return await moveWorktree(git, spare, head);
       } catch (error) {

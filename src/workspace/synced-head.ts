@@ -24,11 +24,11 @@ export type SyncedHead = {
   settings: { host: GitSetting[]; repository: GitSetting[] };
 };
 
-/** Whether what was made of the one serves for the other; an agent sees the branch, too. */
+/** Whether what was made of the one serves for the other. */
 export function sameHead(one: SyncedHead, other: SyncedHead): boolean {
-  return (
-    one.revision === other.revision && one.branch === other.branch && one.standIn.objects === other.standIn.objects
-  );
+  const shown = ({ revision, branch, standIn, settings }: SyncedHead) =>
+    JSON.stringify([revision, branch, standIn.objects, settings.repository]);
+  return shown(one) === shown(other);
 }
 
 const quick = { timeoutMs: 10_000 };

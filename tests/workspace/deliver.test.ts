@@ -1,0 +1,190 @@
+import assert from 'node:assert/strict';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import type { WorkspaceSettings } from '../../src/workspace/create.ts';
+import type { Workspaces } from '../../src/workspace/workspaces.ts';
+import {
+  commit,
+  git,
+  gitEnvironment,
+  makeClone,
+  makeSandbox,
+  pushFromElsewhere,
+  type Sandbox,
+  write,
+} from '../support/git-repositories.ts';
+import { waitUntil } from '../support/wait-until.ts';
+import { never, openWorkspaces } from './support.ts';
+
+let sandbox: Sandbox;
+const opened: Workspaces[] = [];
+beforeEach(() => {
+  sandbox = makeSandbox();
+});
+afterEach(async () => {
+  for (const workspaces of opened.splice(0)) await workspaces.close();
+  sandbox.remove();
+});
+
+async function open(workspaceDir: string, settings: Partial<WorkspaceSettings> = {}): Promise<Workspaces> {
+  const workspaces = await openWorkspaces(sandbox, { workspaceDir, syncFreshMs: 0, ...settings });
+  opened.push(workspaces);
+  return workspaces;
+}
+
+const request = { branch: 'agent/run', message: 'Mend the thing\n\nJob: run\nCost: 0.12 USD\n' };
+
+describe('the delivery of a run', () => {
+  test('commits its work on what it began from, with the message, and pushes it as a branch', async () => {
+    const { clone, remote } = makeClone(sandbox);
+    const run = await (await open(clone)).lease('run', never);
+    write(run.path, { 'a.txt': 'changed\n', 'b/new.txt': 'new\n' });
+    commit(run.path, { 'c.txt': 'committed by the agent\n' }, 'wip');
+    const delivery = await run.deliver(request);
+    const commitId = git(remote, 'rev-parse', 'refs/heads/agent/run');
+    assert.deepEqual(delivery, { state: 'pushed', branch: 'agent/run', commit: commitId });
+    assert.equal(git(remote, 'log', '-1', '--format=%B', 'agent/run'), request.message.trim());
+    assert.equal(git(remote, 'rev-parse', 'agent/run~1'), run.revision);
+    assert.equal(git(remote, 'diff', '--name-status', 'agent/run~1', 'agent/run'), 'M\ta.txt\nA\tb/new.txt\nA\tc.txt');
+    assert.equal(git(remote, 'rev-parse', 'main'), run.revision);
+    assert.equal(git(clone, 'branch', '--all', '--list', '*agent*'), '');
+    await run.release();
+  });
+
+  test('is in the name that git settings give, or else in that of the server', async () => {
+    const { clone, remote } = makeClone(sandbox);
+    const workspaces = await open(clone, { environment: { PATH: gitEnvironment['PATH'], HOME: '/nonexistent' } });
+    const own = await workspaces.lease('own', never);
+    write(own.path, { 'b.txt': 'x\n' });
+    await own.deliver({ branch: 'agent/own', message: 'x' });
+    assert.equal(git(remote, 'log', '-1', '--format=%an', 'agent/own'), 'claude-agent-server');
+    git(clone, 'config', 'user.name', 'Build Bot');
+    git(clone, 'config', 'user.email', 'bot@example.org');
+    const named = await workspaces.lease('named', never);
+    write(named.path, { 'b.txt': 'x\n' });
+    await named.deliver({ branch: 'agent/named', message: 'x' });
+    assert.equal(git(remote, 'log', '-1', '--format=%an %ce', 'agent/named'), 'Build Bot bot@example.org');
+  });
+
+  test('is nothing when nothing was done', async () => {
+    const { clone, remote } = makeClone(sandbox);
+    const run = await (await open(clone)).lease('run', never);
+    assert.deepEqual(await run.deliver(request), { state: 'nothing_to_push', branch: 'agent/run' });
+    assert.equal(git(remote, 'branch', '--list', 'agent/*'), '');
+  });
+
+  test('can be repeated when its answer was lost', async () => {
+    const { clone } = makeClone(sandbox);
+    const run = await (await open(clone)).lease('run', never);
+    write(run.path, { 'b.txt': 'x\n' });
+    const first = await run.deliver(request);
+    assert.equal(first.state, 'pushed');
+    assert.deepEqual(await run.deliver(request), first);
+  });
+
+  test('never replaces a branch that is there', async () => {
+    const { clone, remote } = makeClone(sandbox);
+    git(clone, 'push', '-q', 'origin', `${commit(clone, { 'x.txt': 'x\n' })}:refs/heads/agent/run`);
+    git(clone, 'reset', '-q', '--hard', 'origin/main');
+    const before = git(remote, 'rev-parse', 'agent/run');
+    const run = await (await open(clone)).lease('run', never);
+    write(run.path, { 'b.txt': 'x\n' });
+    const { state, detail } = await run.deliver(request);
+    assert.equal(state, 'failed');
+    assert.match(detail ?? '', /rejected/);
+    assert.equal(git(remote, 'rev-parse', 'agent/run'), before);
+  });
+
+  test('names the files in which it conflicts with what was pushed meanwhile', async () => {
+    const { clone, remote } = makeClone(sandbox, { 'a.txt': 'one\n', 'b.txt': 'one\n' });
+    const run = await (await open(clone)).lease('run', never);
+    write(run.path, { 'a.txt': 'mine\n', 'b.txt': 'mine\n' });
+    pushFromElsewhere(sandbox, remote, { 'a.txt': 'theirs\n', 'c.txt': 'theirs\n' });
+    const delivery = await run.deliver(request);
+    assert.equal(delivery.state, 'pushed');
+    assert.deepEqual(delivery.conflicts, ['a.txt']);
+  });
+
+  test('that fails says why without a path, and the work can still be collected', async () => {
+    const { clone, remote } = makeClone(sandbox);
+    const workspaces = await open(clone);
+    const run = await workspaces.lease('run', never);
+    write(run.path, { 'b.txt': 'x\n' });
+    rmSync(remote, { recursive: true });
+    const delivery = await run.deliver(request);
+    assert.equal(delivery.state, 'failed');
+    assert.match(delivery.detail ?? '', /'remote\.git' does not appear to be a git repository/);
+    assert.match((await run.collect()).patch ?? '', /^\+x$/m);
+    const other = await workspaces.lease('other', never);
+    write(other.path, { 'b.txt': 'x\n' });
+    await other.deliver(request);
+    await other.release();
+    await waitUntil('the work is kept', () => workspaces.keptPatch('other'));
+  });
+
+  test('is refused by the remote in words of its own', async () => {
+    const { clone, remote } = makeClone(sandbox);
+    git(remote, 'config', 'transfer.hideRefs', 'refs/heads/agent');
+    const run = await (await open(clone)).lease('run', never);
+    write(run.path, { 'b.txt': 'x\n' });
+    const { state, detail } = await run.deliver(request);
+    assert.equal(state, 'failed');
+    assert.match(detail ?? '', /\[remote rejected\] \(deny updating a hidden ref\)/);
+  });
+
+  test('has nowhere to go without a remote', async () => {
+    const { clone } = makeClone(sandbox);
+    git(clone, 'remote', 'remove', 'origin');
+    const run = await (await open(clone)).lease('run', never);
+    write(run.path, { 'b.txt': 'x\n' });
+    const delivery = await run.deliver(request);
+    assert.deepEqual([delivery.state, delivery.detail], ['failed', 'the repository has no remote']);
+  });
+
+  test('takes no branch name that git does not', async () => {
+    const { clone } = makeClone(sandbox);
+    const run = await (await open(clone)).lease('run', never);
+    write(run.path, { 'b.txt': 'x\n' });
+    for (const branch of ['agent/a..b', 'agent/x:refs/heads/main', '-x y', '']) {
+      assert.equal((await run.deliver({ ...request, branch })).state, 'failed', branch);
+    }
+  });
+
+  test('works from a shared workspace that was clean, and leaves its branch alone', async () => {
+    const { clone, remote } = makeClone(sandbox);
+    const workspaces = await open(clone, { workspaceMode: 'shared' });
+    const run = await workspaces.lease('run', never);
+    write(clone, { 'b.txt': 'x\n' });
+    assert.equal((await run.deliver(request)).state, 'pushed');
+    assert.equal(git(remote, 'show', 'agent/run:b.txt'), 'x');
+    assert.equal(git(clone, 'status', '--porcelain', '--branch'), '## main...origin/main\n?? b.txt');
+    await run.release();
+    const second = await workspaces.lease('second', never);
+    write(clone, { 'c.txt': 'x\n' });
+    const { state, detail } = await second.deliver({ ...request, branch: 'agent/second' });
+    assert.equal(state, 'failed');
+    assert.match(detail ?? '', /uncommitted changes when the run began/);
+    await second.release();
+  });
+
+  test('uses the user’s own ssh, which is told not to ask', async () => {
+    const { clone, remote } = makeClone(sandbox);
+    const calls = join(sandbox.folder, 'calls');
+    const ssh = join(sandbox.folder, 'ssh');
+    writeFileSync(ssh, `#!/bin/sh\necho "$@" >> ${calls}\nfor last; do :; done\nexec sh -c "$last"\n`, { mode: 0o755 });
+    const settings = join(sandbox.folder, 'gitconfig');
+    writeFileSync(settings, `[core]\n\tsshCommand = ${ssh} -i my-key\n`);
+    git(clone, 'remote', 'set-url', 'origin', `host.invalid:${remote}`);
+    const environment = { PATH: gitEnvironment['PATH'], HOME: '/nonexistent', GIT_CONFIG_GLOBAL: settings };
+    const run = await (await open(clone, { environment })).lease('run', never);
+    assert.equal(run.sync.state, 'unchanged', run.sync.detail);
+    write(run.path, { 'b.txt': 'x\n' });
+    assert.equal((await run.deliver(request)).state, 'pushed');
+    const { readFileSync } = await import('node:fs');
+    const lines = readFileSync(calls, 'utf8').trim().split('\n');
+    assert.ok(lines.length >= 2);
+    for (const line of lines)
+      assert.match(line, /^-i my-key -o BatchMode=yes .*host\.invalid git-(upload|receive)-pack/);
+  });
+});
