@@ -81,7 +81,7 @@ async function build(config: Config, environment: Environment, releases: Release
   let stopping = false;
   const server = createServer({
     settings: config,
-    token: key.token,
+    keys: [key.token, ...config.apiKeys],
     version: await readVersion(),
     run: (task, options) => run(task, options, places),
     state: () => ({ busy: places.counters().active >= places.counters().capacity, ...places.counters() }),

@@ -1,27 +1,30 @@
-/** Who may ask: the bearer of the one key. */
+/** Who may ask: the bearers of the keys. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { ServiceError } from '../errors.ts';
 import type { Owner } from '../task.ts';
 
 export type Auth = {
-  /** A short digest of the key, to tell callers apart by. */
-  owner: Owner;
   /**
-   * Throws `unauthorized`. Every comparison takes the same time, whatever is sent.
+   * Whose key it is: a short digest of the key, to tell callers apart by. Throws `unauthorized`. A comparison takes the
+   * same time whatever is sent.
    * @param asPage a browser's own dialogue for name and password will do, with the key as the password
    */
-  check(authorization: string | undefined, asPage: boolean): void;
+  ownerOf(authorization: string | undefined, asPage: boolean): Owner;
 };
 
-export function createAuth(token: string): Auth {
-  const expected = digest(token);
-  const isKey = (given: string | undefined) =>
-    timingSafeEqual(digest(given ?? ''), expected) && token !== '' && given !== undefined;
+/** @param keys empty ones open nothing, and without any other nothing is open */
+export function createAuth(keys: string[]): Auth {
+  const known = keys.filter((key) => key !== '').map(digest);
+  const find = (given: string | undefined): Buffer | undefined => {
+    if (given === undefined) return undefined;
+    const sent = digest(given);
+    // Every key is compared, so that the time does not tell which one was close.
+    return known.filter((key) => timingSafeEqual(key, sent))[0];
+  };
   return {
-    owner: expected.toString('hex').slice(0, 16),
-    check(authorization, asPage) {
-      if (isKey(bearer(authorization))) return;
-      if (asPage && isKey(password(authorization))) return;
+    ownerOf(authorization, asPage) {
+      const key = find(bearer(authorization)) ?? (asPage ? find(password(authorization)) : undefined);
+      if (key) return key.toString('hex').slice(0, 16);
       throw new ServiceError('unauthorized', 'Cannot let the request in: the bearer token is missing or wrong');
     },
   };

@@ -14,15 +14,16 @@ import type { JsonBody } from './json-body.ts';
 import type { Repeats, RequestMark } from './repeats.ts';
 import { SharedRun } from './shared-run.ts';
 
-export type ChatRuns = { deps: ServerDeps; owner: Owner; repeats: Repeats };
+export type ChatRuns = { deps: ServerDeps; repeats: Repeats };
 
 /** @returns `repeat`: the run was there before this request */
 export function runFor(
-  { deps, owner, repeats }: ChatRuns,
+  { deps, repeats }: ChatRuns,
   door: Door,
   chat: ChatRequest,
   request: FastifyRequest,
 ): { run: SharedRun; repeat: boolean } {
+  const { owner } = request;
   const follow = followed(request);
   const mark = markOf(request, owner, door, follow);
   const known = repeats.find(mark);

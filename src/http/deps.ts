@@ -56,8 +56,8 @@ export type HttpLog = {
 
 export type ServerDeps = {
   settings: HttpSettings;
-  /** The key; with an empty one nothing but `/health` is open. */
-  token: string;
+  /** Who sends one of these is let in; with none but empty ones nothing but `/health` is open. */
+  keys: string[];
   version: string;
   run(task: Task, options: RunOptions): Promise<Outcome>;
   state(): ServiceState;

@@ -5,6 +5,7 @@ import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify }
 import { ServiceError } from '../errors.ts';
 import type { Dialect } from '../openai/error-bodies.ts';
 import { createModels } from '../openai/models.ts';
+import type { Owner } from '../task.ts';
 import { type Auth, createAuth } from './auth.ts';
 import { refuseBrokenRequest } from './broken-request.ts';
 import { chatRoutes } from './chat.ts';
@@ -32,6 +33,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** What the log is to tell besides. */
     facts: Partial<Answered>;
+    /** Whose key let it in; empty where none was asked for. */
+    owner: Owner;
   }
 }
 
@@ -65,7 +68,7 @@ export function createServer(deps: ServerDeps): HttpServer {
   // Pipelined requests each watch their connection.
   server.server.on('connection', (socket) => socket.setMaxListeners(0));
   const repeats = new Repeats({ windowMs: settings.repeatWindowSeconds * 1000 });
-  const auth = createAuth(deps.token);
+  const auth = createAuth(deps.keys);
   checkEveryRequest(server, deps, auth);
   server.setErrorHandler((thrown, request, reply) => {
     const error = replyError(reply, thrown, dialectOf(request));
@@ -73,7 +76,7 @@ export function createServer(deps: ServerDeps): HttpServer {
     if (error.code === 'internal') deps.log.fault({ requestId: request.id, error: error.extra.cause ?? error });
   });
   readJsonBodies(server);
-  addRoutes(server, { deps, owner: auth.owner, repeats });
+  addRoutes(server, { deps, repeats });
   return {
     listen: (address) => server.listen(address),
     async destroy() {
@@ -93,6 +96,7 @@ export function createServer(deps: ServerDeps): HttpServer {
 function checkEveryRequest(server: FastifyInstance, deps: ServerDeps, auth: Auth): void {
   const paths = new KnownPaths();
   server.decorateRequest('facts');
+  server.decorateRequest('owner', '');
   server.addHook('onRoute', ({ url, method }) => paths.add(url, method));
   server.addHook('onRequest', async (request, reply) => {
     prepare(request, reply);
@@ -121,7 +125,7 @@ function letIn(request: FastifyRequest, reply: FastifyReply, auth: Auth): void {
   const { open, page } = request.routeOptions.config;
   if (open) return;
   if (page) reply.header('www-authenticate', 'Bearer, Basic realm="claude-agent-server"');
-  auth.check(request.headers.authorization, page === true);
+  request.owner = auth.ownerOf(request.headers.authorization, page === true);
   reply.removeHeader('www-authenticate');
 }
 

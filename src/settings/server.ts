@@ -9,6 +9,12 @@ export const serverSettings = {
     'The key that clients send. Unset: one is made on the first start, kept in `DATA_DIR` and printed once. Set but empty: nothing is open.',
     { secret: true, shownDefault: 'made on first start' },
   ),
+  apiKeys: list(
+    'API_KEYS',
+    [],
+    'Further keys, separated by commas. Callers with different keys take turns, and nothing of one reaches another.',
+    { secret: true },
+  ),
   host: text('HOST', '127.0.0.1', 'Address to listen on.'),
   port: integer('PORT', 8000, [0, 65535], 'Port to listen on; 0 takes a free one.'),
   dataDir: text(

@@ -91,8 +91,8 @@ export function choice<const T extends string>(
   });
 }
 
-export function list(name: string, fallback: string[], about: string): Setting<string[]> {
-  return setting(name, fallback, about, { shownDefault: fallback.join(',') || 'none' }, (word) =>
+export function list(name: string, fallback: string[], about: string, options: Options = {}): Setting<string[]> {
+  return setting(name, fallback, about, { shownDefault: fallback.join(',') || 'none', ...options }, (word) =>
     word
       .split(',')
       .map((item) => item.trim())
