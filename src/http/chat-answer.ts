@@ -5,6 +5,7 @@ import type { ChatRequest } from '../openai/chat-request.ts';
 import { type Chunks, createChunks } from '../openai/chunks.ts';
 import { completionOf } from '../openai/completion.ts';
 import { errorBody } from '../openai/error-bodies.ts';
+import { jsonLine } from '../openai/json-line.ts';
 import type { Piece } from '../openai/speech.ts';
 import { watchAnswer } from './client-gone.ts';
 import type { HttpSettings } from './deps.ts';
@@ -79,7 +80,7 @@ function take(pieces: Piece[], from: number): { piece: Piece; count: number } {
 
 /** An error has no finish chunk and no `[DONE]`: those would say that the answer is whole. */
 function lastFrames(end: RunEnd, chunks: Chunks): string {
-  if (end.state === 'failed') return frameOf(JSON.stringify(errorBody(end.error, 'openai')));
+  if (end.state === 'failed') return frameOf(jsonLine(errorBody(end.error, 'openai')));
   const usage = chunks.usage(end.outcome);
   return [chunks.finish(end.finish, end.outcome), ...(usage ? [usage] : []), '[DONE]'].map(frameOf).join('');
 }

@@ -1,6 +1,7 @@
 /** The chunks of a streamed completion, as JSON texts; what all of them share is written once. */
 import type { Outcome } from '../task.ts';
 import { type AnswerHead, agentFacts, type FinishReason } from './completion.ts';
+import { jsonLine } from './json-line.ts';
 import { usageOf } from './usage.ts';
 
 export type Channel = 'content' | 'reasoning';
@@ -18,7 +19,7 @@ export type Chunks = {
 
 export function createChunks(head: AnswerHead, includeUsage: boolean): Chunks {
   const { id, created, model } = head;
-  const start = JSON.stringify({ id, object: 'chat.completion.chunk', created, model }).slice(0, -1);
+  const start = jsonLine({ id, object: 'chat.completion.chunk', created, model }).slice(0, -1);
   const open = `${start},"choices":[{"index":0,"delta":`;
   const rest = includeUsage ? ',"usage":null' : '';
   const close = `,"finish_reason":null}]${rest}}`;
@@ -30,9 +31,9 @@ export function createChunks(head: AnswerHead, includeUsage: boolean): Chunks {
   return {
     role: `${open}{"role":"assistant","content":""}${close}`,
     empty: `${open}{}${close}`,
-    text: (channel, text) => before[channel] + JSON.stringify(text) + after,
+    text: (channel, text) => before[channel] + jsonLine(text) + after,
     finish: (reason, outcome) =>
-      `${open}{},"finish_reason":"${reason}"}]${rest},"agent":${JSON.stringify(agentFacts(outcome))}}`,
+      `${open}{},"finish_reason":"${reason}"}]${rest},"agent":${jsonLine(agentFacts(outcome))}}`,
     usage: (outcome) =>
       includeUsage ? `${start},"choices":[],"usage":${JSON.stringify(usageOf(outcome.usage))}}` : undefined,
   };

@@ -10,6 +10,8 @@ import { ask, startTestService, type TestService } from './service.ts';
 /** What `agents/scripted` takes. */
 export type Script = {
   say?: string[];
+  /** How often all of `say` is said. */
+  times?: number;
   /** Before each piece of `say`. */
   pauseMs?: number;
   think?: string;
@@ -49,8 +51,9 @@ export async function startScriptedService(
   const notes = (): Note[] =>
     existsSync(file)
       ? readFileSync(file, 'utf8')
-          .trim()
           .split('\n')
+          // What follows the last line feed is still being written.
+          .slice(0, -1)
           .map((line) => JSON.parse(line) as Note)
       : [];
   return {
