@@ -2,7 +2,7 @@
  * Which git settings our commands see. Of the repository's own, only those listed here; of the user's, those for
  * reaching a remote: credential helpers, ssh, proxies. Whatever names a command, a filter or a hook is in neither list.
  */
-import { isAbsolute, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { type Environment, type Git, mustGit, neverAsking } from './git.ts';
 import type { Repository } from './repository.ts';
 
@@ -75,7 +75,7 @@ function withoutAsking(settings: GitSetting[], host: Environment): GitSetting[] 
 /** Our commands run elsewhere, so a path that is relative to the repository would lead nowhere. */
 function absoluteUrl(setting: GitSetting, root: string): GitSetting {
   const isUrl = /^remote\..+\.(url|pushurl)$/s.test(setting.name);
-  if (!isUrl || !isLocalPath(setting.value) || isAbsolute(setting.value)) return setting;
+  if (!isUrl || !isLocalPath(setting.value) || /^(file:\/\/|\/)/.test(setting.value)) return setting;
   return { ...setting, value: resolve(root, setting.value) };
 }
 

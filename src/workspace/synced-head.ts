@@ -3,7 +3,7 @@
  * server's own stand-in. The workspace itself is only read.
  */
 import type { SyncReport } from '../task.ts';
-import { type Git, GitError, type GitPlace } from './git.ts';
+import { type Git, GitError, type GitPlace, mustGit } from './git.ts';
 import { type GitSetting, readGitSettings } from './git-settings.ts';
 import type { Repository } from './repository.ts';
 import type { StageSettings } from './stage-settings.ts';
@@ -69,17 +69,35 @@ async function followUpstream(
   ours: string | undefined,
   settings: StageSettings,
 ): Promise<Followed> {
+  const limits = { timeoutMs: settings.gitSyncTimeoutMs };
   const before = await lastKnown(git, source, standIn, upstream);
   try {
-    const theirs = await fetchUpstream(git, standIn.place, upstream, { timeoutMs: settings.gitSyncTimeoutMs });
+    const theirs = await fetchUpstream(git, standIn.place, upstream, limits).catch(async (error: unknown) => {
+      if (!(await dropBrokenRefs(git, standIn))) throw error;
+      return fetchUpstream(git, standIn.place, upstream, limits);
+    });
     const chosen = await choose(git, standIn, upstream, ours, theirs);
     const state = before === theirs ? 'unchanged' : 'synced';
     return { revision: chosen.revision, report: { state, ...(chosen.detail && { detail: chosen.detail }) } };
   } catch (error) {
     if (!(error instanceof GitError)) throw error;
-    const revision = before ? (await choose(git, standIn, upstream, ours, before)).revision : ours;
+    const known = await lastKnown(git, source, standIn, upstream);
+    const revision = known ? (await choose(git, standIn, upstream, ours, known)).revision : ours;
     return { revision, report: { state: 'failed', detail: error.message } };
   }
+}
+
+/**
+ * A workspace that was made anew, or cleaned up, no longer lends the objects that our refs lead to, and git refuses to
+ * fetch then. Answers whether there were such refs.
+ */
+async function dropBrokenRefs(git: Git, { place }: StandIn): Promise<boolean> {
+  const refs = await mustGit(git(place, ['for-each-ref', '--format=%(refname)'], quick));
+  const input = refs ? `${refs}\n` : '';
+  const found = await mustGit(git(place, ['cat-file', '--batch-check'], { ...quick, input }));
+  const broken = found.split('\n').flatMap((line) => (/ missing$/.test(line) ? line.replace(/ missing$/, '') : []));
+  for (const ref of broken) await mustGit(git(place, ['update-ref', '-d', ref], quick));
+  return broken.length > 0;
 }
 
 /** What we fetched before, or else what the user did. */
