@@ -95,6 +95,12 @@ export const errorTable = {
     contract: 'job finished',
     about: 'The job has ended, so there is nothing to cancel.',
   },
+  job_not_finished: {
+    ...invalid,
+    status: 409,
+    contract: 'job not finished',
+    about: 'The job waits or runs still, so what it changed is not known.',
+  },
   idempotency_conflict: {
     ...invalid,
     status: 409,

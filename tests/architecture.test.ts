@@ -29,7 +29,7 @@ const mayImport: Record<string, string[]> = {
     'api-key',
     'leftovers',
   ],
-  http: ['openai', 'errors', 'type:task', 'type:run-task'],
+  http: ['openai', 'errors', 'type:task', 'type:run-task', 'type:queue'],
   'run-task': ['releases', 'type:task', 'type:queue', 'type:workspace', 'type:warm'],
   'run-job': ['queue', 'type:run-task', 'type:task', 'type:workspace'],
   'job-stage': ['queue', 'type:config', 'type:telemetry'],

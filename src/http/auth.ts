@@ -24,10 +24,19 @@ export function createAuth(keys: string[]): Auth {
   return {
     ownerOf(authorization, asPage) {
       const key = find(bearer(authorization)) ?? (asPage ? find(password(authorization)) : undefined);
-      if (key) return key.toString('hex').slice(0, 16);
+      if (key) return ownerOf(key);
       throw new ServiceError('unauthorized', 'Cannot let the request in: the bearer token is missing or wrong');
     },
   };
+}
+
+/** What callers with this key are known as. */
+export function ownerOfKey(key: string): Owner {
+  return ownerOf(digest(key));
+}
+
+function ownerOf(key: Buffer): Owner {
+  return key.toString('hex').slice(0, 16);
 }
 
 function bearer(authorization: string | undefined): string | undefined {

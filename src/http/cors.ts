@@ -2,7 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
 const exposed =
-  'x-request-id, request-id, retry-after, x-should-retry, x-ignored-params, x-run-id, x-cost-usd, x-repeat, x-workspace-sync';
+  'x-request-id, request-id, retry-after, x-should-retry, x-ignored-params, x-run-id, x-cost-usd, x-repeat, x-workspace-sync, location, x-patch-omitted';
 
 /** Sets the headers of an answer. `preflight`: the request only asked whether it may, and is to be answered 204. */
 export function applyCors(request: FastifyRequest, reply: FastifyReply, origins: string[]): { preflight: boolean } {

@@ -1,6 +1,7 @@
 /** What the edge is given: its settings, the service behind it, and where to tell what happens. */
 import type { Dialect } from '../openai/error-bodies.ts';
 import type { ModelSettings } from '../openai/models.ts';
+import type { Jobs } from '../queue/jobs.ts';
 import type { RunOptions } from '../run-task.ts';
 import type { Outcome, Task } from '../task.ts';
 
@@ -37,7 +38,7 @@ export type Answered = {
   /** The code of the error that was answered. */
   error?: string;
   traceparent?: string;
-  /** Of a chat request. */
+  /** Of a request that asks for a run. */
   runId?: string;
   model?: string;
   stream?: boolean;
@@ -54,12 +55,20 @@ export type HttpLog = {
   fault(entry: { requestId: string; error: unknown }): void;
 };
 
+/** What the job routes ask of the jobs. */
+export type JobDesk = Pick<Jobs, 'submit' | 'get' | 'list' | 'cancel' | 'events' | 'patch'>;
+
 export type ServerDeps = {
   settings: HttpSettings;
-  /** Who sends one of these is let in; with none but empty ones nothing but `/health` is open. */
+  /**
+   * Who sends one of these is let in; with none but empty ones nothing but `/health` is open. The first one is the
+   * operator's, who sees the jobs of all.
+   */
   keys: string[];
   version: string;
   run(task: Task, options: RunOptions): Promise<Outcome>;
+  /** Absent: this server takes no jobs. */
+  jobs?: JobDesk;
   state(): ServiceState;
   /** `undefined`: ready; else why not, in a few words. */
   notReady(): string | undefined;

@@ -11,9 +11,10 @@ import { refuseBrokenRequest } from './broken-request.ts';
 import { chatRoutes } from './chat.ts';
 import type { ChatRuns } from './chat-run.ts';
 import { applyCors } from './cors.ts';
-import type { Answered, ServerDeps } from './deps.ts';
+import type { Answered, HttpSettings, ServerDeps } from './deps.ts';
 import { doors } from './doors.ts';
 import { healthRoutes } from './health.ts';
+import { jobRoutes } from './jobs/job-routes.ts';
 import { readJsonBodies } from './json-body.ts';
 import { KnownPaths } from './known-paths.ts';
 import { modelRoutes } from './models.ts';
@@ -61,7 +62,8 @@ export function createServer(deps: ServerDeps): HttpServer {
     routerOptions: { ignoreTrailingSlash: true, ignoreDuplicateSlashes: true, maxParamLength: 500 },
     frameworkErrors: (error, request, reply) => {
       prepare(request, reply);
-      replyError(reply, error, dialectOf(request));
+      logWhenAnswered(request, reply, deps);
+      replyError(reply, error, dialectOf(request, settings));
     },
     clientErrorHandler: refuseBrokenRequest,
   });
@@ -71,7 +73,7 @@ export function createServer(deps: ServerDeps): HttpServer {
   const auth = createAuth(deps.keys);
   checkEveryRequest(server, deps, auth);
   server.setErrorHandler((thrown, request, reply) => {
-    const error = replyError(reply, thrown, dialectOf(request));
+    const error = replyError(reply, thrown, dialectOf(request, settings));
     request.facts.error = error.code;
     if (error.code === 'internal') deps.log.fault({ requestId: request.id, error: error.extra.cause ?? error });
   });
@@ -80,11 +82,13 @@ export function createServer(deps: ServerDeps): HttpServer {
   return {
     listen: (address) => server.listen(address),
     async destroy() {
-      for (const run of repeats.running()) {
+      const running = repeats.running();
+      for (const run of running) {
         // What has begun is not to be asked for again without a thought.
         const code = run.working ? 'interrupted' : 'shutting_down';
         run.stop(new ServiceError(code, 'The run was ended: the server is stopping'));
       }
+      await Promise.all(running.map((run) => run.ended));
       const impatience = setTimeout(() => server.server.closeAllConnections(), lastAnswersMs);
       await server.close();
       clearTimeout(impatience);
@@ -116,6 +120,7 @@ function addRoutes(server: FastifyInstance, runs: ChatRuns): void {
     chatRoutes(server, door, models, runs);
     modelRoutes(server, door, models);
   }
+  if (runs.deps.jobs) jobRoutes(server, runs.deps, runs.deps.jobs, models);
   healthRoutes(server, runs.deps);
   openapiRoutes(server, runs.deps.version);
 }
@@ -152,8 +157,10 @@ function logWhenAnswered(request: FastifyRequest, reply: FastifyReply, deps: Ser
   });
 }
 
-function dialectOf(request: FastifyRequest): Dialect {
-  const byPath = pathOf(request).startsWith('/openai') ? 'openai' : 'contract';
+/** Of a path that has no route, the dialect of its neighbours. */
+function dialectOf(request: FastifyRequest, { v1Dialect }: HttpSettings): Dialect {
+  const path = pathOf(request);
+  const byPath = path.startsWith('/openai') ? 'openai' : path.startsWith('/v1') ? v1Dialect : 'contract';
   return request.routeOptions.config?.dialect ?? byPath;
 }
 
