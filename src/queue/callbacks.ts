@@ -33,6 +33,7 @@ const leaseMs = 60 * seconds;
 
 export function startCallbacks(options: CallbackOptions): Callbacks {
   let current: Promise<void> | undefined;
+  let stopped = false;
 
   async function work(): Promise<void> {
     try {
@@ -46,18 +47,25 @@ export function startCallbacks(options: CallbackOptions): Callbacks {
     }
   }
 
-  const round = (): Promise<void> => {
+  const round = async (): Promise<void> => {
+    if (stopped) return;
     current ??= work().finally(() => {
       current = undefined;
     });
-    return current;
+    await current;
   };
   const timer = setInterval(round, options.everyMs ?? 1000);
+  const off = options.store.wakeUps.on('ended', () => {
+    // Not only the round that is under way: it may have looked before this job ended.
+    void Promise.resolve(current).then(round);
+  });
 
   return {
     round,
     async stop() {
+      off();
       clearInterval(timer);
+      stopped = true;
       await current;
     },
   };

@@ -47,14 +47,12 @@ export class JobRun {
 
   /** Runs the job; settles when its end is in the store or is not ours to write. */
   async run(execute: ExecuteJob): Promise<void> {
-    const offCancel = this.#store.wakeUps.on(`cancel:${this.claim.id}`, () => this.cancel());
     let end: Omit<JobEnd, 'output'>;
     try {
       end = endOfOutcome(await execute(taskOf(this.#job), this.#tools()));
     } catch (error) {
       end = endOfError(asServiceError(error));
     }
-    offCancel();
     if (this.#lost) return;
     await Promise.race([this.#log.close(), this.#abandoned.promise]);
     await this.#persist(() => this.#write(end));

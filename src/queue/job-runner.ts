@@ -98,10 +98,12 @@ class Runner implements JobRunner {
       return false;
     }
     const run = new JobRun(job, store, this.#options);
+    const off = store.wakeUps.on(`cancel:${job.id}`, () => this.#beat());
     const ended = run
       .run(execute)
       .catch(this.#options.onTrouble)
       .finally(() => {
+        off();
         this.#runs.delete(run);
         return giveBack();
       });

@@ -66,7 +66,7 @@ export type JobsOptions = {
   maxAttempts: number;
   events: EventBounds;
   retention: Retention;
-  callbacks: Pick<CallbackOptions, 'secret' | 'allowPrivate' | 'render' | 'waitsMs'>;
+  callbacks: Pick<CallbackOptions, 'secret' | 'allowPrivate' | 'render' | 'waitsMs' | 'everyMs'>;
   /** Told which jobs were removed, so that what else belongs to them can go too. */
   onRemoved?(ids: string[]): Promise<void> | void;
   log: JobsLog;

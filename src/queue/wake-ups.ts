@@ -1,7 +1,7 @@
 /** Who wants to look again when something changes. A wake-up carries no facts: the rows are the truth. */
 
-/** `work`: a job may be waiting. `job:ID`: the job has new events. `cancel:ID`: it is to be stopped. */
-export type Topic = 'work' | `job:${string}` | `cancel:${string}`;
+/** `work`: a job may be waiting. `ended`: one has ended. `job:ID`: the job has new events. `cancel:ID`: it is to be stopped. */
+export type Topic = 'work' | 'ended' | `job:${string}` | `cancel:${string}`;
 
 export class WakeUps {
   readonly #listeners = new Map<Topic, Set<() => void>>();

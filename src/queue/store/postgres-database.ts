@@ -27,17 +27,21 @@ export function openPostgres(pool: pg.Pool): Database {
     async transaction(_durability, work) {
       const client = await pool.connect();
       let broken: Error | undefined;
+      // A connection may also break between two statements, and then says so as an event.
+      const onError = (error: Error) => {
+        broken = error;
+      };
+      client.on('error', onError);
       try {
         await client.query('BEGIN');
         const result = await work(sqlOf(client));
         await client.query('COMMIT');
         return result;
       } catch (error) {
-        await client.query('ROLLBACK').catch((failure: Error) => {
-          broken = failure;
-        });
+        await client.query('ROLLBACK').catch(onError);
         throw error;
       } finally {
+        client.off('error', onError);
         client.release(broken);
       }
     },

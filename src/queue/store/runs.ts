@@ -95,7 +95,7 @@ export async function finish(store: Store, { id, attempt }: Claim, end: JobEnd):
     const size = [output, stderr, result ?? '', patch].reduce((sum, text) => sum + Buffer.byteLength(text), 0);
     await sql('UPDATE agent_jobs SET bytes = bytes + $1 WHERE id = $2', [size, id]);
     if (patch) await sql('INSERT INTO agent_job_patches (job_id, patch) VALUES ($1, $2)', [id, patch]);
-    tell(`job:${id}`);
+    tell(`job:${id}`, 'ended');
     return true;
   });
 }

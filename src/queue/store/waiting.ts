@@ -10,7 +10,7 @@ export async function cancel(store: Store, id: string): Promise<'never_started' 
     const error: JobError = { code: 'cancelled', message: 'The job was cancelled before it started' };
     const set = { cancel_requested_at: at, ending: JSON.stringify({ error }) };
     if (await changeState(sql, { id, from: 'queued', to: 'cancelled', at, set, event: { error } })) {
-      tell(`job:${id}`);
+      tell(`job:${id}`, 'ended');
       return 'never_started';
     }
     const [running] = await sql(
@@ -40,7 +40,7 @@ export async function expireWaiting(store: Store): Promise<number> {
     };
     const set = { ending: JSON.stringify({ error }) };
     const expired = await change(store, async ({ sql, tell }) => {
-      tell(`job:${id}`);
+      tell(`job:${id}`, 'ended');
       return changeState(sql, { id, from: 'queued', to: 'timeout', at, set, event: { error } });
     });
     if (expired) count += 1;

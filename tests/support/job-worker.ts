@@ -1,0 +1,21 @@
+/** A worker in a process of its own, for tests that kill it: `node job-worker.ts DATABASE_URL NAME`. Prints `ready`. */
+import { openPostgresStore } from '../../src/queue/store/postgres-engine.ts';
+import { outcome, startJobs, untilAborted } from './jobs.ts';
+
+const [url = '', name = ''] = process.argv.slice(2);
+const store = await openPostgresStore({ url, workerTimeoutMs: 15_000, onTrouble: () => {} });
+
+/** The prompt says for how many steps of 10 ms to write; `for ever` waits for the end. */
+await startJobs(store, async (task, { signal, onEvent }) => {
+  const [block] = task.turns[0]?.blocks ?? [];
+  const prompt = block?.type === 'text' ? block.text : '';
+  onEvent({ type: 'text', text: `${name}:` });
+  if (prompt === 'for ever') return untilAborted(signal);
+  for (let step = 0; step < Number(prompt); step += 1) {
+    signal.throwIfAborted();
+    onEvent({ type: 'text', text: `${step} ` });
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  return outcome(name);
+});
+process.stdout.write('ready\n');
