@@ -18,6 +18,8 @@ export function chatRoutes(server: FastifyInstance, door: Door, models: Models, 
     });
     if (chat.ignored.length > 0) reply.header('x-ignored-params', chat.ignored.join(','));
     const { run, repeat } = runFor(runs, door, chat, request);
+    // It may be megabytes, and the run may take a quarter of an hour.
+    request.body = undefined;
     if (repeat) {
       const how = run.end ? 'the answer of' : 'joined';
       reply.header('x-repeat', `${how} run ${run.head.id}; a new Idempotency-Key starts another run`);

@@ -18,11 +18,9 @@ export type RepeatsOptions = {
   /** How many ended runs are kept, and how many characters of theirs. */
   maxRuns?: number;
   maxSize?: number;
-  /** A monotonic clock, in milliseconds. */
-  now?: () => number;
 };
 
-type Entry = { mark: RequestMark; run: SharedRun; endedAt: number | undefined };
+type Entry = { mark: RequestMark; run: SharedRun };
 
 /** Nothing was spent on these, or nobody was told: asked again, the answer may well be another. */
 const notRepeated: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -35,13 +33,11 @@ export class Repeats {
   readonly #windowMs: number;
   readonly #maxRuns: number;
   readonly #maxSize: number;
-  readonly #now: () => number;
 
-  constructor(options: RepeatsOptions) {
-    this.#windowMs = options.windowMs;
-    this.#maxRuns = options.maxRuns ?? 500;
-    this.#maxSize = options.maxSize ?? 16 * 1024 * 1024;
-    this.#now = options.now ?? (() => performance.now());
+  constructor({ windowMs, maxRuns = 500, maxSize = 16 * 1024 * 1024 }: RepeatsOptions) {
+    this.#windowMs = windowMs;
+    this.#maxRuns = maxRuns;
+    this.#maxSize = maxSize;
   }
 
   /**
@@ -51,7 +47,7 @@ export class Repeats {
    */
   find(mark: RequestMark): SharedRun | undefined {
     const entry = this.#entries.get(nameOf(mark));
-    if (!entry || this.#expired(entry)) return undefined;
+    if (!entry) return undefined;
     if (entry.mark.digest !== mark.digest) {
       throw invalid('Idempotency-Key', 'came before with another request; a new request needs a new key');
     }
@@ -66,13 +62,16 @@ export class Repeats {
   /** Remembers a new run for its repeats. */
   keep(mark: RequestMark, run: SharedRun): void {
     const name = nameOf(mark);
-    const entry: Entry = { mark, run, endedAt: undefined };
+    const entry: Entry = { mark, run };
+    const forget = () => {
+      if (this.#entries.get(name) === entry) this.#entries.delete(name);
+    };
+    // To the end of the line, which is where the newest are.
     this.#entries.delete(name);
     this.#entries.set(name, entry);
     void run.ended.then((end) => {
-      entry.endedAt = this.#now();
-      const forget = end.state === 'failed' && notRepeated.has(end.error.code);
-      if (forget && this.#entries.get(name) === entry) this.#entries.delete(name);
+      if (end.state === 'failed' && notRepeated.has(end.error.code)) return forget();
+      setTimeout(forget, this.#windowMs).unref();
       this.#makeRoom();
     });
   }
@@ -82,20 +81,16 @@ export class Repeats {
     return [...this.#entries.values()].map((entry) => entry.run).filter((run) => !run.end);
   }
 
-  #expired(entry: Entry): boolean {
-    return entry.endedAt !== undefined && this.#now() - entry.endedAt >= this.#windowMs;
-  }
-
-  /** Drops what has expired, then the oldest that have ended until the rest is within the bounds. */
+  /** Drops the oldest that have ended until the rest is within the bounds. */
   #makeRoom(): void {
-    const ended = [...this.#entries].filter(([, entry]) => entry.endedAt !== undefined);
+    const ended = [...this.#entries].filter(([, { run }]) => run.end);
     let count = ended.length;
-    let size = ended.reduce((sum, [, entry]) => sum + entry.run.size, 0);
-    for (const [name, entry] of ended) {
-      if (!this.#expired(entry) && count <= this.#maxRuns && size <= this.#maxSize) continue;
+    let size = ended.reduce((sum, [, { run }]) => sum + run.size, 0);
+    for (const [name, { run }] of ended) {
+      if (count <= this.#maxRuns && size <= this.#maxSize) return;
       this.#entries.delete(name);
       count -= 1;
-      size -= entry.run.size;
+      size -= run.size;
     }
   }
 }

@@ -53,6 +53,8 @@ class ResponseEvents implements EventStream {
       this.#stopWaiting();
       onDrain();
     });
+    // A reader that is gone is told of by `close`; what is still written to it is nobody's loss.
+    response.on('error', () => {});
     response.once('close', () => {
       clearInterval(silence);
       this.#stopWaiting();
@@ -64,11 +66,13 @@ class ResponseEvents implements EventStream {
   }
 
   send(frame: string): void {
+    if (this.#response.destroyed) return;
     this.#silent = false;
     if (!this.#response.write(frame)) this.#waitForReader();
   }
 
   end(frame: string): void {
+    if (this.#response.destroyed) return;
     this.#response.end(frame);
     if (!this.#response.writableFinished) this.#waitForReader();
   }

@@ -222,3 +222,13 @@ test(requirement('C-26'), async (t) => {
   const service = await startScriptedService(t);
   assert.equal((await service.chat('/v1', ask('hi'))).headers.get('x-workspace-sync'), 'off');
 });
+
+test('where /v1 is set to speak OpenAI, it is the OpenAI door', async (t) => {
+  const service = await startScriptedService(t, { V1_DIALECT: 'openai' });
+  const streamed = await service.chat('/v1', ask('hi', { stream: true }));
+  assert.match(await streamed.text(), /data: \[DONE\]\n\n$/);
+  const bodies = [service.chat('/v1', ask('hi', { model: 'x' })), service.get('/v1/none'), service.chat('/v1', '{')];
+  for (const response of await Promise.all(bodies)) {
+    assert.equal(typeof ((await response.json()) as { error: { message: string } }).error.message, 'string');
+  }
+});
