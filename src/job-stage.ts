@@ -1,12 +1,9 @@
 /** Builds the jobs from the settings: the store that they ask for, and what runs jobs in this process, if anything. */
-import { join } from 'node:path';
 import type { Config } from './config.ts';
 import type { ExecuteJob } from './queue/job-run.ts';
-import type { JobStore } from './queue/job-store.ts';
 import { createJobs, type Jobs } from './queue/jobs.ts';
+import { openJobStore } from './queue/open-store.ts';
 import type { Admission } from './queue/places.ts';
-import { openPostgresStore } from './queue/store/postgres-engine.ts';
-import { openEmbeddedStore } from './queue/store/sqlite-engine.ts';
 import type { Telemetry } from './telemetry.ts';
 
 export type JobStageOptions = {
@@ -24,7 +21,12 @@ export type JobStageOptions = {
 export async function openJobs(options: JobStageOptions): Promise<Jobs> {
   const { config, telemetry, token, places, execute } = options;
   return createJobs({
-    store: await openStore(config, telemetry),
+    store: await openJobStore({
+      dataDir: config.dataDir,
+      databaseUrl: config.databaseUrl,
+      workerTimeoutMs: config.workerTimeoutSeconds * 1000,
+      onTrouble: telemetry.storeTrouble,
+    }),
     ...(config.role === 'gateway' ? {} : { worker: { places, execute } }),
     defaults: {
       ...(config.jobAgent ? { agent: config.jobAgent } : {}),
@@ -53,14 +55,5 @@ export async function openJobs(options: JobStageOptions): Promise<Jobs> {
       takenBack: telemetry.jobsTakenBack,
       callbackTried: telemetry.callbackTried,
     },
-  });
-}
-
-function openStore(config: Config, telemetry: Telemetry): Promise<JobStore> {
-  if (!config.databaseUrl) return openEmbeddedStore(join(config.dataDir, 'jobs'));
-  return openPostgresStore({
-    url: config.databaseUrl,
-    workerTimeoutMs: config.workerTimeoutSeconds * 1000,
-    onTrouble: telemetry.storeTrouble,
   });
 }

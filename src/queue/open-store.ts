@@ -18,6 +18,8 @@ export async function openJobStore({ dataDir, databaseUrl, ...options }: StoreSe
   if (databaseUrl === undefined) return openEmbeddedStore(join(dataDir, 'jobs'));
   // Loaded only here: the embedded store needs none of it.
   const { openPostgresStore } = await import('./store/postgres-engine.ts');
+  // Only who uses it pays for it in memory and time.
+  const { openPostgresStore } = await import('./store/postgres-engine.ts');
   try {
     return await openPostgresStore({ url: databaseUrl, ...options });
   } catch (error) {
