@@ -84,6 +84,7 @@ async function build(config: Config, environment: Environment, releases: Release
     keys: [key.token, ...config.apiKeys],
     version: await readVersion(),
     run: (task, options) => run(task, options, places),
+    jobs,
     state: () => ({ busy: places.counters().active >= places.counters().capacity, ...places.counters() }),
     notReady: () => (stopping ? 'the server is stopping' : undefined),
     metrics: telemetry.metrics,

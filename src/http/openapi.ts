@@ -4,8 +4,21 @@ import { z } from 'zod';
 import { errorTable } from '../errors.ts';
 import { chatRequestShape } from '../openai/request-shape.ts';
 import { docsPage } from './docs-page.ts';
+import { jobOperations } from './jobs/job-operations.ts';
 
-type Operation = { method: string; path: string; summary: string; body?: object; open?: boolean };
+export type Operation = {
+  method: string;
+  path: string;
+  summary: string;
+  body?: object;
+  /** JSON Schemas of the parameters in the query. */
+  query?: Record<string, unknown>;
+  /** The status of success; 200 unless said. */
+  answer?: number;
+  /** Statuses of errors besides those that every operation may answer. */
+  errors?: number[];
+  open?: boolean;
+};
 
 export function openapiRoutes(server: FastifyInstance, version: string): void {
   let description: object | undefined;
@@ -32,6 +45,7 @@ function operations(): Operation[] {
       { method: 'get', path: `${door}/models`, summary: 'The models that a request may name' },
       { method: 'get', path: `${door}/models/{id}`, summary: 'One of them' },
     ]),
+    ...jobOperations(),
     { method: 'get', path: '/health', summary: 'How busy the server is; needs no key', open: true },
     { method: 'get', path: '/ready', summary: 'Whether it takes work: 200 or 503' },
     { method: 'get', path: '/metrics', summary: 'Counters in the text format of Prometheus' },
@@ -53,22 +67,28 @@ function describeApi(version: string): object {
   };
 }
 
-function describeOperation({ path, summary, body, open }: Operation): object {
+function describeOperation({ path, summary, body, query, answer, errors, open }: Operation): object {
   const names = [...path.matchAll(/\{(\w+)\}/g)].map((match) => match[1]);
+  const parameters = [
+    ...names.map((name) => ({ name, in: 'path', required: true, schema: { type: 'string' } })),
+    ...Object.entries(query ?? {}).map(([name, schema]) => ({ name, in: 'query', schema })),
+  ];
   return {
     summary,
     ...(open ? { security: [] } : {}),
-    ...(names.length > 0
-      ? { parameters: names.map((name) => ({ name, in: 'path', required: true, schema: { type: 'string' } })) }
-      : {}),
+    ...(parameters.length > 0 ? { parameters } : {}),
     ...(body ? { requestBody: { required: true, content: { 'application/json': { schema: body } } } } : {}),
-    responses: { 200: { description: 'Done' }, ...(open ? {} : errorResponses(body !== undefined)) },
+    responses: {
+      [answer ?? 200]: { description: 'Done' },
+      ...(open ? {} : errorResponses(body !== undefined, errors)),
+    },
   };
 }
 
 /** Every status of the error table that can come here, with what it means. */
-function errorResponses(withBody: boolean): Record<string, object> {
-  const rows = Object.values(errorTable).filter(({ status }) => withBody || status === 401 || status === 404);
+function errorResponses(withBody: boolean, more: number[] = []): Record<string, object> {
+  const usual = [401, 404, ...more];
+  const rows = Object.values(errorTable).filter(({ status }) => withBody || usual.includes(status));
   const byStatus = Map.groupBy(rows, ({ status }) => status);
   return Object.fromEntries(
     [...byStatus].map(([status, same]) => [status, { description: same.map(({ about }) => about).join(' ') }]),

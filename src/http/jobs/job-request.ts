@@ -17,7 +17,10 @@ export const agentName = z
 
 /** Unknown fields pass, null means absent. */
 export const jobRequestShape = z.looseObject({
-  prompt: z.string().refine((text) => text.trim() !== '', 'must not be empty'),
+  prompt: z
+    .string()
+    .min(1)
+    .refine((text) => text.trim() !== '', 'must not be empty'),
   agent: agentName.nullish().describe('A Claude Code agent definition; absent: JOB_AGENT.'),
   model: z.string().nullish().describe('Of GET /v1/models; absent: the default model of the server.'),
   effort: z.enum(['low', 'medium', 'high', 'xhigh', 'max']).nullish(),
