@@ -16,8 +16,6 @@ export type StoreSettings = {
 /** Throws an Error with one line, without the address of the database, when it cannot be opened. */
 export async function openJobStore({ dataDir, databaseUrl, ...options }: StoreSettings): Promise<JobStore> {
   if (databaseUrl === undefined) return openEmbeddedStore(join(dataDir, 'jobs'));
-  // Loaded only here: the embedded store needs none of it.
-  const { openPostgresStore } = await import('./store/postgres-engine.ts');
   // Only who uses it pays for it in memory and time.
   const { openPostgresStore } = await import('./store/postgres-engine.ts');
   try {
