@@ -12,8 +12,11 @@ export type Baseline = {
   tree: string;
   /** The commit that the run began from; none in a repository without commits. */
   revision?: string;
-  /** Another repository inside the folder counts as the run's work, file by file. */
-  countNested: boolean;
+  /**
+   * The folder was made for the run. Then a repository inside it is the run's work, file by file, and what cannot be
+   * read may be made readable.
+   */
+  owned: boolean;
 };
 
 /**

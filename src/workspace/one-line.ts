@@ -10,7 +10,16 @@ export function oneLine(stderr: string): string {
   const at = lines.findIndex((line) => /^(fatal|error): /.test(line));
   // What ssh or the remote said stands before git's own summary of it.
   const cause = /Could not read from remote repository/.test(lines[at] ?? '') ? lines[at - 1] : undefined;
-  return clean((cause ?? lines[at] ?? lines.at(-1) ?? '').replace(/^(fatal|error): /, '')).slice(0, limit);
+  const line = clean((cause ?? lines[at] ?? lines.at(-1) ?? '').replace(/^(fatal|error): /, ''));
+  return (line.endsWith(':') ? `${line} ${filesAfter(stderr, line)}` : line).slice(0, limit);
+}
+
+/** Git names files on indented lines of their own. */
+function filesAfter(stderr: string, line: string): string {
+  const rest = stderr.slice(stderr.indexOf(line)).split('\n').slice(1);
+  const end = rest.findIndex((file) => !file.startsWith('\t'));
+  const files = rest.slice(0, end < 0 ? rest.length : end).map((file) => file.trim());
+  return files.length > 3 ? `${files.slice(0, 3).join(', ')} and ${files.length - 3} more` : files.join(', ');
 }
 
 /** URLs lose their user, password and query; paths of the host lose all but their last part. */

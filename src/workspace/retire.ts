@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Baseline } from './baseline.ts';
 import type { Git } from './git.ts';
 import type { KeptPatches } from './kept-patches.ts';
-import { makeAccessible, removeFolder } from './remove-folder.ts';
+import { removeFolder } from './remove-folder.ts';
 import { isFolder, snapshot } from './snapshot.ts';
 import type { StageSettings } from './stage-settings.ts';
 import { replaceFile } from './stand-in.ts';
@@ -53,12 +53,8 @@ export function createRetirement(
   }
 
   async function keepWork(runId: string, baseline: Baseline): Promise<void> {
-    const { workTree } = baseline.place;
-    if (!(await isFolder(workTree))) return;
-    const tree = await snapshot(git, baseline).catch(async () => {
-      await makeAccessible(workTree);
-      return snapshot(git, baseline);
-    });
+    if (!(await isFolder(baseline.place.workTree))) return;
+    const tree = await snapshot(git, baseline);
     if (tree !== baseline.tree) onKept(runId, await patches.keep(runId, git, baseline, tree));
   }
 

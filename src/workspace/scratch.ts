@@ -77,6 +77,6 @@ async function remove(path: string): Promise<void> {
 async function workIn(git: Git, path: string, settings: StageSettings): Promise<Work> {
   const standIn = await prepareEmptyStandIn(settings.dataDir);
   const place = await makePlace(baselineOf(path), { ...standIn.place, workTree: path }, standIn.objects);
-  const baseline = { place, tree: await emptyTree(git, place), countNested: true };
+  const baseline = { place, tree: await emptyTree(git, place), owned: true };
   return createWork(git, baseline, settings.bounds, { whyNot: 'the run had no repository' });
 }

@@ -33,12 +33,12 @@ async function recordNow({ git, ...checkout }: Checkout, folder: string) {
   const place = await makePlace(folder, inPlace, checkout.standIn.objects);
   await copyFile(join(gitDir, 'index'), place.indexFile).catch(() => {});
   // Other repositories that lie in a user's folder are the user's, and may be large.
-  const tree = await snapshot(git, { place, countNested: false });
+  const tree = await snapshot(git, { place, owned: false });
   const head = await git(place, ['rev-parse', '--verify', '--quiet', 'HEAD'], quick);
   const committed = head.ok
     ? await mustGit(git(place, ['rev-parse', 'HEAD^{tree}'], quick))
     : await emptyTree(git, place);
-  const baseline: Baseline = { place, tree, countNested: false, ...(head.ok && { revision: head.text }) };
+  const baseline: Baseline = { place, tree, owned: false, ...(head.ok && { revision: head.text }) };
   return { baseline, wasClean: tree === committed };
 }
 

@@ -4,6 +4,7 @@ import { copyFile, lstat, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Baseline } from './baseline.ts';
 import { type Git, GitError, type GitOptions, mustGit } from './git.ts';
+import { makeAccessible } from './remove-folder.ts';
 
 const limits: GitOptions = {
   timeoutMs: 120_000,
@@ -14,21 +15,37 @@ const limits: GitOptions = {
 /** How deep repositories inside repositories are looked into. */
 const deepestNesting = 5;
 
+type Place = Baseline['place'];
+type Snapshotted = Pick<Baseline, 'place' | 'owned'>;
+
 /** Answers the tree's id. Throws a `GitError`. */
-export async function snapshot(git: Git, baseline: Pick<Baseline, 'place' | 'countNested'>): Promise<string> {
-  if (!(await isFolder(baseline.place.workTree))) throw new GitError('the folder of the run is gone');
-  const indexFile = `${baseline.place.indexFile}.${randomUUID()}`;
-  await copyFile(baseline.place.indexFile, indexFile).catch(() => rm(indexFile, { force: true }));
+export async function snapshot(git: Git, baseline: Snapshotted): Promise<string> {
+  const { workTree } = baseline.place;
+  if (!(await isFolder(workTree))) throw new GitError('the folder of the run is gone');
   try {
-    const place = { ...baseline.place, indexFile };
+    return await takeSnapshot(git, baseline);
+  } catch (error) {
+    if (!baseline.owned || !(error instanceof GitError)) throw error;
+    await makeAccessible(workTree);
+    return await takeSnapshot(git, baseline);
+  }
+}
+
+async function takeSnapshot(
+  git: Git,
+  { place: { indexFile: original, ...rest }, owned }: Snapshotted,
+): Promise<string> {
+  const place = { ...rest, indexFile: `${original}.${randomUUID()}` };
+  await copyFile(original, place.indexFile).catch(() => {});
+  try {
     // Never `git add`: in a nested repository it would run `git status`, under that repository's own settings.
     const { gone, changed } = await listChanged(git, place);
-    const untracked = await listUntracked(git, place, baseline.countNested ? deepestNesting : 0);
+    const untracked = await listUntracked(git, place, owned ? deepestNesting : 0);
     await updateIndex(git, place, ['--force-remove'], gone);
     await updateIndex(git, place, ['--add', '--replace'], [...changed, ...untracked]);
     return await mustGit(git(place, ['write-tree', '--missing-ok'], limits));
   } finally {
-    await rm(indexFile, { force: true });
+    await rm(place.indexFile, { force: true });
   }
 }
 
@@ -43,8 +60,6 @@ export async function isUntouched(git: Git, { place }: Baseline): Promise<boolea
 export async function isFolder(path: string): Promise<boolean> {
   return (await lstat(path).catch(() => undefined))?.isDirectory() ?? false;
 }
-
-type Place = Baseline['place'];
 
 async function listChanged(git: Git, place: Place): Promise<{ gone: string[]; changed: string[] }> {
   const words = await list(git, place, ['diff-files', '--name-status', '--no-renames', '--ignore-submodules=dirty']);

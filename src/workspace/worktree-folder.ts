@@ -64,7 +64,7 @@ async function finish(git: Git, folder: string, head: SyncedHead, place: Baselin
   const tree = head.revision
     ? await mustGit(git(place, ['rev-parse', '--verify', `${head.revision}^{tree}`], { timeoutMs: 10_000 }))
     : await emptyTree(git, place);
-  const baseline = { place, tree, countNested: true, ...(head.revision && { revision: head.revision }) };
+  const baseline = { place, tree, owned: true, ...(head.revision && { revision: head.revision }) };
   return { folder, head, baseline, notes: await notesOn(git, head) };
 }
 

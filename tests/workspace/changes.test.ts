@@ -142,6 +142,35 @@ describe('what a run did in a worktree', () => {
     );
   });
 
+  test('includes what the agent made unreadable', async () => {
+    const { clone } = makeClone(sandbox);
+    const run = await lease(clone);
+    write(run.path, { 'b.txt': 'x\n', 'closed/c.txt': 'y\n' });
+    chmodSync(join(run.path, 'b.txt'), 0);
+    chmodSync(join(run.path, 'closed/c.txt'), 0);
+    assert.deepEqual(
+      (await run.collect()).files.map(({ path }) => path),
+      ['b.txt', 'closed/c.txt'],
+    );
+  });
+
+  test('is shown as text or as binary by what it is, not by what the agent says of it', async () => {
+    const { clone } = makeClone(sandbox);
+    const run = await lease(clone);
+    write(run.path, { '.gitattributes': 'b.txt -diff\nc.bin diff\n', 'b.txt': 'x\n', 'c.bin': 'a\0b' });
+    const { files, patch } = await run.collect();
+    assert.deepEqual(
+      files.map(({ path, added }) => [path, added]),
+      [
+        ['.gitattributes', 2],
+        ['b.txt', 1],
+        ['c.bin', undefined],
+      ],
+    );
+    assert.match(patch ?? '', /^\+x$/m);
+    assert.match(patch ?? '', /GIT binary patch/);
+  });
+
   test('is bounded, and says so', async () => {
     const { clone } = makeClone(sandbox);
     const run = await lease(clone, { bounds: { maxPatchBytes: 2000, maxFiles: 2 } });

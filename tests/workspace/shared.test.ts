@@ -161,7 +161,7 @@ describe('the sync of a shared workspace', () => {
     const before = stateOf(clone);
     const report = await sync(clone);
     assert.equal(report.state, 'failed');
-    assert.match(report.detail ?? '', /would be overwritten/);
+    assert.match(report.detail ?? '', /would be overwritten by merge: a\.txt$/);
     assert.equal(stateOf(clone), before);
   });
 
