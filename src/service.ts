@@ -125,6 +125,8 @@ async function openSeats(config: Config, environment: Environment, telemetry: Te
     workspaceMode: config.workspaceMode,
     gitSync: config.gitSync,
     gitSyncTimeoutMs: config.gitSyncTimeoutSeconds * 1000,
+    syncFreshMs: config.gitSyncFreshSeconds * 1000,
+    spareWorktrees: config.spareWorktrees,
     dataDir: config.dataDir,
     environment,
     onSync: telemetry.synced,

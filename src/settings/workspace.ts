@@ -1,5 +1,5 @@
 /** Settings of the workspace that agents work in. */
-import { choice, decimal, optionalText } from './setting.ts';
+import { choice, decimal, integer, optionalText } from './setting.ts';
 
 export const workspaceSettings = {
   workspaceDir: optionalText(
@@ -19,4 +19,11 @@ export const workspaceSettings = {
     'Bring the workspace up to date before a run; `required`: no sync, no run.',
   ),
   gitSyncTimeoutSeconds: decimal('GIT_SYNC_TIMEOUT_SECONDS', 30, [1, 3600], 'Deadline of one sync.'),
+  gitSyncFreshSeconds: decimal(
+    'GIT_SYNC_FRESH_SECONDS',
+    5,
+    [0, 3600],
+    'How long one sync serves further runs in worktrees; 0: each run asks the remote.',
+  ),
+  spareWorktrees: integer('SPARE_WORKTREES', 2, [0, 64], 'Worktrees made ahead, so that runs need not wait for files.'),
 };
