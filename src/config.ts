@@ -80,6 +80,10 @@ function checkTogether(config: Config, problems: string[]): void {
       problems.push(`Cannot use MODEL_ALIASES ${alias}=${model}: MODELS has ${config.models.join(', ')}`);
     }
   }
+  if (config.chatReservedPlaces >= config.maxConcurrentRuns) {
+    const places = `of MAX_CONCURRENT_RUNS=${config.maxConcurrentRuns} places none is left for jobs`;
+    problems.push(`Cannot use CHAT_RESERVED_PLACES=${config.chatReservedPlaces}: ${places}`);
+  }
   if (config.role !== 'all' && !config.databaseUrl) {
     problems.push(`Cannot use ROLE=${config.role}: DATABASE_URL is not set, so there is no other machine`);
   }

@@ -9,7 +9,7 @@ export type HousekeepingOptions = {
   onRemoved(ids: string[]): Promise<void> | void;
   onTakenBack(count: number): void;
   onTrouble(error: unknown): void;
-  /** How often waiting and lost jobs are looked after; what is too old is every twelfth time. Milliseconds. */
+  /** How often waiting and lost jobs are looked after; what is too old is now and then. Milliseconds. */
   everyMs?: number;
 };
 
@@ -20,7 +20,7 @@ export type Housekeeping = {
   stop(): Promise<void>;
 };
 
-const roundsPerRemoval = 12;
+const roundsPerRemoval = 24;
 
 export function startHousekeeping(options: HousekeepingOptions): Housekeeping {
   let rounds = 0;
@@ -53,7 +53,7 @@ export function startHousekeeping(options: HousekeepingOptions): Housekeeping {
   const timer = setInterval(() => {
     rounds += 1;
     void begin(rounds % roundsPerRemoval === 0);
-  }, options.everyMs ?? 5000);
+  }, options.everyMs ?? 2500);
 
   return {
     async round() {

@@ -7,7 +7,7 @@ export const jobsSettings = {
   jobTimeoutSeconds: decimal(
     'JOB_TIMEOUT_SECONDS',
     2700,
-    [0.1, 604_800],
+    [0.1, 82_800],
     'How long a job may run that says nothing else.',
   ),
   jobStallSeconds: decimal(

@@ -23,7 +23,7 @@ const queueName = 'jobs';
 const shortestHeartbeat = 10;
 /** How often dead workers are looked for, and what their jobs' own rows then need to follow. Seconds. */
 const superviseEvery = 2;
-const longestToNotice = superviseEvery + 5;
+const longestToNotice = superviseEvery + 3;
 /** Numbers of PostgreSQL's advisory locks, which a whole database shares; any will do, as long as they stay. */
 const locks = { migration: 7_203_411_001, submission: 7_203_411_002 };
 
