@@ -1,11 +1,5 @@
-#!/usr/bin/env node
 /** The process: arguments, signals, exit. The only place that ends it. */
-import { enableCompileCache } from 'node:module';
-
-// Before anything else is loaded: types are stripped and code is compiled once per version, which halves the start
-// and saves the 20 MB that the stripping takes.
-enableCompileCache();
-const { parseCommand } = await import('./commands/command.ts');
+import { parseCommand } from './commands/command.ts';
 
 const { run } = parseCommand(process.argv.slice(2));
 const stop = new AbortController();
