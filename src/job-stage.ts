@@ -1,5 +1,6 @@
 /** Builds the jobs from the settings: the store that they ask for, and what runs jobs in this process, if anything. */
 import type { Config } from './config.ts';
+import type { JobRecord } from './queue/job.ts';
 import type { ExecuteJob } from './queue/job-run.ts';
 import { createJobs, type Jobs } from './queue/jobs.ts';
 import { openJobStore } from './queue/open-store.ts';
@@ -13,6 +14,8 @@ export type JobStageOptions = {
   token: string;
   places: Admission;
   execute: ExecuteJob;
+  /** A job's record in the words of the API, for callbacks. */
+  render(job: JobRecord): unknown;
   /** What else belongs to a job goes with it. */
   forget(jobId: string): Promise<void>;
 };
@@ -45,7 +48,7 @@ export async function openJobs(options: JobStageOptions): Promise<Jobs> {
     callbacks: {
       secret: config.callbackSecret ?? token,
       allowPrivate: config.callbackAllowPrivate,
-      render: (job) => job,
+      render: options.render,
     },
     onRemoved: async (ids) => {
       await Promise.all(ids.map(options.forget));

@@ -7,6 +7,7 @@ import { findClaude } from './agent/find-claude.ts';
 import { loadApiKey } from './api-key.ts';
 import type { Config, Environment } from './config.ts';
 import { asServiceError } from './errors.ts';
+import { renderJob } from './http/jobs/job-view.ts';
 import { createServer } from './http/server.ts';
 import { openJobs } from './job-stage.ts';
 import { createMarkers } from './leftovers.ts';
@@ -74,6 +75,7 @@ async function build(config: Config, environment: Environment, releases: Release
     token: key.token,
     places,
     execute: createExecuteJob(run),
+    render: renderJob,
     forget: (id) => workspaces.forgetPatch(id),
   });
   releases.push(() => jobs.destroy());

@@ -37,7 +37,7 @@ export const serverSettings = {
   workerTimeoutSeconds: decimal(
     'WORKER_TIMEOUT_SECONDS',
     30,
-    [10, 3600],
+    [15, 3600],
     'With `DATABASE_URL`: after how long a silent worker counts as gone.',
   ),
   bodyLimitBytes: integer('BODY_LIMIT_BYTES', 10_485_760, [1024, 1_073_741_824], 'The largest request body.'),
