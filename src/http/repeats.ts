@@ -20,7 +20,7 @@ export type RepeatsOptions = {
   maxSize?: number;
 };
 
-type Entry = { mark: RequestMark; run: SharedRun };
+type Entry = { mark: RequestMark; run: SharedRun; expiry?: NodeJS.Timeout };
 
 /** Nothing was spent on these, or nobody was told: asked again, the answer may well be another. */
 const notRepeated: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -63,15 +63,14 @@ export class Repeats {
   keep(mark: RequestMark, run: SharedRun): void {
     const name = nameOf(mark);
     const entry: Entry = { mark, run };
-    const forget = () => {
-      if (this.#entries.get(name) === entry) this.#entries.delete(name);
-    };
-    // To the end of the line, which is where the newest are.
-    this.#entries.delete(name);
+    // First away with an older one: the newest are at the end of the line.
+    this.#forget(name, this.#entries.get(name));
     this.#entries.set(name, entry);
     void run.ended.then((end) => {
-      if (end.state === 'failed' && notRepeated.has(end.error.code)) return forget();
-      setTimeout(forget, this.#windowMs).unref();
+      if (end.state === 'failed' && notRepeated.has(end.error.code)) this.#forget(name, entry);
+      if (this.#entries.get(name) !== entry) return;
+      entry.expiry = setTimeout(() => this.#forget(name, entry), this.#windowMs);
+      entry.expiry.unref();
       this.#makeRoom();
     });
   }
@@ -86,12 +85,18 @@ export class Repeats {
     const ended = [...this.#entries].filter(([, { run }]) => run.end);
     let count = ended.length;
     let size = ended.reduce((sum, [, { run }]) => sum + run.size, 0);
-    for (const [name, { run }] of ended) {
+    for (const [name, entry] of ended) {
       if (count <= this.#maxRuns && size <= this.#maxSize) return;
-      this.#entries.delete(name);
+      this.#forget(name, entry);
       count -= 1;
-      size -= run.size;
+      size -= entry.run.size;
     }
+  }
+
+  #forget(name: string, entry: Entry | undefined): void {
+    // A timer would hold the run until it fires.
+    clearTimeout(entry?.expiry);
+    if (entry && this.#entries.get(name) === entry) this.#entries.delete(name);
   }
 }
 
