@@ -16,7 +16,9 @@ const decoders = {
 
 export function readJsonBodies(server: FastifyInstance): void {
   server.removeAllContentTypeParsers();
-  server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, raw, done) => {
+  server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, raw, done) => {
+    // Some clients name the type of a body that they do not send.
+    if (raw.length === 0 && request.method === 'DELETE') return done(null, undefined);
     try {
       done(null, { raw: raw as Buffer, value: parse(raw as Buffer) } satisfies JsonBody);
     } catch (error) {

@@ -31,7 +31,7 @@ export function renderEvent({ seq: _, at, ...event }: JobEvent) {
     case 'tool_call':
     case 'workspace':
     case 'events_full':
-      return { ...event, at: time };
+      return { at: time, ...event };
   }
 }
 

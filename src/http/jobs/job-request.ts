@@ -64,7 +64,9 @@ export function readJobRequest(body: unknown, { models, owner, idempotencyKey }:
   }
   const parsed = jobRequestShape.safeParse(body);
   if (!parsed.success) throw fromZod(parsed.error);
-  const { prompt, agent, effort, metadata, callback_url, priority, on_interrupt, deliver } = parsed.data;
+  const { prompt, agent, effort, callback_url, priority, on_interrupt, deliver } = parsed.data;
+  // As it came: parsing drops names that JavaScript has a use for.
+  const { metadata } = body as Pick<JobBody, 'metadata'>;
   const { model } = models.resolve(parsed.data.model);
   return {
     prompt,
