@@ -64,7 +64,7 @@ function packed(refs: Ref[], head: SyncedHead): string {
 
 /** As a clone has them, but for what is secret. */
 export function agentSettings({ settings }: SyncedHead): string {
-  const kept = settings.repository.filter(({ name }) => !/^(core\.bare$|http\.)/.test(name));
+  const kept = settings.repository.filter(({ name }) => !/^(core\.bare$|extensions\.refstorage$|http\.)/.test(name));
   const remotes = new Set(kept.flatMap(({ name }) => /^remote\.(.+)\.url$/s.exec(name)?.[1] ?? []));
   return settingsFile([
     {

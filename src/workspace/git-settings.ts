@@ -14,7 +14,7 @@ export type GitSettings = { host: GitSetting[]; repository: GitSetting[] };
 const ofRepository = [
   /^core\.(bare|filemode|symlinks|ignorecase|precomposeunicode|protecthfs|protectntfs|longpaths)$/,
   /^core\.(autocrlf|eol|safecrlf|bigfilethreshold|sparsecheckout|sparsecheckoutcone)$/,
-  /^extensions\.(objectformat|partialclone)$/,
+  /^extensions\.(objectformat|partialclone|refstorage)$/,
   /^remote\..+\.(url|pushurl|promisor|partialclonefilter)$/s,
   /^branch\..+\.(remote|merge)$/s,
   /^user\.(name|email)$/,

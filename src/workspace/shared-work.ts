@@ -3,7 +3,7 @@ import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Baseline, makePlace } from './baseline.ts';
 import type { DeliveryTarget } from './deliver.ts';
-import { GitError, mustGit } from './git.ts';
+import { GitError } from './git.ts';
 import { snapshot } from './snapshot.ts';
 import type { StageSettings } from './stage-settings.ts';
 import { type Checkout, placeOf } from './sync-in-place.ts';
@@ -18,7 +18,7 @@ export async function workInPlace(checkout: Checkout, folder: string, settings: 
   try {
     const { baseline, wasClean } = await recordNow(checkout, folder);
     const delivery = wasClean
-      ? { target: await targetOf(checkout, settings) }
+      ? { target: () => targetOf(checkout, settings) }
       : { whyNot: 'the workspace had uncommitted changes when the run began' };
     return createWork(checkout.git, baseline, settings.bounds, delivery);
   } catch (error) {
@@ -32,14 +32,15 @@ async function recordNow({ git, ...checkout }: Checkout, folder: string) {
   const inPlace = { ...placeOf({ git, ...checkout }), workTree: checkout.repository.root };
   const place = await makePlace(folder, inPlace, checkout.standIn.objects);
   await copyFile(join(gitDir, 'index'), place.indexFile).catch(() => {});
-  // Other repositories that lie in a user's folder are the user's, and may be large.
-  const tree = await snapshot(git, { place, owned: false });
-  const head = await git(place, ['rev-parse', '--verify', '--quiet', 'HEAD'], quick);
-  const committed = head.ok
-    ? await mustGit(git(place, ['rev-parse', 'HEAD^{tree}'], quick))
-    : await emptyTree(git, place);
+  const [tree, head, committed] = await Promise.all([
+    // Other repositories that lie in a user's folder are the user's, and may be large.
+    snapshot(git, { place, owned: false }),
+    git(place, ['rev-parse', '--verify', '--quiet', 'HEAD'], quick),
+    git(place, ['rev-parse', '--verify', '--quiet', 'HEAD^{tree}'], quick),
+  ]);
+  const clean = committed.ok ? committed.text : await emptyTree(git, place);
   const baseline: Baseline = { place, tree, owned: false, ...(head.ok && { revision: head.text }) };
-  return { baseline, wasClean: tree === committed };
+  return { baseline, wasClean: tree === clean };
 }
 
 async function targetOf(checkout: Checkout, settings: StageSettings): Promise<DeliveryTarget> {

@@ -29,7 +29,7 @@ export async function createShared(git: Git, workspaceDir: string, settings: Sta
       endTurn();
     };
     try {
-      const { checkout, sync } = await preparing(bringUpToDate(git, workspaceDir, settings, signal), signal);
+      const { checkout, sync } = await preparing(bringUpToDate(git, workspaceDir, settings, baselines, signal), signal);
       checkRequired(settings, sync);
       const work = checkout
         ? await preparing(workInPlace(checkout, kept, settings))
@@ -80,6 +80,7 @@ async function bringUpToDate(
   git: Git,
   workspaceDir: string,
   settings: StageSettings,
+  temporaryFolder: string,
   signal: AbortSignal,
 ): Promise<UpToDate> {
   const repository = await findRepository(workspaceDir);
@@ -90,7 +91,7 @@ async function bringUpToDate(
   try {
     const gitSettings = await readGitSettings(git, repository, settings.environment);
     const standIn = await prepareStandIn(repository, gitSettings, 'shared', settings.dataDir);
-    const checkout = { git, repository, settings: gitSettings, standIn };
+    const checkout = { git, repository, settings: gitSettings, standIn, temporaryFolder };
     if (settings.gitSync === 'off') return { checkout, sync: { state: 'off' } };
     result = { checkout, sync: await syncInPlace(checkout, { timeoutMs: settings.gitSyncTimeoutMs, signal }) };
   } catch (error) {

@@ -39,8 +39,10 @@ async function takeSnapshot(
   await copyFile(original, place.indexFile).catch(() => {});
   try {
     // Never `git add`: in a nested repository it would run `git status`, under that repository's own settings.
-    const { gone, changed } = await listChanged(git, place);
-    const untracked = await listUntracked(git, place, owned ? deepestNesting : 0);
+    const [{ gone, changed }, untracked] = await Promise.all([
+      listChanged(git, place),
+      listUntracked(git, place, owned ? deepestNesting : 0),
+    ]);
     await updateIndex(git, place, ['--force-remove'], gone);
     await updateIndex(git, place, ['--add', '--replace'], [...changed, ...untracked]);
     return await mustGit(git(place, ['write-tree', '--missing-ok'], limits));

@@ -6,8 +6,8 @@ import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { devNull } from 'node:os';
 import { join } from 'node:path';
-import { type Git, type GitPlace, mustGit } from './git.ts';
-import { type GitSetting, type GitSettings, isLocalPath, settingsFile } from './git-settings.ts';
+import { type Git, GitError, type GitPlace, mustGit } from './git.ts';
+import { type GitSetting, type GitSettings, isLocalPath, settingOf, settingsFile } from './git-settings.ts';
 import type { Repository } from './repository.ts';
 
 /**
@@ -26,7 +26,7 @@ export type StandIn = {
 /** Parts of a repository that a `shared` stand-in uses in place. */
 const sharedParts = ['objects', 'refs', 'packed-refs', 'logs', 'shallow', 'worktrees', 'info'];
 
-/** Makes the stand-in, or brings its settings up to date. */
+/** Makes the stand-in, or brings its settings up to date. Throws a `GitError` when the repository is of no known make. */
 export async function prepareStandIn(
   repository: Repository,
   settings: GitSettings,
@@ -65,10 +65,11 @@ export async function prepareEmptyStandIn(dataDir: string): Promise<StandIn> {
 }
 
 function format(settings: GitSetting[], kind: StandInKind): GitSetting[] {
-  const extended = settings.some(({ name }) => name.startsWith('extensions.'));
+  const refs = settingOf(settings, 'extensions.refstorage') ?? 'files';
+  if (kind === 'shared' && refs !== 'files') throw new GitError(`its refs are stored as ${refs}: use worktrees`);
   return [
-    { name: 'core.repositoryformatversion', value: extended ? '1' : '0' },
-    ...settings.filter(({ name }) => name !== 'core.bare'),
+    { name: 'core.repositoryformatversion', value: '1' },
+    ...settings.filter(({ name }) => !/^(core\.bare|extensions\.refstorage)$/.test(name)),
     // In place, a command names the working tree.
     ...(kind === 'borrowed' ? [{ name: 'core.bare', value: 'true' }] : []),
   ];

@@ -12,7 +12,14 @@ import type { Repository } from './repository.ts';
 import type { StandIn } from './stand-in.ts';
 import { fetchUpstream, findStanding, relationOf, type Upstream } from './upstream.ts';
 
-export type Checkout = { git: Git; repository: Repository; settings: GitSettings; standIn: StandIn };
+export type Checkout = {
+  git: Git;
+  repository: Repository;
+  settings: GitSettings;
+  standIn: StandIn;
+  /** Emptied at the server's start. */
+  temporaryFolder: string;
+};
 
 /** Moving files is not cut short by the sync's own deadline: half of a move would be worse than a late one. */
 const moveTimeoutMs = 120_000;
@@ -80,13 +87,13 @@ async function hasLocalChanges(git: Git, place: GitPlace): Promise<boolean> {
 
 /** In a folder of its own, so that a conflict, a deadline or a crash leaves nothing to be undone. */
 async function rebaseElsewhere(
-  { git, settings, standIn }: Checkout,
+  { git, settings, standIn, temporaryFolder }: Checkout,
   ours: string,
   theirs: string,
   upstream: Upstream,
   limits: Limits,
 ): Promise<string> {
-  const folder = await mkdtemp(join(standIn.place.gitDir, 'rebase-'));
+  const folder = await mkdtemp(join(temporaryFolder, '.rebase-'));
   try {
     const place = { ...standIn.place, gitDir: join(folder, 'git'), workTree: join(folder, 'files') };
     for (const made of [place.gitDir, place.workTree]) await mkdir(made);

@@ -18,7 +18,7 @@ export function createWork(
   git: Git,
   baseline: Baseline,
   bounds: ChangeLimits,
-  delivery: { target: DeliveryTarget } | { whyNot: string },
+  delivery: { target: () => Promise<DeliveryTarget> } | { whyNot: string },
 ): Work {
   const at = new Date();
   let settled = false;
@@ -42,7 +42,7 @@ export function createWork(
       if ('whyNot' in delivery) return { state: 'failed', branch, detail: delivery.whyNot };
       try {
         const tree = await snapshot(git, baseline);
-        const result = await deliverWork(git, baseline, tree, delivery.target, { ...request, at });
+        const result = await deliverWork(git, baseline, tree, await delivery.target(), { ...request, at });
         settled ||= result.state !== 'failed';
         return result;
       } catch (error) {

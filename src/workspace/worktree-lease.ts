@@ -22,7 +22,7 @@ export type LeaseTools = { git: Git; heads: Fresh<SyncedHead>; retirement: Retir
 export async function leaseOf(tools: LeaseTools, worktree: Worktree, runId: string, sync: SyncReport): Promise<Lease> {
   const { git, settings, retirement } = tools;
   await recordRun(runId, worktree);
-  const work = createWork(git, worktree.baseline, settings.bounds, { target: targetOf(tools, worktree) });
+  const work = createWork(git, worktree.baseline, settings.bounds, { target: async () => targetOf(tools, worktree) });
   const release = () => retirement.retire(worktree.folder, work.settled());
   return {
     path: pathOf(worktree),
