@@ -172,7 +172,9 @@ class JobDesk implements Jobs {
   }
 
   async #view(job: JobRecord): Promise<JobView> {
-    return job.state === 'queued' ? { ...job, ...(await this.#store.outlook(job.id)) } : job;
+    if (job.state !== 'queued') return job;
+    // One that has left the queue since it was read had been at its head.
+    return { ...job, ...((await this.#store.outlook(job.id)) ?? { position: 1 }) };
   }
 }
 
