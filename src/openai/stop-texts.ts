@@ -15,11 +15,11 @@ export class StopTexts {
     if (this.#stops.length === 0) return text;
     if (this.#found) return '';
     const all = this.#held + text;
-    const at = this.#stops.map((stop) => all.indexOf(stop)).filter((index) => index >= 0);
-    if (at.length > 0) {
+    const cut = this.#firstComplete(all);
+    if (cut !== undefined) {
       this.#found = true;
       this.#held = '';
-      return all.slice(0, Math.min(...at));
+      return all.slice(0, cut);
     }
     const keep = this.#beginningOfAStop(all);
     this.#held = keep === 0 ? '' : all.slice(-keep);
@@ -35,6 +35,15 @@ export class StopTexts {
 
   get found(): boolean {
     return this.#found;
+  }
+
+  /** Where the stop text begins that is the first to be complete: a model stops there, whatever might have followed. */
+  #firstComplete(text: string): number | undefined {
+    const found = this.#stops
+      .map((stop) => ({ start: text.indexOf(stop), length: stop.length }))
+      .filter(({ start }) => start >= 0)
+      .sort((one, other) => one.start + one.length - other.start - other.length || one.start - other.start);
+    return found[0]?.start;
   }
 
   /** Length of the longest end of the text with which a stop text begins. */
