@@ -14,12 +14,17 @@ const fileName = 'api-key';
 
 /** @param configured `undefined`: not set; empty: set to nothing */
 export async function loadApiKey(configured: string | undefined, dataDir: string): Promise<ApiKey> {
-  if (configured !== undefined) return { token: configured, created: false };
-  const file = join(dataDir, fileName);
-  const kept = await readFile(file, 'utf8').catch(() => '');
-  if (kept.trim() !== '') return { token: kept.trim(), created: false };
+  const found = await findApiKey(configured, dataDir);
+  if (found !== undefined) return { token: found, created: false };
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const token = `cas-${randomBytes(24).toString('base64url')}`;
-  await writeFile(file, `${token}\n`, { mode: 0o600 });
+  await writeFile(join(dataDir, fileName), `${token}\n`, { mode: 0o600 });
   return { token, created: true };
+}
+
+/** The key that a server with these settings would have; `undefined`: it would make one. */
+export async function findApiKey(configured: string | undefined, dataDir: string): Promise<string | undefined> {
+  if (configured !== undefined) return configured;
+  const kept = await readFile(join(dataDir, fileName), 'utf8').catch(() => '');
+  return kept.trim() || undefined;
 }

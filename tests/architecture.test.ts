@@ -11,7 +11,17 @@ const src = join(root, 'src');
 /** A part is a folder of `src`, or a file at its top. `type:` allows only `import type`. */
 const mayImport: Record<string, string[]> = {
   main: ['commands'],
-  commands: ['config', 'service', 'releases', 'child-process', 'agent', 'workspace', 'loopback-model'],
+  commands: [
+    'config',
+    'api-key',
+    'type:http',
+    'service',
+    'releases',
+    'child-process',
+    'agent',
+    'workspace',
+    'loopback-model',
+  ],
   service: [
     'type:config',
     'errors',

@@ -6,15 +6,19 @@ export type CommandContext = {
   stop: AbortSignal;
   /** Aborted by the second. */
   stopNow: AbortSignal;
+  /** Aborted when nobody reads standard output any more. */
+  outputClosed: AbortSignal;
   /** Standard output, a line at a time. */
   print(line: string): void;
+  /** Standard error, as it is: progress and complaints. */
+  tell(text: string): void;
 };
 
 /** Settles with the exit status. */
 type Run = (args: string[], context: CommandContext) => Promise<number>;
 
 /** Each is loaded when it is asked for: a server needs no demo, and a look at its jobs needs no server. */
-const commands: Record<string, { about: string; load(): Promise<Run> }> = {
+const commands: Record<string, { about: string; load(): Promise<Run>; ownHelp?: true }> = {
   serve: {
     about: 'start the server (the default)',
     load: async () => (await import('./serve.ts')).serve,
@@ -27,11 +31,17 @@ const commands: Record<string, { about: string; load(): Promise<Run> }> = {
     about: 'try it without an account: the real agent against a scripted model; --once ends after the answer',
     load: async () => (await import('./demo.ts')).runDemo,
   },
+  jobs: {
+    about: 'hand jobs to a running server and look after them; jobs --help tells how',
+    load: async () => (await import('./jobs.ts')).runJobsCommand,
+    ownHelp: true,
+  },
 };
 
 export function parseCommand(argv: string[]): { run(context: CommandContext): Promise<number> } {
   const [first = 'serve', ...rest] = argv;
-  if (['help', '--help', '-h'].includes(first) || rest.includes('--help')) return { run: help };
+  const asksForHelp = ['help', '--help', '-h'].includes(first) || rest.includes('--help');
+  if (asksForHelp && !commands[first]?.ownHelp) return { run: help };
   // `claude-agent-server --port 8001` serves.
   const [name, args] = first.startsWith('--') ? ['serve', argv] : [first, rest];
   const command = commands[name];
