@@ -8,6 +8,7 @@
  */
 import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { copyIndex } from './baseline.ts';
 import type { Git } from './git.ts';
 import { settingsFile } from './git-settings.ts';
 import type { SyncedHead } from './synced-head.ts';
@@ -37,7 +38,7 @@ export async function writeAgentRepository(git: Git, folder: string, head: Synce
   for (const part of ['shallow', 'info/exclude', 'info/sparse-checkout']) {
     await copyFile(join(gitDir, part), join(own, part)).catch(() => {});
   }
-  if (head.revision) await copyFile(index, join(own, 'index'));
+  if (head.revision) await copyIndex(index, join(own, 'index'));
 }
 
 /** Of the source, and over them what the server fetched itself. */

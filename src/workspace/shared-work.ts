@@ -1,7 +1,6 @@
 /** Tells a run's work in a shared workspace apart from what lay there uncommitted before. */
-import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Baseline, makePlace } from './baseline.ts';
+import { type Baseline, copyIndex, makePlace } from './baseline.ts';
 import type { DeliveryTarget } from './deliver.ts';
 import { GitError } from './git.ts';
 import { snapshot } from './snapshot.ts';
@@ -31,7 +30,7 @@ async function recordNow({ git, ...checkout }: Checkout, folder: string) {
   const { gitDir } = checkout.repository;
   const inPlace = { ...placeOf({ git, ...checkout }), workTree: checkout.repository.root };
   const place = await makePlace(folder, inPlace, checkout.standIn.objects);
-  await copyFile(join(gitDir, 'index'), place.indexFile).catch(() => {});
+  await copyIndex(join(gitDir, 'index'), place.indexFile);
   const [tree, head, committed] = await Promise.all([
     // Other repositories that lie in a user's folder are the user's, and may be large.
     snapshot(git, { place, owned: false }),

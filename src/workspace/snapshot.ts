@@ -1,8 +1,8 @@
 /** The files of a folder as a git tree, ignored ones left out. Neither the folder nor the baseline is changed. */
 import { randomUUID } from 'node:crypto';
-import { copyFile, lstat, rm } from 'node:fs/promises';
+import { lstat, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Baseline } from './baseline.ts';
+import { type Baseline, copyIndex } from './baseline.ts';
 import { type Git, GitError, type GitOptions, mustGit } from './git.ts';
 import { makeAccessible } from './remove-folder.ts';
 
@@ -36,7 +36,7 @@ async function takeSnapshot(
   { place: { indexFile: original, ...rest }, owned }: Snapshotted,
 ): Promise<string> {
   const place = { ...rest, indexFile: `${original}.${randomUUID()}` };
-  await copyFile(original, place.indexFile).catch(() => {});
+  await copyIndex(original, place.indexFile);
   try {
     // Never `git add`: in a nested repository it would run `git status`, under that repository's own settings.
     const [{ gone, changed }, untracked] = await Promise.all([
