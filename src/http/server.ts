@@ -89,8 +89,11 @@ export function createServer(deps: ServerDeps): HttpServer {
         run.stop(new ServiceError(code, 'The run was ended: the server is stopping'));
       }
       await Promise.all(running.map((run) => run.ended));
+      // A connection whose last answer ends later than this call would be kept for the client's next request.
+      const sweep = setInterval(() => server.server.closeIdleConnections(), 20);
       const impatience = setTimeout(() => server.server.closeAllConnections(), lastAnswersMs);
       await server.close();
+      clearInterval(sweep);
       clearTimeout(impatience);
     },
   };

@@ -201,7 +201,7 @@ describe('a failure', () => {
   });
 
   test(requirement(['C-19', 'item-66']), async (t) => {
-    const service = await startScriptedService(t, { MAX_CONCURRENT_RUNS: '1' });
+    const service = await startScriptedService(t, { MAX_CONCURRENT_RUNS: '1', CLIENT_GRACE_SECONDS: '0.1' });
     const client = new AbortController();
     const first = service.post('/v1/chat/completions', askFor({ hang: true }), {}, client.signal);
     first.catch(() => {});

@@ -106,6 +106,7 @@ describe('an error', () => {
       MAX_CONCURRENT_RUNS: '1',
       MAX_QUEUED_RUNS: '1',
       QUEUE_TIMEOUT_SECONDS: '0.4',
+      CLIENT_GRACE_SECONDS: '0.1',
     });
     const clients = new AbortController();
     const busy = service.post('/openai/v1/chat/completions', askFor({ hang: true }), {}, clients.signal);
