@@ -18,7 +18,7 @@ export const gitEnvironment: Record<string, string> = {
 
 /** Runs git as a user would. Throws when it fails; answers what it printed, without the white space around it. */
 export function git(folder: string, ...args: string[]): string {
-  const options = { cwd: folder, env: gitEnvironment, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] } as const;
+  const options = { cwd: folder, env: gitEnvironment, encoding: 'utf8', stdio: 'pipe' } as const;
   return execFileSync('git', ['-c', 'protocol.file.allow=always', ...args], options).trim();
 }
 

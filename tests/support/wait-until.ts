@@ -5,11 +5,11 @@ export async function waitUntil<T>(
   what: string,
   condition: () => T | Promise<T>,
   limitMs = 5000,
-): Promise<NonNullable<T>> {
+): Promise<Exclude<T, false | null | undefined | '' | 0>> {
   const end = performance.now() + limitMs;
   for (;;) {
     const value = await condition();
-    if (value) return value;
+    if (value) return value as Exclude<T, false | null | undefined | '' | 0>;
     if (performance.now() > end) throw new Error(`Waited ${limitMs} ms in vain: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
