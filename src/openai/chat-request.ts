@@ -34,6 +34,9 @@ export type ReadOptions = {
   ignoredParams: 'accept' | 'reject';
 };
 
+/** It goes into a log line. */
+const maxUserLength = 200;
+
 /** Throws `invalid_json`, `invalid_request`, `unsupported_model`, `streaming_not_supported`, in this order. */
 export function readChatRequest(body: unknown, options: ReadOptions): ChatRequest {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
@@ -65,7 +68,7 @@ function readFields(body: ChatBody, options: ReadOptions): Omit<ChatRequest, 'as
     includeUsage: body.stream_options?.include_usage === true,
     stop: [body.stop ?? []].flat().filter((text) => text !== ''),
     ignored,
-    ...(body.user ? { user: body.user } : {}),
+    ...(body.user ? { user: body.user.slice(0, maxUserLength) } : {}),
   };
 }
 

@@ -64,8 +64,9 @@ function nameOf(type: string): string {
   return names[type] ?? type;
 }
 
-/** `['messages', 0, 'content']` as `messages[0].content`; long names, which only a caller can make, are cut. */
+/** `['messages', 0, 'content']` as `messages[0].content`; what only a caller can make of it is kept short and on one line. */
 function pathOf(path: PropertyKey[]): string {
   const text = path.map((step) => (typeof step === 'number' ? `[${step}]` : `.${String(step)}`)).join('');
-  return text.replace(/^\./, '').slice(0, 200) || 'body';
+  const shown = text.slice(0, 200).replace(/[^\x20-\x7e]/g, '?');
+  return shown.replace(/^\./, '') || 'body';
 }
