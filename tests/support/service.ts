@@ -9,6 +9,7 @@ import { loopbackAgent, scratchFolder } from './loopback-agent.ts';
 export type TestService = Service & {
   post(path: string, body: unknown, headers?: Record<string, string>, signal?: AbortSignal): Promise<Response>;
   get(path: string, headers?: Record<string, string>): Promise<Response>;
+  delete(path: string, headers?: Record<string, string>): Promise<Response>;
   dataDir: string;
 };
 
@@ -46,6 +47,7 @@ export async function startTestService(
     ...service,
     dataDir,
     get: (path, more) => fetch(service.url + path, { headers: headers(more) }),
+    delete: (path, more) => fetch(service.url + path, { method: 'DELETE', headers: headers(more) }),
     post: (path, body, more, signal) =>
       fetch(service.url + path, {
         method: 'POST',

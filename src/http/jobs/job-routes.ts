@@ -21,13 +21,10 @@ export function jobRoutes(server: FastifyInstance, deps: ServerDeps, jobs: JobDe
     const { job, created } = await submit(request, jobs, models);
     request.facts = { ...request.facts, runId: job.id, model: job.model, ...(created ? {} : { repeat: true }) };
     if (!created) reply.header('x-repeat', `the job ${job.id}; a new Idempotency-Key makes another job`);
-    const stands = whereItStands(job);
-    // It left the queue from its head before the answer was written.
-    if (job.state === 'queued') stands.position ??= 1;
     return reply
       .code(202)
       .header('location', `/jobs/${job.id}`)
-      .send({ job_id: job.id, status: job.state, ...stands });
+      .send({ job_id: job.id, status: job.state, ...whereItStands(job) });
   });
 
   server.get('/jobs', async (request) => {

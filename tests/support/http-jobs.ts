@@ -1,0 +1,61 @@
+/** Jobs of a server under test, as a client of its API sees them. */
+import assert from 'node:assert/strict';
+import type { EventJson } from '../../src/http/jobs/job-events.ts';
+import type { JobJson } from '../../src/http/jobs/job-view.ts';
+import type { Script } from './scripted-agent.ts';
+import type { TestService } from './service.ts';
+import { waitUntil } from './wait-until.ts';
+
+export type SentEvent = { id: number; event: string; data: EventJson };
+
+/** A prompt that the scripted agent follows. */
+export function promptFor(script: Script): string {
+  return `Please. #agent ${JSON.stringify(script)}`;
+}
+
+/** Hands a job in; answers its id. */
+export async function execute(
+  service: TestService,
+  body: Record<string, unknown>,
+  headers?: Record<string, string>,
+): Promise<string> {
+  const response = await service.post('/execute', body, headers);
+  const text = await response.text();
+  assert.equal(response.status, 202, text);
+  return (JSON.parse(text) as { job_id: string }).job_id;
+}
+
+export async function jobOf(service: TestService, id: string): Promise<JobJson> {
+  const response = await service.get(`/jobs/${id}`);
+  assert.equal(response.status, 200);
+  return (await response.json()) as JobJson;
+}
+
+/** Waits for the end of the job. */
+export async function ended(service: TestService, id: string): Promise<JobJson> {
+  await eventsOf(service, id);
+  return jobOf(service, id);
+}
+
+export async function reaches(service: TestService, id: string, status: JobJson['status']): Promise<void> {
+  await waitUntil(`the job is ${status}`, async () => (await jobOf(service, id)).status === status);
+}
+
+/** All events until the stream ends. */
+export async function eventsOf(
+  service: TestService,
+  id: string,
+  from: { query?: string; headers?: Record<string, string> } = {},
+): Promise<SentEvent[]> {
+  const response = await service.get(`/jobs/${id}/events${from.query ?? ''}`, from.headers);
+  assert.equal(response.status, 200);
+  return framesIn(await response.text());
+}
+
+export function framesIn(text: string): SentEvent[] {
+  return [...text.matchAll(/^id: (\d+)\nevent: (\w+)\ndata: (.*)\n\n/gm)].map(([, id, event = '', data = '']) => ({
+    id: Number(id),
+    event,
+    data: JSON.parse(data) as EventJson,
+  }));
+}
