@@ -1,0 +1,97 @@
+/** What a scenario is given: servers, the agent by hand, the stub, and whether the run is a quick one. */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { runCommand } from '../src/child-process.ts';
+import { type Environment, hostEnvironment } from '../src/config.ts';
+import { loopbackAgentEnvironment } from '../src/loopback-model/agent-environment.ts';
+import { Releases } from '../src/releases.ts';
+import { end, printed, start } from './child.ts';
+import { type Recording, recordAgent, stubFolder } from './recording.ts';
+import { type ServerProcess, startServer } from './server-process.ts';
+
+export type Bench = {
+  /** The same in a full run and in a quick one: how often, how long. */
+  pick<T>(full: T, quick: T): T;
+  /**
+   * A server with the real CLI or the stub agent; everything that `settings` leaves out is as a user has it. Ended
+   * with the scenario.
+   */
+  server(agent: 'claude' | 'stub', settings?: Record<string, string>): Promise<ServerProcess>;
+  /** `claude -p --output-format json --model haiku` by hand, with stdin closed. Answers its time in ms. */
+  bareClaude(prompt: string): Promise<number>;
+  /** What the stub prints, and the named pipe through which it can be made to print anything. */
+  recording: Recording;
+  makePipe(name: string): Promise<string>;
+  /** Anything else to be ended with the scenario. */
+  releases: Releases;
+  /** A line below the table. */
+  note(text: string): void;
+};
+
+export type Ground = {
+  /** A bench for one scenario. */
+  forScenario(releases: Releases, note: (text: string) => void): Bench;
+  close(): Promise<void>;
+};
+
+export type GroundOptions = {
+  quick: boolean;
+  /** Where servers leave a CPU profile when they end. */
+  profileFolder: string | undefined;
+};
+
+/** The pinned CLI, so that figures of two machines are of the same agent. */
+const claude = fileURLToPath(new URL('../node_modules/.bin/claude', import.meta.url));
+const stubAgent = fileURLToPath(new URL('processes/stub-agent', import.meta.url));
+
+/** Starts the loopback model and gives the agent a home of its own; one home for all, so that it is new to nobody. */
+export async function prepareGround({ quick, profileFolder }: GroundOptions): Promise<Ground> {
+  const releases = new Releases();
+  const folder = mkdtempSync(join(tmpdir(), 'claude-agent-server-bench-'));
+  releases.push(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+  const home = join(folder, 'home');
+  mkdirSync(home);
+  const model = start(process.execPath, [fileURLToPath(new URL('processes/model.ts', import.meta.url))], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  releases.push(() => end(model));
+  const modelUrl = await printed(model, /^listens on (\S+)/);
+  const environment: Environment = loopbackAgentEnvironment(modelUrl, home, hostEnvironment());
+  const recording = await recordAgent(claude, environment, home);
+  const nodeFlags = profileFolder ? ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`] : [];
+  let servers = 0;
+
+  return {
+    close: () => releases.run(),
+    forScenario: (scenarioReleases, note) => ({
+      pick: (full, quickly) => (quick ? quickly : full),
+      recording,
+      releases: scenarioReleases,
+      note,
+      async server(agent, settings = {}) {
+        servers += 1;
+        const serverFolder = join(folder, `server-${servers}`);
+        mkdirSync(serverFolder);
+        const all = { CLAUDE_BIN: agent === 'claude' ? claude : stubAgent, ...settings };
+        const server = await startServer({ folder: serverFolder, environment, settings: all, nodeFlags });
+        scenarioReleases.push(() => server.stop());
+        return server;
+      },
+      async bareClaude(prompt) {
+        const began = performance.now();
+        const args = ['-p', '--output-format', 'json', '--model', 'haiku', '--', prompt];
+        const { code, stderr } = await runCommand(claude, args, { cwd: home, env: environment, timeoutMs: 60_000 });
+        if (code !== 0) throw new Error(`claude -p ended with status ${code}: ${stderr.slice(-500)}`);
+        return performance.now() - began;
+      },
+      async makePipe(name) {
+        const path = join(stubFolder(home), name);
+        await runCommand('mkfifo', [path], { cwd: home, env: environment, timeoutMs: 5000 });
+        scenarioReleases.push(() => rmSync(path, { force: true }));
+        return path;
+      },
+    }),
+  };
+}

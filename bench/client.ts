@@ -1,0 +1,91 @@
+/** A client that measures: one question over either door, timed from the request to each piece of the answer. */
+import { Agent, type IncomingMessage, request } from 'node:http';
+import { type ServerProcess, token } from './server-process.ts';
+
+export type Turn = { role: 'user' | 'assistant'; content: string };
+
+export type Answer = {
+  runId: string;
+  text: string;
+  /** From the request to the first text; the whole of an answer that is not streamed. */
+  firstTokenMs: number;
+  totalMs: number;
+};
+
+export type Listener = {
+  /** The agent is about to work: the first chunk came, which has no text. */
+  onRole?(): void;
+  onText?(text: string): void;
+};
+
+/** Connections are kept, as clients keep them. */
+const connections = new Agent({ keepAlive: true, maxSockets: 1100 });
+const limitMs = 90_000;
+
+/** A streamed answer through `/openai/v1`. Rejects on any other status than 200, a broken stream, or after 90 s. */
+export async function askStreaming(server: ServerProcess, turns: Turn[], listener: Listener = {}): Promise<Answer> {
+  const began = performance.now();
+  const response = await post(server, '/openai/v1/chat/completions', { model: 'haiku', messages: turns, stream: true });
+  let text = '';
+  let firstTokenMs: number | undefined;
+  let whole = false;
+  for await (const data of events(response)) {
+    if (data === '[DONE]') {
+      whole = true;
+      continue;
+    }
+    const { choices, error } = JSON.parse(data) as Chunk;
+    if (error) throw new Error(`The stream broke off: ${error.message}`);
+    const delta = choices[0]?.delta;
+    if (delta?.role) listener.onRole?.();
+    if (!delta?.content) continue;
+    firstTokenMs ??= performance.now() - began;
+    text += delta.content;
+    listener.onText?.(delta.content);
+  }
+  if (!whole || firstTokenMs === undefined) throw new Error(`The stream ended early, after "${text.slice(-100)}"`);
+  return { runId: runIdOf(response), text, firstTokenMs, totalMs: performance.now() - began };
+}
+
+/** An answer in one piece. */
+export async function askWhole(server: ServerProcess, door: '/v1' | '/openai/v1', turns: Turn[]): Promise<Answer> {
+  const began = performance.now();
+  const response = await post(server, `${door}/chat/completions`, { model: 'haiku', messages: turns });
+  const { choices } = JSON.parse(await textOf(response)) as { choices: { message: { content: string } }[] };
+  const totalMs = performance.now() - began;
+  return { runId: runIdOf(response), text: choices[0]?.message.content ?? '', firstTokenMs: totalMs, totalMs };
+}
+
+type Chunk = { choices: { delta: { role?: string; content?: string } }[]; error?: { message: string } };
+
+async function post({ url }: ServerProcess, path: string, body: object): Promise<IncomingMessage> {
+  const json = JSON.stringify(body);
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+  const length = { 'content-length': Buffer.byteLength(json) };
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    const options = { method: 'POST', agent: connections, headers: { ...headers, ...length } };
+    const sent = request(url + path, { ...options, signal: AbortSignal.timeout(limitMs) }, resolve);
+    sent.once('error', reject).end(json);
+  });
+  if (response.statusCode === 200) return response;
+  throw new Error(`POST ${path} was answered ${response.statusCode}: ${await textOf(response)}`);
+}
+
+async function* events(response: IncomingMessage): AsyncGenerator<string> {
+  let rest = '';
+  for await (const chunk of response.setEncoding('utf8')) {
+    const frames = (rest + chunk).split('\n\n');
+    rest = frames.pop() ?? '';
+    for (const frame of frames) if (frame.startsWith('data: ')) yield frame.slice('data: '.length);
+  }
+}
+
+async function textOf(response: IncomingMessage): Promise<string> {
+  let text = '';
+  for await (const chunk of response.setEncoding('utf8')) text += chunk;
+  return text;
+}
+
+function runIdOf(response: IncomingMessage): string {
+  return String(response.headers['x-run-id'] ?? '');
+}

@@ -1,0 +1,6 @@
+/** The loopback model as a process of its own, so that its work is nobody else's CPU time. Ends when its stdin does. */
+import { startLoopbackModel } from '../../src/loopback-model/loopback-model.ts';
+
+const model = await startLoopbackModel({ remember: 1 });
+process.stdout.write(`listens on ${model.url}\n`);
+process.stdin.once('end', () => process.exit()).resume();

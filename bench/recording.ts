@@ -1,0 +1,58 @@
+/** What the real agent prints for a short answer: recorded at the start of every run, so that the stub is never stale. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { runCommand } from '../src/child-process.ts';
+import type { Environment } from '../src/config.ts';
+
+export type Recording = {
+  /** Everything. */
+  whole: string;
+  /** Before the first piece of text. */
+  head: string;
+  /** The line that carries a piece of text. */
+  delta(text: string): string;
+  /** After the last piece of text; its last line is the result. */
+  tail: string;
+};
+
+/** Where the stub finds its lines: below `.claude`, which a sandboxed agent can read. */
+export function stubFolder(home: string): string {
+  return join(home, '.claude', 'bench');
+}
+
+/** Runs the agent once over stdin, as the OpenAI door does, and leaves what it printed for the stub. */
+export async function recordAgent(claude: string, environment: Environment, home: string): Promise<Recording> {
+  const session = ['-p', '--output-format', 'stream-json', '--verbose', '--model', 'haiku'];
+  const streamed = ['--input-format', 'stream-json', '--include-partial-messages', '--no-session-persistence'];
+  const turn = {
+    type: 'user',
+    message: { role: 'user', content: [{ type: 'text', text: '[[say: a short answer]]' }] },
+  };
+  const { stdout, stderr, code } = await runCommand(claude, [...session, ...streamed], {
+    cwd: home,
+    env: environment,
+    timeoutMs: 30_000,
+    input: `${JSON.stringify({ ...turn, parent_tool_use_id: null, client_composed: true })}\n`,
+  });
+  if (code !== 0) throw new Error(`Cannot record the agent: it ended with status ${code}: ${stderr.slice(-500)}`);
+  const recording = cut(stdout.toString('utf8'));
+  mkdirSync(stubFolder(home), { recursive: true });
+  writeFileSync(join(stubFolder(home), 'recorded'), recording.whole);
+  return recording;
+}
+
+function cut(whole: string): Recording {
+  const lines = whole.trim().split('\n');
+  const isText = (line: string) => line.includes('"text_delta"');
+  const first = lines.findIndex(isText);
+  const last = lines.findLastIndex(isText);
+  const template = lines[first];
+  if (template === undefined) throw new Error('Cannot use the recording: the agent streamed no text');
+  const [before = '', after = ''] = template.split(/"text":"[^"]*"/);
+  return {
+    whole,
+    head: `${lines.slice(0, first).join('\n')}\n`,
+    delta: (text) => `${before}"text":${JSON.stringify(text)}${after}\n`,
+    tail: `${lines.slice(last + 1).join('\n')}\n`,
+  };
+}

@@ -1,0 +1,25 @@
+/** All scenarios, in the order in which they run: what needs a machine without warmth first. */
+import type { Scenario } from './scenario.ts';
+import { completions } from './scenarios/completions.ts';
+import { contractDoor } from './scenarios/contract-door.ts';
+import { firstToken } from './scenarios/first-token.ts';
+import { httpFloor } from './scenarios/http-floor.ts';
+import { memory } from './scenarios/memory.ts';
+import { overhead } from './scenarios/overhead.ts';
+import { slowReader } from './scenarios/slow-reader.ts';
+import { start } from './scenarios/start.ts';
+import { streams } from './scenarios/streams.ts';
+import { turns } from './scenarios/turns.ts';
+
+export const scenarios: readonly Scenario[] = [
+  start,
+  memory,
+  firstToken,
+  contractDoor,
+  turns,
+  completions,
+  streams,
+  overhead,
+  slowReader,
+  httpFloor,
+];

@@ -1,0 +1,109 @@
+/** How long a user waits: every way in which a turn can begin, in turn, so that noise hits all alike. */
+import { type Answer, askStreaming, type Turn } from '../client.ts';
+import { median, percentile, quiet, ratio } from '../measure.ts';
+import { type Figure, scenario } from '../scenario.ts';
+import type { ServerProcess } from '../server-process.ts';
+
+const kinds = ['cold', 'warm', 'recycled', 'continued'] as const;
+type Kind = (typeof kinds)[number];
+type TimesOf<K extends Kind> = `${K}_p50` | `${K}_p99` | `${K}_total_p50` | `${K}_total_p99`;
+
+/** The four figures of one kind of start. */
+function times<K extends Kind>(kind: K, of: string) {
+  const ms = (about: string) => ({ unit: 'ms' as const, about });
+  return {
+    [`${kind}_p50`]: ms(`first token ${of}`),
+    [`${kind}_p99`]: ms('the same, the slowest of a hundred'),
+    [`${kind}_total_p50`]: ms('the same, whole answer'),
+    [`${kind}_total_p99`]: ms('the same, whole answer, the slowest of a hundred'),
+  } as Record<TimesOf<K>, Figure>;
+}
+
+export const firstToken = scenario({
+  name: 'first_token',
+  about: 'A short streamed answer through /openai/v1, one at a time, every kind of start in turn.',
+  figures: {
+    ...times('cold', 'of a new process (WARM_AGENTS=0, RESTING_AGENTS=0)'),
+    ...times('warm', 'of a process that was started ahead'),
+    ...times('recycled', 'of a process that was cleared for a new conversation'),
+    ...times('continued', 'of a follow-up in the process that has the conversation'),
+    bare_total_p50: { unit: 'ms', about: 'claude -p --output-format json by hand, which has no first token' },
+    bare_total_p99: { unit: 'ms', about: 'the same, the slowest of a hundred' },
+    warm_over_cold: { unit: '×', about: 'first tokens, p50' },
+    recycled_over_cold: { unit: '×', about: 'first tokens, p50' },
+    continued_over_cold: { unit: '×', about: 'first tokens, p50' },
+    cold_over_bare: { unit: '×', about: 'whole answers, p50' },
+    strays: { unit: 'count', about: 'turns that did not begin as the round meant them to, and count nowhere' },
+  },
+  async run(bench) {
+    const servers = {
+      cold: await bench.server('claude', { WARM_AGENTS: '0', RESTING_AGENTS: '0' }),
+      warm: await bench.server('claude', { WARM_AGENTS: '1', RESTING_AGENTS: '0' }),
+      kept: await bench.server('claude', { WARM_AGENTS: '0', RESTING_AGENTS: '1', RECYCLE_MAX_TURNS: '1000' }),
+    };
+    const pids = Object.values(servers).map(({ pid }) => pid);
+    const answers: Record<Kind, Answer[]> = { cold: [], warm: [], recycled: [], continued: [] };
+    const bare: number[] = [];
+    let strays = 0;
+    const ask = async (server: ServerProcess, kind: Kind | undefined, turns: Turn[]): Promise<Answer> => {
+      await quiet(pids);
+      const answer = await askStreaming(server, turns);
+      if (kind === undefined) return answer;
+      if ((await server.startOf(answer.runId)) === kind) answers[kind].push(answer);
+      else strays += 1;
+      return answer;
+    };
+
+    // The first turn there is cold; those of the rounds find its process at rest.
+    await ask(servers.kept, undefined, question(0));
+    for (let round = 1; round <= bench.pick(15, 4); round += 1) {
+      await ask(servers.cold, 'cold', question(round));
+      await ask(servers.warm, 'warm', question(round));
+      const { text } = await ask(servers.kept, 'recycled', question(round));
+      await ask(servers.kept, 'continued', [
+        ...question(round),
+        { role: 'assistant', content: text },
+        ...question(round),
+      ]);
+      await quiet(pids);
+      bare.push(await bench.bareClaude(question(round)[0]?.content ?? ''));
+    }
+    return { ...figuresOf(answers, bare), strays };
+  },
+});
+
+function question(round: number): Turn[] {
+  return [{ role: 'user', content: `Question ${round} [[words: 8]]` }];
+}
+
+function figuresOf(answers: Record<Kind, Answer[]>, bare: number[]) {
+  const first = (kind: Kind, percent: number) =>
+    percentile(
+      answers[kind].map(({ firstTokenMs }) => firstTokenMs),
+      percent,
+    );
+  const total = (kind: Kind, percent: number) =>
+    percentile(
+      answers[kind].map(({ totalMs }) => totalMs),
+      percent,
+    );
+  const of = <K extends Kind>(kind: K) =>
+    ({
+      [`${kind}_p50`]: first(kind, 50),
+      [`${kind}_p99`]: first(kind, 99),
+      [`${kind}_total_p50`]: total(kind, 50),
+      [`${kind}_total_p99`]: total(kind, 99),
+    }) as Record<TimesOf<K>, number | undefined>;
+  return {
+    ...of('cold'),
+    ...of('warm'),
+    ...of('recycled'),
+    ...of('continued'),
+    bare_total_p50: median(bare),
+    bare_total_p99: percentile(bare, 99),
+    warm_over_cold: ratio(first('warm', 50), first('cold', 50)),
+    recycled_over_cold: ratio(first('recycled', 50), first('cold', 50)),
+    continued_over_cold: ratio(first('continued', 50), first('cold', 50)),
+    cold_over_bare: ratio(total('cold', 50), median(bare)),
+  };
+}
