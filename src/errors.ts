@@ -108,6 +108,7 @@ export const errorTable = {
     about: 'This `Idempotency-Key` came before with another request.',
   },
   wait_timeout: { ...busy, about: 'No place came free in time; no agent was started.' },
+  store_unavailable: { ...busy, about: 'The job store cannot be reached; nothing was started.' },
   shutting_down: { ...busy, about: 'The server is stopping and takes no more work.' },
   agent_not_started: { ...failed, about: 'The claude command could not be started.' },
   not_signed_in: { ...failed, about: 'Claude Code has no login and no API key.' },

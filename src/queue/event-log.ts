@@ -1,7 +1,7 @@
-/** Writes down what happens in one run of a job: in batches, bounded, in order, and through an outage of the store. */
-import type { JobEventBody } from './job.ts';
+/** Writes down what happens in one run: in batches, bounded, in order, and through an outage of the store. */
 import type { NewEvent } from './job-store.ts';
-import { shortenEvent } from './shorten.ts';
+
+type Body = NewEvent['body'];
 
 /** Writes events under the numbers after `lastSeq`; `false`: this run is no longer the job's. May be repeated. */
 export type Append = (lastSeq: number, events: NewEvent[]) => Promise<boolean>;
@@ -38,9 +38,8 @@ export class EventLog {
     this.#onLost = onLost;
   }
 
-  add(event: JobEventBody): void {
-    if (this.#full || this.#closing) return;
-    const body = shortenEvent(event);
+  add(body: Body): void {
+    if (this.#full || this.#closing || this.#stopped) return;
     this.#bytes += Buffer.byteLength(JSON.stringify(body));
     const { maxEvents, maxBytes } = this.#bounds;
     const last = this.#pending.at(-1);
@@ -64,12 +63,12 @@ export class EventLog {
     this.#wake?.();
   }
 
-  #fill(notice: JobEventBody): void {
+  #fill(notice: Body): void {
     this.#full = true;
     this.#push(notice);
   }
 
-  #push(body: JobEventBody): void {
+  #push(body: Body): void {
     this.#count += 1;
     this.#pending.push({ at: Date.now(), body });
     this.#schedule();
@@ -78,6 +77,8 @@ export class EventLog {
   #schedule(): void {
     this.#writing ??= this.#write().finally(() => {
       this.#writing = undefined;
+      // One that came after the last look.
+      if (this.#pending.length > 0 && !this.#stopped) this.#schedule();
     });
   }
 
@@ -121,7 +122,7 @@ export class EventLog {
 }
 
 /** Text that follows text becomes one event. */
-function mergeText(last: JobEventBody, next: JobEventBody): boolean {
+function mergeText(last: Body, next: Body): boolean {
   if (last.type === 'text' && next.type === 'text') last.text += next.text;
   else if (last.type === 'thinking' && next.type === 'thinking') last.text += next.text;
   else return false;

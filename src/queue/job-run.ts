@@ -5,6 +5,9 @@ import { type Append, type EventBounds, EventLog } from './event-log.ts';
 import type { JobEnd, JobEventBody, JobRecord } from './job.ts';
 import type { Claim, JobStore } from './job-store.ts';
 import { endOfError, endOfOutcome, storable, taskOf } from './job-task.ts';
+import { persist } from './persist.ts';
+import type { Run } from './runner.ts';
+import { shortenEvent } from './shorten.ts';
 
 export type RunTools = {
   /** Aborted with a `ServiceError`: `cancelled`, or `interrupted` when the server stops or another has taken the job. */
@@ -21,13 +24,20 @@ export type ExecuteJob = (task: Task, tools: RunTools) => Promise<Outcome>;
 
 /** Of the text that a job writes, in characters. */
 const maxOutput = 1_000_000;
-const longestRetryMs = 5000;
 
-export class JobRun {
+export type JobRunOptions = {
+  execute: ExecuteJob;
+  /** How many times one job may be started. */
+  maxAttempts: number;
+  events: EventBounds;
+};
+
+export class JobRun implements Run {
   readonly claim: Claim;
   readonly #job: JobRecord;
   readonly #store: JobStore;
   readonly #maxAttempts: number;
+  readonly #execute: ExecuteJob;
   readonly #log: EventLog;
   readonly #abort = new AbortController();
   readonly #abandoned = Promise.withResolvers<void>();
@@ -36,26 +46,26 @@ export class JobRun {
   #sync: SyncReport | undefined;
   #workspace: WorkspaceResult | undefined;
 
-  constructor(job: JobRecord, store: JobStore, options: { maxAttempts: number; events: EventBounds }) {
+  constructor(job: JobRecord, store: JobStore, options: JobRunOptions) {
     this.claim = { id: job.id, attempt: job.attempt };
     this.#job = job;
     this.#store = store;
     this.#maxAttempts = options.maxAttempts;
+    this.#execute = options.execute;
     const append: Append = (lastSeq, events) => store.appendEvents(this.claim, lastSeq, events);
     this.#log = new EventLog(append, job.events, options.events, () => this.lose());
   }
 
-  /** Runs the job; settles when its end is in the store or is not ours to write. */
-  async run(execute: ExecuteJob): Promise<void> {
+  async run(): Promise<void> {
     let end: Omit<JobEnd, 'output'>;
     try {
-      end = endOfOutcome(await execute(taskOf(this.#job), this.#tools()));
+      end = endOfOutcome(await this.#execute(taskOf(this.#job), this.#tools()));
     } catch (error) {
       end = endOfError(asServiceError(error));
     }
     if (this.#lost) return;
     await Promise.race([this.#log.close(), this.#abandoned.promise]);
-    await this.#persist(() => this.#write(end));
+    await persist(() => this.#write(end), this.#abandoned.promise);
   }
 
   cancel(): void {
@@ -100,7 +110,7 @@ export class JobRun {
     if (body.type === 'text' && this.#output.length < maxOutput) {
       this.#output += body.text.slice(0, maxOutput - this.#output.length);
     }
-    this.#log.add(body);
+    this.#log.add(shortenEvent(body));
   }
 
   async #write(end: Omit<JobEnd, 'output'>): Promise<void> {
@@ -118,24 +128,8 @@ export class JobRun {
       ...(work && { workspace: work }),
     });
   }
-
-  /** An end is not lost because the store is away for a while. */
-  async #persist(write: () => Promise<void>): Promise<void> {
-    const abandoned = this.#abandoned.promise.then(() => true);
-    for (let retryMs = 50; ; retryMs = Math.min(longestRetryMs, retryMs * 2)) {
-      try {
-        return await write();
-      } catch {
-        if (await Promise.race([abandoned, sleep(retryMs)])) return;
-      }
-    }
-  }
 }
 
 function patchOf(result: WorkspaceResult): { patch?: string } {
   return result.patch === undefined ? {} : { patch: storable(result.patch) };
-}
-
-function sleep(ms: number): Promise<false> {
-  return new Promise((resolve) => setTimeout(resolve, ms, false));
 }

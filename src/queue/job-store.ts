@@ -1,4 +1,5 @@
 /** What an engine of the job store offers. Everything it acknowledges is durable unless it says otherwise. */
+import type { ChatEventBody, ChatStore } from './chat-store.ts';
 import type {
   CallbackReport,
   JobEnd,
@@ -12,10 +13,13 @@ import type {
 } from './job.ts';
 import type { WakeUps } from './wake-ups.ts';
 
+/** A `chat` request that waits for a place on any machine lies in the store like a job, for as long as its client waits. */
+export type RunKind = 'job' | 'chat';
+
 /** One start of a job. Whoever shows a claim that is no longer the job's latest is refused. */
 export type Claim = { id: string; attempt: number };
 
-export type NewEvent = { at: number; body: JobEventBody };
+export type NewEvent = { at: number; body: JobEventBody | ChatEventBody };
 
 export type Retention = {
   ttlMs: number;
@@ -29,6 +33,7 @@ export type Outlook = { position: number; expectedWaitMs?: number };
 export type JobStore = {
   /** Rings for whoever follows a job, waits for work, or runs a job that is to be stopped. */
   readonly wakeUps: WakeUps;
+  readonly chats: ChatStore;
   /** Throws `job_queue_full` or `idempotency_conflict`. */
   submit(spec: JobSpec, limits: { maxWaiting: number }): Promise<{ job: JobRecord; created: boolean }>;
   get(id: string): Promise<JobRecord | undefined>;
@@ -38,14 +43,14 @@ export type JobStore = {
   patch(id: string): Promise<string | undefined>;
   counters(): Promise<{ queued: number; running: number }>;
 
-  hasWaiting(): Promise<boolean>;
+  hasWaiting(kind: RunKind): Promise<boolean>;
   /** The next job by priority and turn, now running under this worker's name; `undefined`: none waits. */
   claim(): Promise<JobRecord | undefined>;
   /**
-   * Says that these runs go on, and tells which of them are no longer the caller's and which are to be stopped.
-   * To be called about every second.
+   * Says that these runs go on, and tells which of them are no longer the caller's, which are to be stopped, and what
+   * else is held to run here. To be called about every second with all runs of the kind.
    */
-  heartbeat(claims: Claim[]): Promise<{ lost: Claim[]; toStop: Claim[] }>;
+  heartbeat(kind: RunKind, claims: Claim[]): Promise<{ lost: Claim[]; toStop: Claim[]; unknown: Claim[] }>;
   /**
    * Writes events under the numbers after `lastSeq`, the job's latest; a repeat of the same call changes nothing.
    * Survives a crash of the process, and of the machine once a later acknowledgement is out. `false`: not the

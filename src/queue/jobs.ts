@@ -1,15 +1,16 @@
 /** Jobs as the rest of the server sees them: hand one in, look at it, follow it, stop it, collect it. */
 import { ServiceError } from '../errors.ts';
 import { type CallbackOptions, startCallbacks } from './callbacks.ts';
+import { ChatRun, type ExecuteChat } from './chat-run.ts';
 import type { EventBounds } from './event-log.ts';
 import { followJob } from './follow-job.ts';
 import { startHousekeeping } from './housekeeping.ts';
 import type { CallbackReport, JobEvent, JobFilter, JobPage, JobRecord } from './job.ts';
-import type { ExecuteJob } from './job-run.ts';
-import { type JobRunner, startJobRunner } from './job-runner.ts';
+import { type ExecuteJob, JobRun } from './job-run.ts';
 import { type JobDefaults, type JobRequest, specOf } from './job-spec.ts';
 import type { JobStore, Retention } from './job-store.ts';
 import type { Admission } from './places.ts';
+import { type Runner, startRunner } from './runner.ts';
 
 /** A record, and for a queued job where it stands. */
 export type JobView = JobRecord & {
@@ -59,8 +60,8 @@ export type JobsLog = {
 
 export type JobsOptions = {
   store: JobStore;
-  /** What runs jobs in this process; absent on a gateway. */
-  worker?: { places: Admission; execute: ExecuteJob };
+  /** What runs jobs in this process, and the chat requests of others; absent on a gateway. */
+  worker?: { places: Admission; execute: ExecuteJob; executeChat?: ExecuteChat };
   defaults: JobDefaults;
   maxWaiting: number;
   maxAttempts: number;
@@ -74,7 +75,7 @@ export type JobsOptions = {
 
 /** Takes over what an earlier process on this store has left, then starts. */
 export async function createJobs(options: JobsOptions): Promise<Jobs> {
-  const { store, maxAttempts, log, worker } = options;
+  const { store, maxAttempts, log } = options;
   const takenBack = await store.takeBackLost({ maxAttempts });
   if (takenBack > 0) log.takenBack(takenBack);
   const housekeeping = startHousekeeping({
@@ -91,27 +92,52 @@ export async function createJobs(options: JobsOptions): Promise<Jobs> {
     onAttempt: log.callbackTried,
     onTrouble: log.trouble,
   });
-  const runner =
-    worker && startJobRunner({ store, maxAttempts, events: options.events, onTrouble: log.trouble, ...worker });
-  return new JobDesk(options, runner, async () => {
+  return new JobDesk(options, startRunners(options), async () => {
     await Promise.all([housekeeping.stop(), callbacks.stop()]);
     await store.close();
   });
 }
 
+function startRunners({ store, worker, maxAttempts, events, log }: JobsOptions): Runner[] {
+  if (!worker) return [];
+  const { places, execute, executeChat } = worker;
+  const shared = { store, places, onTrouble: log.trouble };
+  const jobs = startRunner({
+    ...shared,
+    kind: 'job',
+    async claim() {
+      const job = await store.claim();
+      return job && new JobRun(job, store, { execute, maxAttempts, events });
+    },
+    handBack: (claim) => store.handBack(claim),
+  });
+  if (!executeChat) return [jobs];
+  const { chats } = store;
+  const others = startRunner({
+    ...shared,
+    kind: 'chat',
+    async claim() {
+      const chat = await chats.claim();
+      return chat && new ChatRun(chat, chats, executeChat);
+    },
+    handBack: (claim) => chats.handBack(claim),
+  });
+  return [jobs, others];
+}
+
 class JobDesk implements Jobs {
   readonly #options: JobsOptions;
   readonly #store: JobStore;
-  readonly #runner: JobRunner | undefined;
+  readonly #runners: Runner[];
   readonly #close: () => Promise<void>;
   readonly #closing = new AbortController();
   #draining = false;
   #destroyed: Promise<void> | undefined;
 
-  constructor(options: JobsOptions, runner: JobRunner | undefined, close: () => Promise<void>) {
+  constructor(options: JobsOptions, runners: Runner[], close: () => Promise<void>) {
     this.#options = options;
     this.#store = options.store;
-    this.#runner = runner;
+    this.#runners = runners;
     this.#close = close;
   }
 
@@ -158,13 +184,13 @@ class JobDesk implements Jobs {
 
   async drain(): Promise<void> {
     this.#draining = true;
-    await this.#runner?.drain();
+    await Promise.all(this.#runners.map((runner) => runner.drain()));
   }
 
   destroy(): Promise<void> {
     this.#draining = true;
     this.#destroyed ??= (async () => {
-      await this.#runner?.destroy();
+      await Promise.all(this.#runners.map((runner) => runner.destroy()));
       this.#closing.abort();
       await this.#close();
     })();

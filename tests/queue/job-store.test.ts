@@ -142,7 +142,7 @@ for (const engine of testEngines()) {
       assert.equal(new Set(claimed).size, claimed.length);
       for (let job = await store.claim(); job; job = await store.claim()) claimed.push(job.id);
       assert.deepEqual(new Set(claimed), ids);
-      assert.equal(await store.hasWaiting(), false);
+      assert.equal(await store.hasWaiting('job'), false);
       assert.deepEqual(await store.counters(), { queued: 0, running: 20 });
     });
 
@@ -242,7 +242,7 @@ for (const engine of testEngines()) {
       assert.equal((await store.cancel(running.id))?.did, 'stopping');
       await waitUntil('the runner is told', () => rung);
       off();
-      const { lost, toStop } = await store.heartbeat([running]);
+      const { lost, toStop } = await store.heartbeat('job', [running]);
       assert.deepEqual({ lost, toStop: toStop.map(({ id }) => id) }, { lost: [], toStop: [running.id] });
       await store.finish(running, { ...completed, state: 'cancelled' });
       assert.equal((await store.cancel(running.id))?.did, 'finished');
@@ -274,7 +274,7 @@ for (const engine of testEngines()) {
       assert.deepEqual([second.id, second.attempt], [first.id, 2]);
 
       // The first one was only slow: it has lost the job, and cannot change it any more.
-      assert.deepEqual((await store.heartbeat([first])).lost, [first]);
+      assert.deepEqual((await store.heartbeat('job', [first])).lost, [first]);
       assert.equal(
         await store.appendEvents(first, second.events, [{ at: 1, body: { type: 'text', text: 'x' } }]),
         false,

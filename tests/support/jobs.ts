@@ -1,4 +1,5 @@
 /** Jobs on a store of a test, run by a script instead of an agent. */
+import type { ExecuteChat } from '../../src/queue/chat-run.ts';
 import type { CallbackReport } from '../../src/queue/job.ts';
 import type { ExecuteJob } from '../../src/queue/job-run.ts';
 import type { JobStore } from '../../src/queue/job-store.ts';
@@ -13,6 +14,7 @@ export async function startJobs(
   store: JobStore,
   execute: ExecuteJob | undefined,
   given: Partial<JobsOptions> & { capacity?: number } = {},
+  executeChat?: ExecuteChat,
 ): Promise<TestJobs> {
   const { capacity = 2, ...options } = given;
   const callbacksTried: CallbackReport[] = [];
@@ -20,7 +22,7 @@ export async function startJobs(
   const places = createPlaces({ capacity, maxQueued: 0, waitMs: 1000 });
   const jobs = await createJobs({
     store,
-    ...(execute && { worker: { places, execute } }),
+    ...(execute && { worker: { places, execute, ...(executeChat && { executeChat }) } }),
     defaults: { limits: jobSpec().limits, onInterrupt: 'mark' },
     maxWaiting: 100,
     maxAttempts: 3,

@@ -1,9 +1,9 @@
 /** What differs between the engines: the database, how waiting jobs are handed out, and how word gets around. */
-import type { Claim } from '../job-store.ts';
+import type { Claim, RunKind } from '../job-store.ts';
 import type { Topic } from '../wake-ups.ts';
 import type { Database, Sql } from './database.ts';
 
-export type Waiting = { id: string; kind: string; priority: number; turn: number };
+export type Waiting = { id: string; kind: RunKind; priority: number; turn: number };
 
 /**
  * Each function that takes `sql` works in that transaction, and before the job's own row is touched in it: one order
@@ -17,14 +17,14 @@ export type Engine = {
   lockSubmissions(sql: Sql): Promise<void>;
   /** Lets a job be handed out. */
   offer(sql: Sql, job: Waiting): Promise<void>;
-  /** The id of the job whose turn it is, handed to nobody else. */
-  take(sql: Sql, kind: string): Promise<string | undefined>;
+  /** The id of the one whose turn it is, handed to nobody else. */
+  take(sql: Sql, kind: RunKind): Promise<string | undefined>;
   /** The job is neither waiting nor running any more. */
-  withdraw(sql: Sql, id: string): Promise<void>;
+  withdraw(sql: Sql, kind: RunKind, id: string): Promise<void>;
   /** These runs go on. */
-  touch(claims: Claim[]): Promise<void>;
+  touch(kind: RunKind, claims: Claim[]): Promise<void>;
   /** The running jobs whose worker is gone. */
-  listLost(): Promise<Claim[]>;
+  listLost(): Promise<(Claim & { kind: RunKind })[]>;
   /** Tells the other processes that share the store; word may be lost. */
   announce(topics: Topic[]): void;
   close(): Promise<void>;

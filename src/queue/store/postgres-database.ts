@@ -1,5 +1,6 @@
 /** PostgreSQL through a pool of connections. */
 import pg from 'pg';
+import { ServiceError } from '../../errors.ts';
 import type { Database, Row, Sql } from './database.ts';
 
 const int8 = pg.types.builtins.INT8;
@@ -25,7 +26,7 @@ export function openPostgres(pool: pg.Pool): Database {
     query: sqlOf(pool),
     // Also what need only be durable `soon`: readers have seen an event's number, so it may not come back as another.
     async transaction(_durability, work) {
-      const client = await pool.connect();
+      const client = await named(pool.connect());
       let broken: Error | undefined;
       // A connection may also break between two statements, and then says so as an event.
       const onError = (error: Error) => {
@@ -33,9 +34,9 @@ export function openPostgres(pool: pg.Pool): Database {
       };
       client.on('error', onError);
       try {
-        await client.query('BEGIN');
+        await named(client.query('BEGIN'));
         const result = await work(sqlOf(client));
-        await client.query('COMMIT');
+        await named(client.query('COMMIT'));
         return result;
       } catch (error) {
         await client.query('ROLLBACK').catch(onError);
@@ -49,7 +50,25 @@ export function openPostgres(pool: pg.Pool): Database {
   };
 }
 
-/** A statement of which an answer is awaited may also fail because its connection did. */
 function sqlOf(connection: pg.Pool | pg.PoolClient): Sql {
-  return async (text, values = []) => (await connection.query<Row>(text, values)).rows;
+  return async (text, values = []) => (await named(connection.query<Row>(text, values))).rows;
+}
+
+/** Tells an outage from a fault: what failed because the database is away may be asked again. */
+async function named<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!isOutage(error)) throw error;
+    throw new ServiceError('store_unavailable', 'Cannot reach the job store: its database is away', {
+      retryAfterSeconds: 5,
+      cause: error,
+    });
+  }
+}
+
+/** Errors of the system and of the pool have no SQLSTATE; 08 is a broken connection, 57P a server that stops or starts. */
+function isOutage(error: unknown): boolean {
+  const { code = '', message = '' } = error as NodeJS.ErrnoException;
+  return /^(E[A-Z]+|08...|57P..|53300)$/.test(code) || /^(Connection terminated|timeout exceeded)/.test(message);
 }

@@ -1,12 +1,13 @@
 /** The engine for several machines: PostgreSQL, with pg-boss handing out the jobs and noticing dead workers. */
 import { randomUUID } from 'node:crypto';
 import { type Db, PgBoss } from 'pg-boss';
-import type { JobStore } from '../job-store.ts';
+import type { JobStore, RunKind } from '../job-store.ts';
 import { WakeUps } from '../wake-ups.ts';
 import type { Sql, Value } from './database.ts';
 import type { Engine, Waiting } from './engine.ts';
 import { createPool, openPostgres } from './postgres-database.ts';
 import { channel, listen } from './postgres-listener.ts';
+import { toLost } from './rows.ts';
 import { migrate } from './schema.ts';
 import { SqlJobStore } from './sql-job-store.ts';
 
@@ -18,7 +19,7 @@ export type PostgresOptions = {
 };
 
 const queueSchema = 'agent_queue';
-const queueName = 'jobs';
+const queueNames: Record<RunKind, string> = { job: 'jobs', chat: 'chat' };
 /** pg-boss takes no shorter heartbeat. Seconds. */
 const shortestHeartbeat = 10;
 /** How often dead workers are looked for, and what their jobs' own rows then need to follow. Seconds. */
@@ -48,7 +49,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<JobSt
   try {
     await migrate(database, `SELECT pg_advisory_xact_lock(${locks.migration})`);
     await boss.start();
-    await boss.createQueue(queueName, queueOptions);
+    for (const name of Object.values(queueNames)) await boss.createQueue(name, queueOptions);
   } catch (error) {
     await close().catch(() => {});
     throw error;
@@ -63,25 +64,27 @@ export async function openPostgresStore(options: PostgresOptions): Promise<JobSt
       await sql(`SELECT pg_advisory_xact_lock(${locks.submission})`);
     },
     async offer(sql, job) {
-      await boss.send(queueName, {}, { id: job.id, priority: bossPriority(job), heartbeatSeconds, db: within(sql) });
+      const priority = bossPriority(job);
+      await boss.send(queueNames[job.kind], {}, { id: job.id, priority, heartbeatSeconds, db: within(sql) });
     },
-    async take(sql) {
-      const [job] = await boss.fetch(queueName, { db: within(sql) });
+    async take(sql, kind) {
+      const [job] = await boss.fetch(queueNames[kind], { db: within(sql) });
       return job?.id;
     },
-    async withdraw(sql, id) {
-      await boss.deleteJob(queueName, id, { db: within(sql) });
+    async withdraw(sql, kind, id) {
+      await boss.deleteJob(queueNames[kind], id, { db: within(sql) });
     },
-    touch: everySeconds(heartbeatSeconds / 4, async (ids) => {
-      await boss.touch(queueName, ids);
+    touch: everySeconds(heartbeatSeconds / 4, async (kind, ids) => {
+      await boss.touch(queueNames[kind], ids);
     }),
     async listLost() {
       const rows = await database.query(
-        `SELECT job.id, job.attempt FROM agent_jobs AS job
-         LEFT JOIN ${queueSchema}.job AS held ON held.name = '${queueName}' AND held.id = CAST(job.id AS uuid)
+        `SELECT job.id, job.attempt, job.kind FROM agent_jobs AS job
+         LEFT JOIN ${queueSchema}.job AS held ON held.id = CAST(job.id AS uuid)
+          AND held.name = CASE job.kind WHEN 'job' THEN '${queueNames.job}' ELSE '${queueNames.chat}' END
          WHERE job.state = 'running' AND (held.id IS NULL OR held.state <> 'active')`,
       );
-      return rows.map((row) => ({ id: String(row['id']), attempt: Number(row['attempt']) }));
+      return rows.map(toLost);
     },
     announce(topics) {
       // Apart from the transaction: a notification takes a lock of the whole database while it commits.
@@ -115,11 +118,12 @@ function within(sql: Sql): Db {
   return { executeSql: async (text, values) => ({ rows: await sql(text, values as Value[]) }) };
 }
 
-function everySeconds(seconds: number, touch: (ids: string[]) => Promise<void>): Engine['touch'] {
-  let last = 0;
-  return async (claims) => {
-    if (claims.length === 0 || performance.now() - last < seconds * 1000) return;
-    last = performance.now();
-    await touch(claims.map(({ id }) => id));
+function everySeconds(seconds: number, touch: (kind: RunKind, ids: string[]) => Promise<void>): Engine['touch'] {
+  const last: Record<RunKind, number> = { job: 0, chat: 0 };
+  return async (kind, claims) => {
+    if (claims.length === 0 || performance.now() - last[kind] < seconds * 1000) return;
+    const ids = claims.map(({ id }) => id);
+    await touch(kind, ids);
+    last[kind] = performance.now();
   };
 }

@@ -4,12 +4,18 @@ import type { Database, Sql } from './database.ts';
 
 /** A batch is short enough not to hold up others. */
 const batchSize = 200;
+const chatKeptMs = 60_000;
 
 export async function removeOld(database: Database, retention: Retention): Promise<string[]> {
+  await removeAll(database, forgottenChats);
+  return removeAll(database, (sql) => tooMuch(sql, retention));
+}
+
+async function removeAll(database: Database, find: (sql: Sql) => Promise<string[]>): Promise<string[]> {
   const removed: string[] = [];
   for (;;) {
     const batch = await database.transaction('durable', async (sql) => {
-      const ids = await tooMuch(sql, retention);
+      const ids = await find(sql);
       for (const id of ids) await remove(sql, id);
       return ids;
     });
@@ -25,13 +31,21 @@ async function tooMuch(sql: Sql, { ttlMs, maxJobs, maxBytes }: Retention): Promi
     `SELECT id FROM (
        SELECT id, finished_at, callback_due_at,
          row_number() OVER newest AS jobs, sum(bytes) OVER newest AS bytes
-       FROM agent_jobs WHERE finished_at IS NOT NULL
+       FROM agent_jobs WHERE kind = 'job' AND finished_at IS NOT NULL
        WINDOW newest AS (ORDER BY finished_at DESC, id DESC ROWS UNBOUNDED PRECEDING)
      ) AS kept
      WHERE (finished_at < $1 OR jobs > $2 OR bytes > $3) AND callback_due_at IS NULL
      ORDER BY finished_at LIMIT ${batchSize}`,
     [expired, maxJobs, maxBytes],
   );
+  return rows.map((row) => String(row['id']));
+}
+
+/** Whoever asked has read the answer long since, or is gone. */
+async function forgottenChats(sql: Sql): Promise<string[]> {
+  const rows = await sql(`SELECT id FROM agent_jobs WHERE kind = 'chat' AND finished_at < $1 LIMIT ${batchSize}`, [
+    Date.now() - chatKeptMs,
+  ]);
   return rows.map((row) => String(row['id']));
 }
 

@@ -1,5 +1,6 @@
 /** How a job lies in its row. */
 import type { JobEnd, JobEvent, JobEventBody, JobRecord, JobSpec, JobState, JobSummary } from '../job.ts';
+import type { Claim, RunKind } from '../job-store.ts';
 import type { Row, Value } from './database.ts';
 
 /** What of a job's wish has no column of its own. */
@@ -76,6 +77,10 @@ export function storedEnding(end: JobEnd): string {
 
 export function toEvent(row: Row): JobEvent {
   return { seq: Number(row['seq']), at: Number(row['at']), ...(JSON.parse(text(row['body'])) as JobEventBody) };
+}
+
+export function toLost(row: Row): Claim & { kind: RunKind } {
+  return { id: text(row['id']), attempt: Number(row['attempt']), kind: row['kind'] as RunKind };
 }
 
 function text(value: Value | undefined): string {

@@ -1,43 +1,49 @@
 /** The runs of jobs: started, told of, ended; each fenced by its attempt, so that a stale one changes nothing. */
-import type { JobEnd, JobError, JobRecord } from '../job.ts';
-import type { Claim, NewEvent } from '../job-store.ts';
+import type { JobEnd } from '../job.ts';
+import type { Claim, NewEvent, RunKind } from '../job-store.ts';
 import { changeState, insertEvents } from './change-state.ts';
-import type { Sql } from './database.ts';
-import { recordColumns, storedEnding, toEvent, toRecord } from './rows.ts';
+import type { Row, Sql } from './database.ts';
+import { storedEnding } from './rows.ts';
 import { change, changeOrUndo, type Store, type Work } from './tell.ts';
 
-/** Of the text that an interrupted job had written, in characters. */
-const maxKeptOutput = 1_000_000;
-
-export async function claim(store: Store): Promise<JobRecord | undefined> {
+/** The row of the next one by priority and turn, now running here. */
+export async function claimNext(store: Store, kind: RunKind, columns: string): Promise<Row | undefined> {
   const { engine } = store;
   return change(store, async ({ sql, tell }) => {
     for (;;) {
-      const id = await engine.take(sql, 'job');
+      const id = await engine.take(sql, kind);
       if (id === undefined) return undefined;
       const at = Date.now();
       const set = { worker: engine.worker, started_at: at };
       if (await changeState(sql, { id, from: 'queued', to: 'running', at, set })) {
         tell(`job:${id}`);
-        const [row] = await sql(`SELECT ${recordColumns} FROM agent_jobs WHERE id = $1`, [id]);
-        return row && toRecord(row);
+        const [row] = await sql(`SELECT ${columns} FROM agent_jobs WHERE id = $1`, [id]);
+        return row;
       }
       // It was cancelled, expired or removed while it waited: only now does the queue let go of it.
-      await engine.withdraw(sql, id);
+      await engine.withdraw(sql, kind, id);
     }
   });
 }
 
-export async function heartbeat({ engine }: Store, claims: Claim[]): Promise<{ lost: Claim[]; toStop: Claim[] }> {
-  await engine.touch(claims);
+export async function heartbeat({ engine }: Store, kind: RunKind, claims: Claim[]) {
+  await engine.touch(kind, claims);
+  const now = Date.now();
   const rows = await engine.database.query(
-    `SELECT id, attempt, cancel_requested_at FROM agent_jobs WHERE worker = $1 AND state = 'running'`,
-    [engine.worker],
+    `SELECT id, attempt, cancel_requested_at, wait_until FROM agent_jobs
+     WHERE worker = $1 AND kind = $2 AND state = 'running'`,
+    [engine.worker, kind],
   );
-  const mine = new Map(rows.map((row) => [`${row['id']}:${row['attempt']}`, row['cancel_requested_at']]));
+  const held = rows.map((row) => {
+    const abandoned = kind === 'chat' && Number(row['wait_until']) < now;
+    const stop = abandoned || row['cancel_requested_at'] !== null;
+    return { claim: { id: String(row['id']), attempt: Number(row['attempt']) }, stop };
+  });
+  const find = ({ id, attempt }: Claim) => held.find(({ claim }) => claim.id === id && claim.attempt === attempt);
   return {
-    lost: claims.filter(({ id, attempt }) => !mine.has(`${id}:${attempt}`)),
-    toStop: claims.filter(({ id, attempt }) => typeof mine.get(`${id}:${attempt}`) === 'number'),
+    lost: claims.filter((claim) => !find(claim)),
+    toStop: claims.filter((claim) => find(claim)?.stop),
+    unknown: held.map(({ claim }) => claim).filter(({ id }) => !claims.some((claim) => claim.id === id)),
   };
 }
 
@@ -77,7 +83,7 @@ export async function finish(store: Store, { id, attempt }: Claim, end: JobEnd):
   const { output, stderr, result = null, workspace, error, costUsd, turns } = end;
   const patch = workspace?.patch ?? '';
   return changeOrUndo(store, async ({ sql, tell }) => {
-    await store.engine.withdraw(sql, id);
+    await store.engine.withdraw(sql, 'job', id);
     const ended = await changeState(sql, {
       id,
       from: 'running',
@@ -100,51 +106,15 @@ export async function finish(store: Store, { id, attempt }: Claim, end: JobEnd):
   });
 }
 
-/** The job waits again, where it stood. */
-export async function handBack(store: Store, { id, attempt }: Claim): Promise<boolean> {
+/** It waits again, where it stood. */
+export async function handBack(store: Store, kind: RunKind, { id, attempt }: Claim): Promise<boolean> {
   return changeOrUndo(store, async ({ sql, tell }) => {
-    await store.engine.withdraw(sql, id);
-    const [row] = await sql('SELECT kind, priority, turn FROM agent_jobs WHERE id = $1', [id]);
+    await store.engine.withdraw(sql, kind, id);
+    const [row] = await sql('SELECT priority, turn FROM agent_jobs WHERE id = $1', [id]);
     if (!row) return false;
-    const { kind, priority, turn } = row;
-    await store.engine.offer(sql, { id, kind: String(kind), priority: Number(priority), turn: Number(turn) });
+    await store.engine.offer(sql, { id, kind, priority: Number(row['priority']), turn: Number(row['turn']) });
     const waits = await changeState(sql, { id, from: 'running', to: 'queued', attempt, at: Date.now() });
     tell(`job:${id}`, 'work');
     return waits;
   });
-}
-
-export async function takeBackLost(store: Store, { maxAttempts }: { maxAttempts: number }): Promise<number> {
-  let count = 0;
-  for (const lost of await store.engine.listLost()) {
-    const [row] = await store.engine.database.query(
-      `SELECT ${recordColumns}, attempt_seq FROM agent_jobs WHERE id = $1 AND attempt = $2 AND state = 'running'`,
-      [lost.id, lost.attempt],
-    );
-    if (!row) continue;
-    const job = toRecord(row);
-    const again = job.onInterrupt === 'requeue' && job.attempt < maxAttempts && job.cancelRequestedAt === undefined;
-    const output = await writtenText(store.engine.database.query, lost.id, Number(row['attempt_seq']));
-    const end: JobEnd = { ...endOfLost(job), output, stderr: '' };
-    if (again ? await handBack(store, lost) : await finish(store, lost, end)) count += 1;
-  }
-  return count;
-}
-
-function endOfLost(job: JobRecord): { state: JobEnd['state']; error: JobError } {
-  if (job.cancelRequestedAt !== undefined) {
-    return { state: 'cancelled', error: { code: 'cancelled', message: 'The job was cancelled while it ran' } };
-  }
-  const message = 'Cannot finish the job: the server or worker that ran it is gone';
-  return { state: 'interrupted', error: { code: 'interrupted', message } };
-}
-
-/** What the agent wrote, put together from its events. */
-async function writtenText(sql: Sql, id: string, after: number): Promise<string> {
-  const rows = await sql(
-    `SELECT seq, at, body FROM agent_job_events WHERE job_id = $1 AND seq > $2 AND body LIKE '{"type":"text"%' ORDER BY seq`,
-    [id, after],
-  );
-  const texts = rows.map(toEvent).map((event) => (event.type === 'text' ? event.text : ''));
-  return texts.join('').slice(0, maxKeptOutput);
 }

@@ -1,20 +1,24 @@
 /** The job store in SQL, the same on both engines. */
+import type { ChatStore } from '../chat-store.ts';
 import type { CallbackReport, JobEnd, JobEvent, JobFilter, JobPage, JobRecord, JobSpec, JobState } from '../job.ts';
-import type { Claim, JobStore, NewEvent, Outlook, Retention } from '../job-store.ts';
+import type { Claim, JobStore, NewEvent, Outlook, Retention, RunKind } from '../job-store.ts';
 import { WakeUps } from '../wake-ups.ts';
 import { recordCallback, takeCallbacks } from './callback-rows.ts';
+import { createChatStore } from './chat-rows.ts';
 import type { Sql, Value } from './database.ts';
 import type { Engine } from './engine.ts';
 import { outlook } from './outlook.ts';
 import { removeOld } from './retention.ts';
 import { recordColumns, summaryColumns, toEvent, toRecord, toSummary } from './rows.ts';
-import { appendEvents, claim, finish, handBack, heartbeat, takeBackLost } from './runs.ts';
+import { appendEvents, claimNext, finish, handBack, heartbeat } from './runs.ts';
 import { submit } from './submit.ts';
+import { takeBackLost } from './take-back.ts';
 import { cancel, expireWaiting } from './waiting.ts';
 
 export class SqlJobStore implements JobStore {
   readonly engine: Engine;
   readonly wakeUps: WakeUps;
+  readonly chats: ChatStore;
   readonly #sql: Sql;
   #closed: Promise<void> | undefined;
 
@@ -23,6 +27,7 @@ export class SqlJobStore implements JobStore {
     this.engine = engine;
     this.wakeUps = wakeUps;
     this.#sql = engine.database.query;
+    this.chats = createChatStore(this);
   }
 
   submit(spec: JobSpec, limits: { maxWaiting: number }) {
@@ -85,17 +90,20 @@ export class SqlJobStore implements JobStore {
     return rows.map(toEvent);
   }
 
-  async hasWaiting(): Promise<boolean> {
-    const rows = await this.#sql(`SELECT 1 AS one FROM agent_jobs WHERE kind = 'job' AND state = 'queued' LIMIT 1`);
+  async hasWaiting(kind: RunKind): Promise<boolean> {
+    const rows = await this.#sql(`SELECT 1 AS one FROM agent_jobs WHERE kind = $1 AND state = 'queued' LIMIT 1`, [
+      kind,
+    ]);
     return rows.length > 0;
   }
 
-  claim(): Promise<JobRecord | undefined> {
-    return claim(this);
+  async claim(): Promise<JobRecord | undefined> {
+    const row = await claimNext(this, 'job', recordColumns);
+    return row && toRecord(row);
   }
 
-  heartbeat(claims: Claim[]) {
-    return heartbeat(this, claims);
+  heartbeat(kind: RunKind, claims: Claim[]) {
+    return heartbeat(this, kind, claims);
   }
 
   appendEvents(claimed: Claim, lastSeq: number, events: NewEvent[]): Promise<boolean> {
@@ -107,7 +115,7 @@ export class SqlJobStore implements JobStore {
   }
 
   handBack(claimed: Claim): Promise<boolean> {
-    return handBack(this, claimed);
+    return handBack(this, 'job', claimed);
   }
 
   async cancel(id: string) {

@@ -4,6 +4,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { JobStore } from '../job-store.ts';
 import type { Engine } from './engine.ts';
+import { toLost } from './rows.ts';
 import { migrate } from './schema.ts';
 import { SqlJobStore } from './sql-job-store.ts';
 import { openSqlite } from './sqlite-database.ts';
@@ -32,10 +33,11 @@ export async function openEmbeddedStore(folder: string): Promise<JobStore> {
     },
     // Nobody else may open this file, so whatever runs under another name belonged to a process that is gone.
     async listLost() {
-      const rows = await database.query(`SELECT id, attempt FROM agent_jobs WHERE state = 'running' AND worker <> $1`, [
-        worker,
-      ]);
-      return rows.map((row) => ({ id: String(row['id']), attempt: Number(row['attempt']) }));
+      const rows = await database.query(
+        `SELECT id, attempt, kind FROM agent_jobs WHERE state = 'running' AND worker <> $1`,
+        [worker],
+      );
+      return rows.map(toLost);
     },
     close: () => database.close(),
   };

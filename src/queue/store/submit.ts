@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { ServiceError } from '../../errors.ts';
 import type { JobRecord, JobSpec } from '../job.ts';
+import type { RunKind } from '../job-store.ts';
 import { retryAfterSeconds } from '../run-times.ts';
 import { insertEvents } from './change-state.ts';
 import type { Sql } from './database.ts';
@@ -26,7 +27,7 @@ export async function submit(
     }
     await checkRoom(sql, limits.maxWaiting);
     const id = orderedUuid();
-    const turn = await nextTurn(sql, spec);
+    const turn = await nextTurn(sql, 'job', spec);
     await engine.offer(sql, { id, kind: 'job', priority: spec.priority, turn });
     tell('work');
     return { job: await insert(sql, id, turn, spec, fingerprint), created: true };
@@ -48,26 +49,35 @@ async function findEarlier(sql: Sql, spec: JobSpec): Promise<{ job: JobRecord; f
 }
 
 async function checkRoom(sql: Sql, maxWaiting: number): Promise<void> {
-  const [row] = await sql(`SELECT count(*) AS waiting FROM agent_jobs WHERE kind = 'job' AND state = 'queued'`);
-  const waiting = Number(row?.['waiting']);
+  const waiting = await countWaiting(sql, 'job');
   if (waiting < maxWaiting) return;
   throw new ServiceError('job_queue_full', `Cannot queue the job: ${waiting} of ${maxWaiting} places taken`, {
-    retryAfterSeconds: retryAfterSeconds(await expectedWait(sql, 1)),
+    retryAfterSeconds: retryAfterSeconds(await expectedWait(sql, 'job', 1)),
   });
+}
+
+export async function countWaiting(sql: Sql, kind: RunKind): Promise<number> {
+  const [row] = await sql(`SELECT count(*) AS waiting FROM agent_jobs WHERE kind = $1 AND state = 'queued'`, [kind]);
+  return Number(row?.['waiting']);
 }
 
 /**
  * Owners alternate: a job's turn is one after its owner's last waiting one, but never before the round that is being
  * served. So the order needs no state besides the waiting jobs themselves.
  */
-async function nextTurn(sql: Sql, spec: JobSpec): Promise<number> {
+export async function nextTurn(
+  sql: Sql,
+  kind: RunKind,
+  { owner, priority }: Pick<JobSpec, 'owner' | 'priority'>,
+): Promise<number> {
   const [round] = await sql(
-    `SELECT min(turn) AS turn FROM agent_jobs WHERE kind = 'job' AND state = 'queued' AND priority = $1`,
-    [spec.priority],
+    `SELECT min(turn) AS turn FROM agent_jobs WHERE kind = $1 AND state = 'queued' AND priority = $2`,
+    [kind, priority],
   );
   const [own] = await sql(
-    `SELECT max(turn) AS turn FROM agent_jobs WHERE kind = 'job' AND state = 'queued' AND priority = $1 AND owner = $2`,
-    [spec.priority, spec.owner],
+    `SELECT max(turn) AS turn FROM agent_jobs
+     WHERE kind = $1 AND state = 'queued' AND priority = $2 AND owner = $3`,
+    [kind, priority, owner],
   );
   return Math.max(Number(round?.['turn'] ?? 0), Number(own?.['turn'] ?? -1) + 1);
 }
