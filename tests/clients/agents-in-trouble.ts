@@ -1,0 +1,157 @@
+/** What a published client makes of agents that fail, take long or are busy. Counted are agents that start. */
+import assert from 'node:assert/strict';
+import type { TestContext } from 'node:test';
+import { recordTraffic } from '../support/client-traffic.ts';
+import { askFor, type Script, type ScriptedService, startScriptedService } from '../support/scripted-agent.ts';
+import { waitUntil } from '../support/wait-until.ts';
+import { connectionTo, doors, type PublishedClient, says } from './client.ts';
+
+/** One that asks for longer than a test may take has shown by its third request that no second agent starts. */
+const enoughRequests = 3;
+
+export async function agentsInTrouble(t: TestContext, client: PublishedClient): Promise<void> {
+  const service = await startScriptedService(t, { MAX_CONCURRENT_RUNS: '32', RESTING_AGENTS: '0' });
+  const narrow = await startScriptedService(t, { MAX_CONCURRENT_RUNS: '1' });
+  const traffic = recordTraffic();
+  const to = connectionTo(service, traffic);
+  const newQuestion = questions([service, narrow], traffic);
+
+  /** What the client shows of a failure. */
+  async function failureOf(question: { requests(): number }, work: (signal: AbortSignal) => Promise<unknown>) {
+    const enough = new AbortController();
+    const failed = work(enough.signal).then(
+      () => assert.fail('it did not fail'),
+      (error: Error) => error.message,
+    );
+    if (client.requestsPerFailure > enoughRequests) {
+      await waitUntil('it has asked often enough', () => question.requests() >= enoughRequests, 20_000);
+      enough.abort();
+    }
+    return failed;
+  }
+
+  const cases: Record<string, () => Promise<void>> = {};
+
+  for (const door of doors) {
+    cases[`${door}: a failing agent is started once, however often the client asks again`] = async () => {
+      const question = newQuestion({ exit: 3, stderr: 'boom' });
+      const shown = await failureOf(question, (signal) => client.ask(to(door), { ...question, signal }));
+      t.diagnostic(`${door}, failed: ${question.requests()} requests, ${question.starts()} start: ${shown}`);
+      assert.deepEqual(
+        [question.starts(), question.requests()],
+        [1, Math.min(client.requestsPerFailure, enoughRequests)],
+      );
+    };
+
+    cases[`${door}: a client that runs out of patience and asks again joins the run`] = async () => {
+      const question = newQuestion({ say: ['slow but sure'], pauseMs: 4000 });
+      const { text } = await client.ask(to(door), { ...question, timeoutMs: 1500 });
+      assert.equal(text, 'slow but sure');
+      t.diagnostic(`${door}, out of patience: ${question.requests()} requests, ${question.starts()} start`);
+      assert.ok(question.requests() > 1);
+      assert.equal(question.starts(), 1);
+    };
+
+    cases[`${door}: an unknown model is refused once`] = async () => {
+      const question = newQuestion({ say: ['no'] });
+      await assert.rejects(client.ask(to(door), { ...question, model: 'gpt-4o' }), (error: Error) => {
+        t.diagnostic(`${door}, unknown model: ${error.message}`);
+        assert.match(error.message, door === '/v1' ? /unsupported model/ : /unsupported model, this server has haiku/);
+        return true;
+      });
+      assert.deepEqual([question.requests(), question.starts()], [1, 0]);
+    };
+
+    cases[`${door}: a wrong key is refused once`] = async () => {
+      const question = newQuestion({ say: ['no'] });
+      await assert.rejects(client.ask({ ...to(door), apiKey: 'wrong' }, question));
+      assert.deepEqual([question.requests(), question.starts()], [1, 0]);
+    };
+  }
+
+  cases['a door that does not stream says so once'] = async () => {
+    const question = newQuestion({ say: ['no'] });
+    await assert.rejects(
+      client.stream(to('/v1'), question, () => {}),
+      /streaming not supported/,
+    );
+    assert.deepEqual([question.requests(), question.starts()], [1, 0]);
+  };
+
+  cases['an agent that fails while it speaks is started once'] = async () => {
+    const question = newQuestion({ say: ['half'], exit: 3, stderr: 'boom' });
+    const pieces: string[] = [];
+    await assert.rejects(
+      client.stream(to('/openai/v1'), question, (piece) => pieces.push(piece)),
+      /boom/,
+    );
+    assert.equal(pieces.join(''), 'half');
+    assert.deepEqual([question.requests(), question.starts()], [1, 1]);
+  };
+
+  cases['a stream begins before a client runs out of patience'] = async () => {
+    const question = newQuestion({ say: ['slow but sure'], pauseMs: 5000 });
+    const { text } = await client.stream(to('/openai/v1'), { ...question, timeoutMs: 3000 }, () => {});
+    assert.equal(text, 'slow but sure');
+    assert.deepEqual([question.requests(), question.starts()], [1, 1]);
+  };
+
+  cases['an answer that misses its format is a failure of one run'] = async () => {
+    const question = newQuestion({ say: ['Paris, of course.'] });
+    await failureOf(question, (signal) => client.structured(to('/openai/v1'), question.text, signal));
+    assert.equal(question.starts(), 1);
+  };
+
+  cases['a place that is taken is waited for, by the client or in the queue'] = async () => {
+    const toNarrow = connectionTo(narrow, traffic);
+    const before = narrow.chat('/openai/v1', askFor({ say: ['first'], pauseMs: 1000 }));
+    await waitUntil('the place is taken', async () => (await activeRuns(narrow)) === 1);
+    const [refused, queued] = [newQuestion({ say: ['later'] }), newQuestion({ say: ['in turn'] })];
+    const answers = await Promise.all([
+      client.ask(toNarrow('/v1'), refused),
+      client.ask(toNarrow('/openai/v1'), queued),
+    ]);
+    assert.deepEqual(
+      answers.map(({ text }) => text),
+      ['later', 'in turn'],
+    );
+    t.diagnostic(`busy: ${refused.requests()} requests at /v1, ${queued.requests()} at /openai/v1`);
+    assert.ok(refused.requests() > 1);
+    assert.equal(queued.requests(), 1);
+    assert.deepEqual([refused.starts(), queued.starts()], [1, 1]);
+    await (await before).text();
+
+    const left = newQuestion({ say: Array.from({ length: 50 }, () => 'on and '), pauseMs: 500 });
+    const leaving = new AbortController();
+    await client
+      .stream(toNarrow('/openai/v1'), { ...left, signal: leaving.signal }, () => leaving.abort())
+      .catch(() => {});
+    await waitUntil('an agent whose reader has left is ended', async () => (await activeRuns(narrow)) === 0);
+    assert.equal(left.starts(), 1);
+  };
+
+  await Promise.all(Object.entries(cases).map(([name, run]) => t.test(name, run)));
+  await traffic.assertPublished();
+}
+
+/** Makes questions that nobody asked before, so that what belongs to one can be counted while others go on. */
+function questions(services: ScriptedService[], traffic: ReturnType<typeof recordTraffic>) {
+  let count = 0;
+  return (script: Script) => {
+    count += 1;
+    const text = `Question ${count}. #agent ${JSON.stringify(script)}`;
+    const inJson = JSON.stringify(text).slice(1, -1);
+    const isOfIt = (value: unknown) => JSON.stringify(value ?? null).includes(inJson);
+    return {
+      text,
+      messages: says(text),
+      /** Agents that were started for it, by an argument or over stdin. */
+      starts: () => services.flatMap((service) => [...service.starts(), ...service.received()]).filter(isOfIt).length,
+      requests: () => traffic.exchanges.filter(({ sent }) => isOfIt(sent)).length,
+    };
+  };
+}
+
+async function activeRuns(service: ScriptedService): Promise<number> {
+  return ((await (await service.get('/health')).json()) as { active: number }).active;
+}

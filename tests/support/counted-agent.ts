@@ -1,0 +1,53 @@
+/** The server with the real agent, whose starts are counted, in front of a scripted model. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import {
+  blocksOf,
+  type ContentBlock,
+  type MessagesRequest,
+  systemText,
+} from '../../src/loopback-model/messages-api.ts';
+import { loopbackAgent, scratchFolder } from './loopback-agent.ts';
+import { startTestService } from './service.ts';
+
+const countedClaude = fileURLToPath(new URL('agents/counted-claude', import.meta.url));
+
+/** Each run starts an agent of its own, unless the settings say otherwise. */
+export async function startCountedService(t: TestContext, settings: Record<string, string> = {}) {
+  const { model, environment } = await loopbackAgent(t);
+  const notes = join(await scratchFolder(t), 'starts');
+  const service = await startTestService(
+    t,
+    // Its notes lie outside of its workspace.
+    { CLAUDE_BIN: countedClaude, AGENT_ENV: 'AGENT_NOTES', SANDBOX: 'off', RESTING_AGENTS: '0', ...settings },
+    { ...environment, AGENT_NOTES: notes },
+  );
+  return {
+    service,
+    model,
+    /** How many agents were started so far. */
+    starts: () => (existsSync(notes) ? readFileSync(notes, 'utf8').trim().split('\n').length : 0),
+    /** What the model was asked last. */
+    lastAsked: () => modelView(model.asked().at(-1)),
+  };
+}
+
+export type CountedService = Awaited<ReturnType<typeof startCountedService>>;
+
+/** A conversation as the model got it, without what the agent adds of its own accord. */
+function modelView(asked: MessagesRequest | undefined) {
+  if (!asked) throw new Error('The model was not asked anything');
+  const turns = asked.messages
+    .filter(({ role }) => role !== 'system')
+    .map((message) => ({ role: message.role, blocks: blocksOf(message).flatMap(ownBlock) }))
+    .filter(({ blocks }) => blocks.length > 0);
+  return { system: systemText(asked), turns };
+}
+
+function ownBlock(block: ContentBlock): ContentBlock[] {
+  if (block.type === 'text' && /^<(system-reminder|local-command|command-name)/.test(block.text)) return [];
+  const { cache_control: _, ...own } = block as ContentBlock & { cache_control?: unknown };
+  return [own];
+}
