@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { requirement } from '../contract/requirements.ts';
-import { assertShape } from '../support/published-shapes.ts';
+import { assertPublished } from '../support/published-schemas.ts';
 import { askFor, startScriptedService } from '../support/scripted-agent.ts';
 import { ask, faultAgent, startLoopbackService, startTestService } from '../support/service.ts';
 import { waitUntil } from '../support/wait-until.ts';
@@ -20,7 +20,7 @@ describe('a whole answer', () => {
         const text = await response.text();
         assert.equal(text[0], '{');
         const body = JSON.parse(text);
-        assertShape('completion', body);
+        assertPublished('CreateChatCompletionResponse', body);
         assert.equal(body.choices[0].message.content, say.join(''));
         assert.doesNotMatch(text, /hmm|\[DONE\]/);
       }
@@ -36,7 +36,7 @@ describe('a whole answer', () => {
       usage: object;
       agent: { cost_usd: number; models: Record<string, { total_tokens: number; cost_usd: number }> };
     };
-    assertShape('completion', body);
+    assertPublished('CreateChatCompletionResponse', body);
     assert.deepEqual(body.usage, {
       prompt_tokens: 4788,
       completion_tokens: 22,
@@ -53,12 +53,12 @@ describe('a whole answer', () => {
   test(requirement(['item-96', 'item-97', 'item-102']), async (t) => {
     const service = await startScriptedService(t, { MODEL_ALIASES: 'a/b c=haiku' });
     const list = await (await service.get('/openai/v1/models')).json();
-    assertShape('models', list);
+    assertPublished('ListModelsResponse', list);
     const one = await service.get('/openai/v1/models/a%2Fb%20c');
     assert.equal(((await one.json()) as { id: string }).id, 'a/b c');
     const unknown = await service.get('/openai/v1/models/gpt-9');
     assert.equal(unknown.status, 404);
-    assertShape('error', await unknown.json());
+    assertPublished('ErrorResponse', await unknown.json());
     assert.equal((await fetch(`${service.url}/openai/v1/models`)).status, 401);
   });
 });
@@ -92,7 +92,7 @@ describe('an error', () => {
       for (const [answer, status, type, code] of cases) {
         const response = await answer;
         const body = (await response.json()) as ErrorBody;
-        assertShape('error', body);
+        assertPublished('ErrorResponse', body);
         assert.deepEqual([response.status, body.error.type, body.error.code], [status, type, code]);
         assert.equal(response.headers.get('x-should-retry'), 'false');
         assert.match(response.headers.get('content-type') ?? '', /^application\/json/);

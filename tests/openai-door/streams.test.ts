@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { requirement } from '../contract/requirements.ts';
-import { assertShape } from '../support/published-shapes.ts';
+import { assertPublished } from '../support/published-schemas.ts';
 import { rawConnection, rawRequest } from '../support/raw-http.ts';
 import {
   askFor,
@@ -43,7 +43,7 @@ describe('a stream', () => {
   test(requirement(['item-77', 'item-78', 'item-79', 'item-80', 'item-83', 'item-50', 'item-55']), async (t) => {
     const service = await startScriptedService(t);
     const chunks = await chunksOf(await stream(service, { say: ['Hel', 'lo ', 'you'] }));
-    for (const chunk of chunks) assertShape('chunk', chunk);
+    for (const chunk of chunks) assertPublished('CreateChatCompletionStreamResponse', chunk);
     assert.equal(contentOf(chunks), 'Hello you');
     assert.equal(new Set(chunks.map(({ id, created, model }) => `${id} ${created} ${model}`)).size, 1);
     assert.match(chunks[0]?.id ?? '', /^chatcmpl-/);
@@ -106,7 +106,7 @@ describe('a stream', () => {
     const service = await startScriptedService(t);
     const options = { stream_options: { include_usage: true, include_obfuscation: true } };
     const chunks = await chunksOf(await stream(service, { say: ['x'] }, options));
-    for (const chunk of chunks) assertShape('chunk', chunk);
+    for (const chunk of chunks) assertPublished('CreateChatCompletionStreamResponse', chunk);
     const last = chunks.pop();
     assert.deepEqual(last?.choices, []);
     assert.deepEqual(last?.usage, {
@@ -140,7 +140,7 @@ describe('silence in a stream', () => {
   test(requirement(['item-84', 'item-91']), async (t) => {
     const service = await startScriptedService(t, { STREAM_KEEP_ALIVE_SECONDS: '0.1' });
     const chunks = await chunksOf(await stream(service, slow));
-    for (const chunk of chunks) assertShape('chunk', chunk);
+    for (const chunk of chunks) assertPublished('CreateChatCompletionStreamResponse', chunk);
     const empty = chunks.slice(0, -1).filter(({ choices }) => Object.keys(choices[0]?.delta ?? {}).length === 0);
     assert.ok(empty.length >= 2);
     assert.ok(empty.every(({ choices }) => choices[0]?.finish_reason === null));
@@ -172,8 +172,9 @@ describe('what the agent does on the way', () => {
     assert.equal(reasoningOf(quiet), '');
     for (const follow of ['tools', 'tools, thinking']) {
       const chunks = await chunksOf(await stream(service, script, {}, { 'x-agent-events': follow }));
-      for (const chunk of chunks) assertShape('chunk', chunk);
+      for (const chunk of chunks) assertPublished('CreateChatCompletionStreamResponse', chunk);
       assert.equal(contentOf(chunks), 'I look first.\n\nIt is there.');
+      assert.ok(!JSON.stringify(chunks).includes('tool_calls'));
       assert.match(reasoningOf(chunks), /Bash \{"command":"ls"\}\ndone: a\.txt/);
       assert.equal(reasoningOf(chunks).includes('let me see'), follow.includes('thinking'));
       assert.equal(chunks.at(-1)?.choices[0]?.finish_reason, 'stop');
@@ -189,7 +190,7 @@ describe('a failure', () => {
     const events = (await readEvents(response)) as Chunk[];
     const last = events.pop();
     assert.deepEqual(Object.keys(last ?? {}), ['error']);
-    assertShape('error', last);
+    assertPublished('ErrorResponse', last);
     assert.deepEqual(last?.error, { message: 'boom', type: 'execution_failed', param: null, code: 'agent_failed' });
     assert.equal(contentOf(events), 'half');
     assert.ok(events.every(({ choices }) => choices[0]?.finish_reason === null));
@@ -199,7 +200,7 @@ describe('a failure', () => {
     const service = await startScriptedService(t, { CLAUDE_BIN: '/nonexistent/claude' });
     const response = await stream(service, {});
     assert.equal(response.status, 503);
-    assertShape('error', await response.json());
+    assertPublished('ErrorResponse', await response.json());
   });
 
   test(
