@@ -1,10 +1,12 @@
 /** Builds the jobs from the settings: the store that they ask for, and what runs jobs in this process, if anything. */
 import type { Config } from './config.ts';
+import type { ExecuteChat } from './queue/chat-run.ts';
 import type { JobRecord } from './queue/job.ts';
 import type { ExecuteJob } from './queue/job-run.ts';
 import { createJobs, type Jobs } from './queue/jobs.ts';
 import { openJobStore } from './queue/open-store.ts';
 import type { Admission } from './queue/places.ts';
+import { createRemoteRuns, type RemoteRuns } from './queue/remote-runs.ts';
 import type { Telemetry } from './telemetry.ts';
 
 export type JobStageOptions = {
@@ -14,23 +16,33 @@ export type JobStageOptions = {
   token: string;
   places: Admission;
   execute: ExecuteJob;
+  /** For chat requests that came to another machine. */
+  executeChat: ExecuteChat;
   /** A job's record in the words of the API, for callbacks. */
   render(job: JobRecord): unknown;
   /** What else belongs to a job goes with it. */
   forget(jobId: string): Promise<void>;
 };
 
+export type JobStage = {
+  jobs: Jobs;
+  /** Present when other machines share the store. */
+  remote?: RemoteRuns;
+};
+
 /** Takes back what an earlier process left, then starts. Throws an Error with one line when the store cannot be had. */
-export async function openJobs(options: JobStageOptions): Promise<Jobs> {
-  const { config, telemetry, token, places, execute } = options;
-  return createJobs({
-    store: await openJobStore({
-      dataDir: config.dataDir,
-      databaseUrl: config.databaseUrl,
-      workerTimeoutMs: config.workerTimeoutSeconds * 1000,
-      onTrouble: telemetry.storeTrouble,
-    }),
-    ...(config.role === 'gateway' ? {} : { worker: { places, execute } }),
+export async function openJobs(options: JobStageOptions): Promise<JobStage> {
+  const { config, telemetry, token, places, execute, executeChat } = options;
+  const store = await openJobStore({
+    dataDir: config.dataDir,
+    databaseUrl: config.databaseUrl,
+    workerTimeoutMs: config.workerTimeoutSeconds * 1000,
+    onTrouble: telemetry.storeTrouble,
+  });
+  const shared = config.databaseUrl !== undefined;
+  const jobs = await createJobs({
+    store,
+    ...(config.role === 'gateway' ? {} : { worker: { places, execute, ...(shared && { executeChat }) } }),
     defaults: {
       ...(config.jobAgent ? { agent: config.jobAgent } : {}),
       limits: {
@@ -59,4 +71,7 @@ export async function openJobs(options: JobStageOptions): Promise<Jobs> {
       callbackTried: telemetry.callbackTried,
     },
   });
+  if (!shared) return { jobs };
+  const waits = { maxQueued: config.maxQueuedRuns, waitMs: config.queueTimeoutSeconds * 1000 };
+  return { jobs, remote: createRemoteRuns(store, waits) };
 }

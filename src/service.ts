@@ -11,9 +11,10 @@ import { renderJob } from './http/jobs/job-view.ts';
 import { createServer } from './http/server.ts';
 import { openJobs } from './job-stage.ts';
 import { createMarkers } from './leftovers.ts';
-import { type Admission, createPlaces } from './queue/places.ts';
+import { type Admission, alreadyAdmitted, createPlaces } from './queue/places.ts';
 import { lockFolder } from './queue/store/folder-lock.ts';
 import { Releases } from './releases.ts';
+import { createRunAnywhere } from './run-anywhere.ts';
 import { createExecuteJob } from './run-job.ts';
 import { type RunOptions, runTask, type Stages } from './run-task.ts';
 import type { Outcome, Task } from './task.ts';
@@ -69,23 +70,27 @@ async function build(config: Config, environment: Environment, releases: Release
   const run: PlacedRun = (task, options, admission) =>
     recorded({ places: admission, seats, onReleaseFailed: telemetry.releaseFailed }, telemetry, task, options);
 
-  const jobs = await openJobs({
+  const { jobs, remote } = await openJobs({
     config,
     telemetry,
     token: key.token,
     places,
     execute: createExecuteJob(run),
+    executeChat: (task, tools) => run(task, { ...tools, whenBusy: 'queue' }, alreadyAdmitted),
     render: renderJob,
     forget: (id) => workspaces.forgetPatch(id),
   });
   releases.push(() => jobs.destroy());
+
+  const freeHere = () => config.role !== 'gateway' && places.counters().active < config.maxConcurrentRuns;
+  const chat = createRunAnywhere((task, options) => run(task, options, places), freeHere, remote);
 
   let stopping = false;
   const server = createServer({
     settings: config,
     keys: [key.token, ...config.apiKeys],
     version: await readVersion(),
-    run: (task, options) => run(task, options, places),
+    run: chat.run,
     jobs,
     state: () => ({ busy: places.counters().active >= places.counters().capacity, ...places.counters() }),
     notReady: () => (stopping ? 'the server is stopping' : undefined),
@@ -109,7 +114,7 @@ async function build(config: Config, environment: Environment, releases: Release
       stopping = true;
       // Still listening, so that who comes now is told why, instead of finding nobody.
       places.close();
-      await settledWithin(Promise.all([places.idle(), jobs.drain()]), graceMs);
+      await settledWithin(Promise.all([places.idle(), chat.drain(), jobs.drain()]), graceMs);
       stopped ??= stop();
       await stopped;
     },
@@ -160,7 +165,7 @@ async function openSeats(config: Config, environment: Environment, telemetry: Te
 function seatSettings(config: Config, telemetry: Telemetry): SeatSettings {
   return {
     spares: {
-      count: config.warmAgents,
+      count: config.role === 'gateway' ? 0 : config.warmAgents,
       first: { agent: config.chatAgent, budgetUsd: config.chatBudgetUsd },
       model: config.defaultModel,
       maxAgeMs: config.warmMaxAgeSeconds * 1000,
