@@ -92,10 +92,10 @@ function join(run: SharedRun, reply: FastifyReply): Promise<never> {
     watchAnswer(reply, {
       delivered() {
         run.delivered ||= reply.raw.statusCode === 200;
-        leave();
+        leave('answered');
       },
       gone() {
-        leave();
+        leave('gone');
         reject(new ServiceError('client_gone', 'Cannot answer: the client has gone'));
       },
     });

@@ -52,7 +52,7 @@ export class Repeats {
       throw invalid('Idempotency-Key', 'came before with another request; a new request needs a new key');
     }
     const { run } = entry;
-    if (run.stopping) return undefined;
+    if (run.stopping && notRepeated.has(run.stopping.code)) return undefined;
     if (run.end?.state === 'succeeded') {
       return mark.idempotencyKey !== undefined || mark.retry || !run.delivered ? run : undefined;
     }

@@ -37,23 +37,28 @@ export class SharedRun {
   working = false;
   /** Somebody has all of the answer. */
   delivered = false;
+  readonly #streamed: boolean;
   readonly #graceMs: number;
   readonly #abort = new AbortController();
   readonly #listeners = new Set<() => void>();
   readonly #begun = Promise.withResolvers<void>();
   #spokenLength = 0;
   #waiting = 0;
+  /** How long those had waited who left without their answer. Milliseconds. */
+  readonly #waitedInVain: number[] = [];
   #grace: NodeJS.Timeout | undefined;
 
   constructor(options: SharedRunOptions) {
     this.head = options.head;
+    this.#streamed = options.streamed;
     this.#graceMs = options.graceMs;
     this.begun = this.#begun.promise;
     this.ended = this.#run(options);
   }
 
-  get stopping(): boolean {
-    return this.end === undefined && this.#abort.signal.aborted;
+  /** Why it is being ended, while it is. */
+  get stopping(): ServiceError | undefined {
+    return this.end === undefined && this.#abort.signal.aborted ? this.#abort.signal.reason : undefined;
   }
 
   /** Characters that it keeps in memory. */
@@ -62,14 +67,16 @@ export class SharedRun {
   }
 
   /** Counts one more who waits for the answer. The function returned is called when it has it, or has gone. */
-  join(): () => void {
+  join(): (how: 'answered' | 'gone') => void {
     this.#waiting += 1;
     clearTimeout(this.#grace);
+    const since = performance.now();
     let joined = true;
-    return () => {
+    return (how) => {
       if (!joined) return;
       joined = false;
       this.#waiting -= 1;
+      if (how === 'gone') this.#waitedInVain.push(performance.now() - since);
       if (this.#waiting > 0) return;
       if (this.end) this.#compact();
       else this.#grace = setTimeout(() => this.#giveUp(), this.#graceMs);
@@ -88,7 +95,14 @@ export class SharedRun {
   }
 
   #giveUp(): void {
-    this.stop(new ServiceError('client_gone', 'Cannot finish the run: the client has gone'));
+    const limitMs = this.#streamed ? undefined : sameTwice(this.#waitedInVain);
+    if (limitMs === undefined) {
+      this.stop(new ServiceError('client_gone', 'Cannot finish the run: the client has gone'));
+      return;
+    }
+    const seconds = (limitMs / 1000).toFixed(limitMs < 10_000 ? 1 : 0);
+    const why = `its client gave up twice after ${seconds} s, a limit of its own; raise that limit, or stream the answer`;
+    this.stop(new ServiceError('agent_timeout', `Cannot finish the run: ${why}`));
   }
 
   async #run(options: SharedRunOptions): Promise<RunEnd> {
@@ -145,4 +159,12 @@ export class SharedRun {
   #tell(): void {
     for (const onMore of this.#listeners) onMore();
   }
+}
+
+/**
+ * A person leaves when they please, a timer after the same time again. Who leaves by a timer asks again for minutes, at
+ * growing intervals, and would have an agent started each time.
+ */
+function sameTwice(waits: number[]): number | undefined {
+  return waits.find((wait, at) => waits.slice(at + 1).some((other) => Math.abs(other - wait) < 100 + wait / 20));
 }

@@ -33,7 +33,7 @@ export const chatSettings = {
   ),
   repeatWindowSeconds: decimal(
     'REPEAT_WINDOW_SECONDS',
-    120,
+    300,
     [0, 86_400],
     'How long a failed run answers repeats of its request, and a finished one those with its `Idempotency-Key`.',
   ),
