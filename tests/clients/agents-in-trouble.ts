@@ -12,9 +12,10 @@ const enoughRequests = 3;
 export async function agentsInTrouble(t: TestContext, client: PublishedClient): Promise<void> {
   const service = await startScriptedService(t, { MAX_CONCURRENT_RUNS: '32', RESTING_AGENTS: '0' });
   const narrow = await startScriptedService(t, { MAX_CONCURRENT_RUNS: '1' });
+  const hasty = await startScriptedService(t, { JSON_ANSWER_SECONDS: '1.5' });
   const traffic = recordTraffic();
   const to = connectionTo(service, traffic);
-  const newQuestion = questions([service, narrow], traffic);
+  const newQuestion = questions([service, narrow, hasty], traffic);
 
   /** What the client shows of a failure. */
   async function failureOf(question: { requests(): number }, work: (signal: AbortSignal) => Promise<unknown>) {
@@ -99,6 +100,14 @@ export async function agentsInTrouble(t: TestContext, client: PublishedClient): 
   cases['an answer that misses its format is a failure of one run'] = async () => {
     const question = newQuestion({ say: ['Paris, of course.'] });
     await failureOf(question, (signal) => client.structured(to('/openai/v1'), question.text, signal));
+    assert.equal(question.starts(), 1);
+  };
+
+  cases['an agent that takes too long for one answer is started once, and the client is told'] = async () => {
+    const question = newQuestion({ hang: true });
+    const toHasty = connectionTo(hasty, traffic);
+    const shown = await failureOf(question, (signal) => client.ask(toHasty('/openai/v1'), { ...question, signal }));
+    if (client.requestsPerFailure <= enoughRequests) assert.match(shown, /no answer after 1.5 s.*stream it/);
     assert.equal(question.starts(), 1);
   };
 
