@@ -181,8 +181,38 @@ const rest: Row[] = [
   ['item-110', 'Expect, HEAD and pipelined requests do not hang', 'http'],
 ];
 
+const jobs: Row[] = [
+  [
+    'J-1',
+    'POST /execute is 202 with the id, status queued and the position of the job, and says where it is',
+    'contract',
+  ],
+  ['J-2', 'a job is told whole: what was asked, its state and times, what came of it and what it cost', 'contract'],
+  ['J-3', 'a wrong field is 400 naming it, and no job is made', 'contract'],
+  ['J-4', 'models of jobs are those of chat: aliases are served, others are 400 with the supported ones', 'contract'],
+  ['J-5', 'unknown fields and nulls are accepted, and metadata comes back as it came', 'own'],
+  ['J-6', 'a full queue is 429 with Retry-After, and the job is not taken', 'own'],
+  ['J-7', 'an Idempotency-Key gives the same job again, and 409 for another request', 'own'],
+  ['J-8', 'jobs are listed newest first, by status and agent, in pages', 'own'],
+  ['J-9', 'an unknown job is 404 with a JSON body', 'contract'],
+  ['J-10', 'the events of a job are a numbered stream from its beginning to its end', 'own'],
+  ['J-11', 'a reader that comes late or again misses nothing and sees nothing twice', 'own'],
+  ['J-12', 'events come as they happen, and silence is broken by comments', 'own'],
+  ['J-13', 'a reader that stops reading is cut off, and its job goes on', 'own'],
+  ['J-14', 'a cancelled job never starts, or ends within 5 s; a finished one is 409', 'own'],
+  ['J-15', 'each limit of a job has an error of its own', 'own'],
+  ['J-16', 'what a job changed is a patch; where there is none the reason is told', 'own'],
+  ['J-17', 'every job route needs a key; further keys reach their own jobs only', 'own'],
+  ['J-18', 'a callback sends what the API tells, signed', 'own'],
+  ['J-19', 'jobs at the same time on the same file give a clean patch each', 'own'],
+  ['J-20', 'the command line hands in a job, shows what happens, prints the result and ends as the job does', 'own'],
+  ['J-21', 'the command line goes on where it was when the connection is lost', 'own'],
+  ['J-22', 'Ctrl-C cancels the job that the command line waits for', 'own'],
+  ['J-23', 'the description of the API has the job routes', 'own'],
+];
+
 export const requirements: Requirement[] = [
-  ...[contractDoor, routing, messages, parameters, answers, errors, streams, rest].flat(),
+  ...[contractDoor, routing, messages, parameters, answers, errors, streams, rest, jobs].flat(),
 ].map(([id, says, source]) => ({ id, says, source }));
 
 /** The name of a test that shows these requirements to hold: their ids, and what the first one says or `what`. */
