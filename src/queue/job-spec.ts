@@ -1,4 +1,5 @@
 /** Makes a job's wish whole: every default filled in, everything that cannot be met refused. */
+import { createHash } from 'node:crypto';
 import { ServiceError } from '../errors.ts';
 import { callbackUrlProblem } from './callback-address.ts';
 import type { JobLimits, JobSpec, OnInterrupt } from './job.ts';
@@ -38,6 +39,11 @@ export function specOf(request: JobRequest, defaults: JobDefaults, allowPrivateC
   const problem = spec.callbackUrl !== undefined && callbackUrlProblem(spec.callbackUrl, allowPrivateCallbacks);
   if (problem) refuse('callbackUrl', problem);
   return spec;
+}
+
+/** Of what was asked for, whatever the settings made of it: they may be others when the request is repeated. */
+export function fingerprintOf(request: JobRequest): string {
+  return createHash('sha256').update(JSON.stringify(request)).digest('base64url');
 }
 
 function checkLimits({ runMs, stallMs, waitMs, budgetUsd }: JobLimits): void {

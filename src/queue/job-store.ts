@@ -21,6 +21,12 @@ export type Claim = { id: string; attempt: number };
 
 export type NewEvent = { at: number; body: JobEventBody | ChatEventBody };
 
+export type SubmitOptions = {
+  maxWaiting: number;
+  /** Tells whether a repeat with the same idempotency key is the same request. */
+  fingerprint: string;
+};
+
 export type Retention = {
   ttlMs: number;
   maxJobs: number;
@@ -35,7 +41,7 @@ export type JobStore = {
   readonly wakeUps: WakeUps;
   readonly chats: ChatStore;
   /** Throws `job_queue_full` or `idempotency_conflict`. */
-  submit(spec: JobSpec, limits: { maxWaiting: number }): Promise<{ job: JobRecord; created: boolean }>;
+  submit(spec: JobSpec, options: SubmitOptions): Promise<{ job: JobRecord; created: boolean }>;
   get(id: string): Promise<JobRecord | undefined>;
   list(filter: JobFilter): Promise<JobPage>;
   /** `undefined`: it does not wait. */

@@ -7,7 +7,7 @@ import { followJob } from './follow-job.ts';
 import { startHousekeeping } from './housekeeping.ts';
 import type { CallbackReport, JobEvent, JobFilter, JobPage, JobRecord } from './job.ts';
 import { type ExecuteJob, JobRun } from './job-run.ts';
-import { type JobDefaults, type JobRequest, specOf } from './job-spec.ts';
+import { fingerprintOf, type JobDefaults, type JobRequest, specOf } from './job-spec.ts';
 import type { JobStore, Retention } from './job-store.ts';
 import type { Admission } from './places.ts';
 import { type Runner, startRunner } from './runner.ts';
@@ -147,7 +147,8 @@ class JobDesk implements Jobs {
     }
     const { defaults, callbacks, maxWaiting } = this.#options;
     const spec = specOf(request, defaults, callbacks.allowPrivate);
-    const { job, created } = await this.#store.submit(spec, { maxWaiting });
+    const fingerprint = fingerprintOf(request);
+    const { job, created } = await this.#store.submit(spec, { maxWaiting, fingerprint });
     return { job: await this.#view(job), created };
   }
 

@@ -1,5 +1,6 @@
 /** Opens the job store that the settings name. */
 import { join } from 'node:path';
+import { ServiceError } from '../errors.ts';
 import type { JobStore } from './job-store.ts';
 import { openEmbeddedStore } from './store/sqlite-engine.ts';
 
@@ -21,7 +22,9 @@ export async function openJobStore({ dataDir, databaseUrl, ...options }: StoreSe
   try {
     return await openPostgresStore({ url: databaseUrl, ...options });
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new Error(`Cannot open the job store at DATABASE_URL: ${code ?? message}`, { cause: error });
+    const { code, message } = (error instanceof ServiceError ? error.cause : error) as NodeJS.ErrnoException;
+    // The system's errors name the address in their message; those of PostgreSQL say what is wrong.
+    const reason = code && /^E[A-Z]+$/.test(code) ? code : message;
+    throw new Error(`Cannot open the job store at DATABASE_URL: ${reason}`, { cause: error });
   }
 }

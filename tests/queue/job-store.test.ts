@@ -7,7 +7,7 @@ import type { Claim, JobStore } from '../../src/queue/job-store.ts';
 import { jobSpec, type TestStores, testEngines } from '../support/job-engines.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
-const unlimited = { maxWaiting: 1000 };
+const unlimited = { maxWaiting: 1000, fingerprint: 'the same' };
 const completed: JobEnd = { state: 'completed', output: 'There are 3.', stderr: '', result: 'There are 3.' };
 const keepAll = { ttlMs: 3_600_000, maxJobs: 1000, maxBytes: 1_000_000_000 };
 
@@ -91,7 +91,7 @@ for (const engine of testEngines()) {
       const other = await store.submit(jobSpec({ idempotencyKey: 'k', owner: 'b' }), unlimited);
       assert.equal(other.created, true);
       await assert.rejects(
-        store.submit(jobSpec({ idempotencyKey: 'k', prompt: 'Something else' }), unlimited),
+        store.submit(jobSpec({ idempotencyKey: 'k' }), { ...unlimited, fingerprint: 'another' }),
         codeIs('idempotency_conflict'),
       );
     });
@@ -99,10 +99,10 @@ for (const engine of testEngines()) {
     onStore('takes no more jobs than may wait', async (store) => {
       await runThrough(store);
       const results = await Promise.allSettled(
-        Array.from({ length: 5 }, () => store.submit(jobSpec(), { maxWaiting: 2 })),
+        Array.from({ length: 5 }, () => store.submit(jobSpec(), { ...unlimited, maxWaiting: 2 })),
       );
       assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 2);
-      await assert.rejects(store.submit(jobSpec(), { maxWaiting: 2 }), (error) => {
+      await assert.rejects(store.submit(jobSpec(), { ...unlimited, maxWaiting: 2 }), (error) => {
         assert.ok(error instanceof ServiceError);
         assert.equal(error.message, 'Cannot queue the job: 2 of 2 places taken');
         assert.equal(errorTable[error.code].status, 429);

@@ -169,6 +169,17 @@ for (const engine of testEngines()) {
       }, codeIs('not_found'));
     });
 
+    onJobs('are the same job for the same request with the same key', async ({ start }) => {
+      const jobs = await start();
+      const first = await jobs.submit({ ...wish, idempotencyKey: 'k' });
+      const again = await jobs.submit({ ...wish, idempotencyKey: 'k' });
+      assert.deepEqual([again.created, again.job.id], [false, first.job.id]);
+      await assert.rejects(
+        jobs.submit({ ...wish, agent: 'other', idempotencyKey: 'k' }),
+        codeIs('idempotency_conflict'),
+      );
+    });
+
     onJobs('are refused for what cannot be met, naming the field', async ({ start }) => {
       const callbacks = { secret: 's', allowPrivate: false, render: () => ({}) };
       const jobs = await start(undefined, { callbacks });
@@ -263,7 +274,7 @@ for (const engine of testEngines()) {
     onJobs('that a dead server left are taken up at the next start', async ({ stores }) => {
       const left = await stores.store.submit(
         { ...wish, limits: { runMs: 1000, stallMs: 0, waitMs: 0, budgetUsd: 1 }, priority: 0, onInterrupt: 'requeue' },
-        { maxWaiting: 10 },
+        { maxWaiting: 10, fingerprint: '' },
       );
       await stores.store.claim();
       const store = await stores.afterCrash();

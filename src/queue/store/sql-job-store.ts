@@ -1,7 +1,7 @@
 /** The job store in SQL, the same on both engines. */
 import type { ChatStore } from '../chat-store.ts';
 import type { CallbackReport, JobEnd, JobEvent, JobFilter, JobPage, JobRecord, JobSpec, JobState } from '../job.ts';
-import type { Claim, JobStore, NewEvent, Outlook, Retention, RunKind } from '../job-store.ts';
+import type { Claim, JobStore, NewEvent, Outlook, Retention, RunKind, SubmitOptions } from '../job-store.ts';
 import { WakeUps } from '../wake-ups.ts';
 import { recordCallback, takeCallbacks } from './callback-rows.ts';
 import { createChatStore } from './chat-rows.ts';
@@ -30,8 +30,8 @@ export class SqlJobStore implements JobStore {
     this.chats = createChatStore(this);
   }
 
-  submit(spec: JobSpec, limits: { maxWaiting: number }) {
-    return submit(this, spec, limits);
+  submit(spec: JobSpec, options: SubmitOptions) {
+    return submit(this, spec, options);
   }
 
   async get(id: string): Promise<JobRecord | undefined> {

@@ -1,8 +1,7 @@
 /** Takes a job into the store: bounded, once per idempotency key, and in its owner's turn. */
-import { createHash } from 'node:crypto';
 import { ServiceError } from '../../errors.ts';
 import type { JobRecord, JobSpec } from '../job.ts';
-import type { RunKind } from '../job-store.ts';
+import type { RunKind, SubmitOptions } from '../job-store.ts';
 import { retryAfterSeconds } from '../run-times.ts';
 import { insertEvents } from './change-state.ts';
 import type { Sql } from './database.ts';
@@ -14,29 +13,23 @@ import { orderedUuid } from './uuid.ts';
 export async function submit(
   store: Store,
   spec: JobSpec,
-  limits: { maxWaiting: number },
+  { maxWaiting, fingerprint }: SubmitOptions,
 ): Promise<{ job: JobRecord; created: boolean }> {
   const { engine } = store;
   return change(store, async ({ sql, tell }) => {
     await engine.lockSubmissions(sql);
-    const fingerprint = fingerprintOf(spec);
     const earlier = await findEarlier(sql, spec);
     if (earlier) {
       if (earlier.fingerprint === fingerprint) return { job: earlier.job, created: false };
       throw new ServiceError('idempotency_conflict', 'Cannot take the job: this key came with another request before');
     }
-    await checkRoom(sql, limits.maxWaiting);
+    await checkRoom(sql, maxWaiting);
     const id = orderedUuid();
     const turn = await nextTurn(sql, 'job', spec);
     await engine.offer(sql, { id, kind: 'job', priority: spec.priority, turn });
     tell('work');
     return { job: await insert(sql, id, turn, spec, fingerprint), created: true };
   });
-}
-
-/** The same request has the same one; what the server filled in from its settings is part of it. */
-function fingerprintOf(spec: JobSpec): string {
-  return createHash('sha256').update(spec.prompt).update('\0').update(storedSpec(spec)).digest('base64url');
 }
 
 async function findEarlier(sql: Sql, spec: JobSpec): Promise<{ job: JobRecord; fingerprint: string } | undefined> {
