@@ -12,7 +12,7 @@ export const serverSettings = {
   apiKeys: list(
     'API_KEYS',
     [],
-    'Further keys, separated by commas. Callers with different keys take turns, and nothing of one reaches another.',
+    'Further keys, separated by commas. Callers with different keys take turns, and nothing of one reaches another; `API_BEARER_TOKEN` reaches the jobs of all.',
     { secret: true },
   ),
   host: text('HOST', '127.0.0.1', 'Address to listen on.'),
