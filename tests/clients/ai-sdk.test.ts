@@ -22,15 +22,19 @@ const compatible: ModelOf = (to, model) => createOpenAICompatible({ name: 'agent
 const openai: ModelOf = (to, model) => createOpenAI(to).chat(model);
 
 function messagesOf(said: Said[]): ModelMessage[] {
-  return said.map(({ role, text, imageUrl }): ModelMessage => {
-    if (role !== 'user' || !imageUrl) return { role, content: text };
-    return {
-      role,
-      content: [
-        { type: 'text', text },
-        { type: 'image', image: imageUrl },
-      ],
-    };
+  return said.flatMap((message): ModelMessage[] => {
+    const { role, text } = message;
+    if (role === 'tool') {
+      const { id: toolCallId, name: toolName, input } = message.call;
+      const output = { type: 'text' as const, value: text };
+      return [
+        { role: 'assistant', content: [{ type: 'tool-call', toolCallId, toolName, input }] },
+        { role, content: [{ type: 'tool-result', toolCallId, toolName, output }] },
+      ];
+    }
+    if (role !== 'user' || !message.imageUrl) return [{ role, content: text }];
+    const image = { type: 'image' as const, image: message.imageUrl };
+    return [{ role, content: [{ type: 'text', text }, image] }];
   });
 }
 

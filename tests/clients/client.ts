@@ -7,7 +7,12 @@ export type Door = (typeof doors)[number];
 
 export type Connection = { baseURL: string; apiKey: string; fetch: typeof fetch };
 
-export type Said = { role: 'system' | 'user' | 'assistant'; text: string; imageUrl?: string };
+export type ToolCall = { id: string; name: string; input: { [name: string]: string } };
+
+export type Said =
+  | { role: 'system' | 'user' | 'assistant'; text: string; imageUrl?: string }
+  /** What a tool of the client's was asked, and what it said. */
+  | { role: 'tool'; call: ToolCall; text: string };
 
 export type Question = {
   messages: Said[];

@@ -5,6 +5,7 @@ import {
   type BaseMessage,
   HumanMessage,
   SystemMessage,
+  ToolMessage,
 } from '@langchain/core/messages';
 import { tool } from '@langchain/core/tools';
 import { ChatOpenAI } from '@langchain/openai';
@@ -21,15 +22,18 @@ const connect = ({ baseURL, apiKey, fetch }: Connection, { model = 'haiku', time
   });
 
 function messagesOf(said: Said[]): BaseMessage[] {
-  return said.map(({ role, text, imageUrl }) => {
-    if (role === 'system') return new SystemMessage(text);
-    if (role === 'assistant') return new AIMessage(text);
-    if (!imageUrl) return new HumanMessage(text);
-    const content = [
-      { type: 'text', text },
-      { type: 'image_url', image_url: { url: imageUrl } },
-    ];
-    return new HumanMessage({ content });
+  return said.flatMap((message): BaseMessage[] => {
+    const { role, text } = message;
+    if (role === 'tool') {
+      const { id, name, input } = message.call;
+      const asked = new AIMessage({ content: '', tool_calls: [{ id, name, args: input }] });
+      return [asked, new ToolMessage({ tool_call_id: id, content: text })];
+    }
+    if (role === 'system') return [new SystemMessage(text)];
+    if (role === 'assistant') return [new AIMessage(text)];
+    if (!message.imageUrl) return [new HumanMessage(text)];
+    const image = { type: 'image_url', image_url: { url: message.imageUrl } };
+    return [new HumanMessage({ content: [{ type: 'text', text }, image] })];
   });
 }
 

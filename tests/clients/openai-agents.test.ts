@@ -20,10 +20,18 @@ function agentFor(to: Connection, question: Question) {
 }
 
 function inputOf(said: Said[]): AgentInputItem[] {
-  return said.flatMap(({ role, text, imageUrl }): AgentInputItem[] => {
+  return said.flatMap((message): AgentInputItem[] => {
+    const { role, text } = message;
+    if (role === 'tool') {
+      const { id: callId, name, input } = message.call;
+      return [
+        { type: 'function_call', callId, name, status: 'completed', arguments: JSON.stringify(input) },
+        { type: 'function_call_result', callId, name, status: 'completed', output: { type: 'text', text } },
+      ];
+    }
     if (role === 'system') return [];
     if (role === 'assistant') return [{ role, status: 'completed', content: [{ type: 'output_text', text }] }];
-    const image = imageUrl ? [{ type: 'input_image' as const, image: imageUrl }] : [];
+    const image = message.imageUrl ? [{ type: 'input_image' as const, image: message.imageUrl }] : [];
     return [{ role, content: [{ type: 'input_text', text }, ...image] }];
   });
 }

@@ -56,6 +56,28 @@ export async function theRealAgent(t: TestContext, client: PublishedClient): Pro
     );
   });
 
+  await t.test('what tools of the client said before reaches the model', async () => {
+    const call = { id: 'call_1', name: 'weather', input: { city: 'Paris' } };
+    const messages: Said[] = [
+      { role: 'user', text: 'weather in Paris?' },
+      { role: 'tool', call, text: 'sunny' },
+      { role: 'assistant', text: 'It is sunny.' },
+      { role: 'user', text: 'thanks [[say: welcome]]' },
+    ];
+    await inOneStart(() => client.ask(to('/openai/v1'), { messages }));
+    const { turns } = lastAsked();
+    assert.deepEqual(
+      turns.map(({ role }) => role),
+      ['user', 'assistant', 'user', 'assistant', 'user'],
+    );
+    const blocks = turns.flatMap((turn) => turn.blocks);
+    const asked = blocks.find((block) => block.type === 'tool_use');
+    assert.deepEqual([asked?.name, asked?.input], ['weather', call.input]);
+    const answered = blocks.find((block) => block.type === 'tool_result');
+    assert.equal(answered?.tool_use_id, asked?.id);
+    assert.match(JSON.stringify(answered?.content), /sunny/);
+  });
+
   await t.test('an image reaches the model', async () => {
     const messages: Said[] = [{ role: 'user', text: 'what is this? [[say: a dot]]', imageUrl: png }];
     await inOneStart(() => client.ask(to('/openai/v1'), { messages }));
