@@ -6,6 +6,7 @@ import { zodResponseFormat } from 'openai/helpers/zod';
 import { z } from 'zod';
 import { recordTraffic } from '../support/client-traffic.ts';
 import { askFor, startScriptedService } from '../support/scripted-agent.ts';
+import { waitUntil } from '../support/wait-until.ts';
 import {
   type Answer,
   type Connection,
