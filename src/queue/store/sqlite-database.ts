@@ -1,5 +1,6 @@
 /** SQLite through Node's own module: one connection, statements one after another. */
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { ServiceError } from '../../errors.ts';
 import type { Database, Row, Sql, Value } from './database.ts';
 
 export function openSqlite(file: string): Database {
@@ -19,7 +20,7 @@ export function openSqlite(file: string): Database {
   // A transaction spans several steps of the event loop; nobody else may come in between on this one connection.
   let last: Promise<unknown> = Promise.resolve();
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const result = last.then(work);
+    const result = last.then(work).catch(explain);
     last = result.catch(() => {});
     return result;
   };
@@ -41,6 +42,25 @@ export function openSqlite(file: string): Database {
       }),
     close: () => inTurn(async () => connection.close()),
   };
+}
+
+/** Of SQLite's result codes those that say that the file cannot be read or written now: full, locked, broken disk. */
+const outages: Record<number, string> = {
+  5: 'it is locked',
+  8: 'it may only be read',
+  10: 'the disk fails',
+  13: 'the disk is full',
+  14: 'its file cannot be opened',
+};
+
+/** Tells an outage from a fault: what failed because of the disk may be asked again. */
+function explain(error: unknown): never {
+  const outage = outages[((error as { errcode?: number }).errcode ?? 0) & 0xff];
+  if (outage === undefined) throw error;
+  throw new ServiceError('store_unavailable', `Cannot reach the job store: ${outage}`, {
+    retryAfterSeconds: 5,
+    cause: error,
+  });
 }
 
 function named(values: Value[]): Record<string, Value> {
