@@ -89,6 +89,8 @@ describe('jobs run', () => {
     assert.deepEqual([keyless.status, /there is no key/.test(keyless.stderr)], [2, true]);
     await writeFile(join(DATA_DIR, 'api-key'), `${service.token}\n`);
     assert.equal((await list()).status, 0);
+    const broken = await runJobsCommand(t, ['list'], { PORT: 'eighty' });
+    assert.deepEqual([broken.status, /^Cannot use PORT="eighty"/.test(broken.stderr)], [2, true]);
   });
 
   test(requirement('J-22'), async (t) => {

@@ -1,7 +1,7 @@
 /** The options of `jobs`: which server, which key, and what the job is to be. */
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
 import { findApiKey } from '../../api-key.ts';
-import { loadConfig } from '../../config.ts';
+import { type Config, loadConfig } from '../../config.ts';
 import { CommandFailure, exitStatus } from './exit-status.ts';
 import { createJobClient, type JobClient } from './job-client.ts';
 
@@ -44,10 +44,18 @@ export function bodyOf(prompt: string, { agent, model, effort, budget, timeout, 
 /** The server of the options, else the one that these settings would start on this machine. */
 export async function clientOf({ url, key }: { url?: string; key?: string }): Promise<JobClient> {
   if (url !== undefined && key !== undefined) return createJobClient(checkedUrl(url), key);
-  const config = loadConfig();
+  const config = readSettings();
   const token = key ?? (await findApiKey(config.apiBearerToken, config.dataDir));
   if (!token) throw usage('Cannot ask the server: there is no key; set API_BEARER_TOKEN, or DATA_DIR to the server’s');
   return createJobClient(url === undefined ? localUrl(config) : checkedUrl(url), token);
+}
+
+function readSettings(): Config {
+  try {
+    return loadConfig();
+  } catch (error) {
+    throw usage((error as Error).message);
+  }
 }
 
 function localUrl({ host, port }: { host: string; port: number }): string {
