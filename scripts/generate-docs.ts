@@ -21,13 +21,16 @@ if (process.argv.includes('--check') && stale.length > 0) {
 }
 
 function settingsTable(): string {
-  const rows = Object.values(settings).map(({ name, default: fallback, about }) => `| \`${name}\` | ${fallback} | ${about} |`);
+  const rows = Object.values(settings).map(
+    ({ name, default: fallback, about }) => `| \`${name}\` | ${fallback} | ${about} |`,
+  );
   return `| name | default | meaning |\n| --- | --- | --- |\n${rows.join('\n')}\n`;
 }
 
 function errorsTable(): string {
   const rows = Object.entries(errorTable).map(
-    ([code, { status, retry, about }]) => `| ${status} | \`${code}\` | ${retry === 'later' ? 'yes' : 'no'} | ${about} |`,
+    ([code, { status, retry, about }]) =>
+      `| ${status} | \`${code}\` | ${retry === 'later' ? 'yes' : 'no'} | ${about} |`,
   );
   return `| status | code | ask again? | meaning |\n| --- | --- | --- | --- |\n${rows.join('\n')}\n`;
 }
