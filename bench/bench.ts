@@ -19,6 +19,8 @@ export type Bench = {
    * with the scenario.
    */
   server(agent: 'claude' | 'stub', settings?: Record<string, string>): Promise<ServerProcess>;
+  /** An empty folder. */
+  scratch(name: string): string;
   /** `claude -p --output-format json --model haiku` by hand, with stdin closed. Answers its time in ms. */
   bareClaude(prompt: string): Promise<number>;
   /** What the stub prints, and the named pipe through which it can be made to print anything. */
@@ -79,6 +81,7 @@ export async function prepareGround({ quick, profileFolder }: GroundOptions): Pr
         scenarioReleases.push(() => server.stop());
         return server;
       },
+      scratch: (name) => mkdtempSync(join(folder, `${name}-`)),
       async bareClaude(prompt) {
         const began = performance.now();
         const args = ['-p', '--output-format', 'json', '--model', 'haiku', '--', prompt];

@@ -22,10 +22,11 @@ export type Listener = {
 const connections = new Agent({ keepAlive: true, maxSockets: 1100 });
 const limitMs = 90_000;
 
-/** A streamed answer through `/openai/v1`. Rejects on any other status than 200, a broken stream, or after 90 s. */
+/** A streamed answer through `/openai/v1`. Rejects on an error, a broken stream, or after 90 s. */
 export async function askStreaming(server: ServerProcess, turns: Turn[], listener: Listener = {}): Promise<Answer> {
   const began = performance.now();
-  const response = await post(server, '/openai/v1/chat/completions', { model: 'haiku', messages: turns, stream: true });
+  const body = { model: 'haiku', messages: turns, stream: true };
+  const response = await send(server, 'POST', '/openai/v1/chat/completions', body);
   let text = '';
   let firstTokenMs: number | undefined;
   let whole = false;
@@ -50,7 +51,7 @@ export async function askStreaming(server: ServerProcess, turns: Turn[], listene
 /** An answer in one piece. */
 export async function askWhole(server: ServerProcess, door: '/v1' | '/openai/v1', turns: Turn[]): Promise<Answer> {
   const began = performance.now();
-  const response = await post(server, `${door}/chat/completions`, { model: 'haiku', messages: turns });
+  const response = await send(server, 'POST', `${door}/chat/completions`, { model: 'haiku', messages: turns });
   const { choices } = JSON.parse(await textOf(response)) as { choices: { message: { content: string } }[] };
   const totalMs = performance.now() - began;
   return { runId: runIdOf(response), text: choices[0]?.message.content ?? '', firstTokenMs: totalMs, totalMs };
@@ -58,29 +59,41 @@ export async function askWhole(server: ServerProcess, door: '/v1' | '/openai/v1'
 
 type Chunk = { choices: { delta: { role?: string; content?: string } }[]; error?: { message: string } };
 
-async function post({ url }: ServerProcess, path: string, body: object): Promise<IncomingMessage> {
-  const json = JSON.stringify(body);
-  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
-  const length = { 'content-length': Buffer.byteLength(json) };
+/** Any request, with the key. Rejects on a status that is an error, with what it says, and after 90 s. */
+export async function send(
+  { url }: ServerProcess,
+  method: string,
+  path: string,
+  body?: object,
+): Promise<IncomingMessage> {
+  const json = body === undefined ? '' : JSON.stringify(body);
+  const headers = {
+    authorization: `Bearer ${token}`,
+    ...(body === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(json) }),
+  };
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
-    const options = { method: 'POST', agent: connections, headers: { ...headers, ...length } };
-    const sent = request(url + path, { ...options, signal: AbortSignal.timeout(limitMs) }, resolve);
+    const signal = AbortSignal.timeout(limitMs);
+    const sent = request(url + path, { method, agent: connections, headers, signal }, resolve);
     sent.once('error', reject).end(json);
   });
-  if (response.statusCode === 200) return response;
-  throw new Error(`POST ${path} was answered ${response.statusCode}: ${await textOf(response)}`);
+  if ((response.statusCode ?? 500) < 400) return response;
+  throw new Error(`${method} ${path} was answered ${response.statusCode}: ${await textOf(response)}`);
 }
 
-async function* events(response: IncomingMessage): AsyncGenerator<string> {
+/** The `data` of each server-sent event. */
+export async function* events(response: IncomingMessage): AsyncGenerator<string> {
   let rest = '';
   for await (const chunk of response.setEncoding('utf8')) {
     const frames = (rest + chunk).split('\n\n');
     rest = frames.pop() ?? '';
-    for (const frame of frames) if (frame.startsWith('data: ')) yield frame.slice('data: '.length);
+    for (const frame of frames) {
+      const [, data] = /^data: (.*)$/m.exec(frame) ?? [];
+      if (data !== undefined) yield data;
+    }
   }
 }
 
-async function textOf(response: IncomingMessage): Promise<string> {
+export async function textOf(response: IncomingMessage): Promise<string> {
   let text = '';
   for await (const chunk of response.setEncoding('utf8')) text += chunk;
   return text;

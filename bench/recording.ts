@@ -11,6 +11,8 @@ export type Recording = {
   head: string;
   /** The line that carries a piece of text. */
   delta(text: string): string;
+  /** The line that carries a piece of thought. */
+  thought(text: string): string;
   /** After the last piece of text; its last line is the result. */
   tail: string;
 };
@@ -53,6 +55,7 @@ function cut(whole: string): Recording {
     whole,
     head: `${lines.slice(0, first).join('\n')}\n`,
     delta: (text) => `${before}"text":${JSON.stringify(text)}${after}\n`,
+    thought: (text) => `${before.replace('text_delta', 'thinking_delta')}"thinking":${JSON.stringify(text)}${after}\n`,
     tail: `${lines.slice(last + 1).join('\n')}\n`,
   };
 }

@@ -4,6 +4,8 @@ import { completions } from './scenarios/completions.ts';
 import { contractDoor } from './scenarios/contract-door.ts';
 import { firstToken } from './scenarios/first-token.ts';
 import { httpFloor } from './scenarios/http-floor.ts';
+import { jobsEmbedded, jobsPostgres } from './scenarios/jobs.ts';
+import { keptJobs } from './scenarios/kept-jobs.ts';
 import { memory } from './scenarios/memory.ts';
 import { overhead } from './scenarios/overhead.ts';
 import { slowReader } from './scenarios/slow-reader.ts';
@@ -22,4 +24,7 @@ export const scenarios: readonly Scenario[] = [
   overhead,
   slowReader,
   httpFloor,
+  jobsEmbedded,
+  jobsPostgres,
+  keptJobs,
 ];

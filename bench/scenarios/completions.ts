@@ -21,10 +21,10 @@ export const completions = scenario({
     const load = async (server: ServerProcess, door: '/v1' | '/openai/v1', maxCount: number) => {
       const once = (index: number) => askWhole(server, door, [{ role: 'user', content: `Question ${index}` }]);
       // Code that runs for the first time is slow, and a server does not stay new.
-      await closedLoop({ clients: 2, maxMs: bench.pick(4000, 1500), maxCount: 200 }, once);
+      await closedLoop({ clients: 2, maxMs: bench.pick(4000, 800), maxCount: 200 }, once);
       await quiet([server.pid]);
       const before = cpuMs(server.pid);
-      const loop = await closedLoop({ clients: 2, maxMs: bench.pick(12_000, 3000), maxCount }, once);
+      const loop = await closedLoop({ clients: 2, maxMs: bench.pick(12_000, 1800), maxCount }, once);
       await quiet([server.pid]);
       return { cpu: (cpuMs(server.pid) - before) / loop.count, perSecond: loop.perSecond };
     };

@@ -56,7 +56,7 @@ export const firstToken = scenario({
 
     // The first turn there is cold; those of the rounds find its process at rest.
     await ask(servers.kept, undefined, question(0));
-    for (let round = 1; round <= bench.pick(15, 4); round += 1) {
+    for (let round = 1; round <= bench.pick(15, 3); round += 1) {
       await ask(servers.cold, 'cold', question(round));
       await ask(servers.warm, 'warm', question(round));
       const { text } = await ask(servers.kept, 'recycled', question(round));

