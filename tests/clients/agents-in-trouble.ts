@@ -1,7 +1,8 @@
 /** What a published client makes of agents that fail, take long or are busy. Counted are agents that start. */
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
-import { recordTraffic } from '../support/client-traffic.ts';
+import { requirement } from '../contract/requirements.ts';
+import { recordTraffic, type Traffic } from '../support/client-traffic.ts';
 import { askFor, type Script, type ScriptedService, startScriptedService } from '../support/scripted-agent.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { connectionTo, doors, type PublishedClient, says } from './client.ts';
@@ -9,51 +10,58 @@ import { connectionTo, doors, type PublishedClient, says } from './client.ts';
 /** One that asks for longer than a test may take has shown by its third request that no second agent starts. */
 const enoughRequests = 3;
 
+type Cases = Record<string, () => Promise<void>>;
+
 export async function agentsInTrouble(t: TestContext, client: PublishedClient): Promise<void> {
-  const service = await startScriptedService(t, { MAX_CONCURRENT_RUNS: '32', RESTING_AGENTS: '0' });
-  const narrow = await startScriptedService(t, { MAX_CONCURRENT_RUNS: '1' });
-  const hasty = await startScriptedService(t, { JSON_ANSWER_SECONDS: '1.5' });
   const traffic = recordTraffic();
-  const to = connectionTo(service, traffic);
-  const newQuestion = questions([service, narrow, hasty], traffic);
+  const servers = {
+    wide: await startScriptedService(t, { MAX_CONCURRENT_RUNS: '32', RESTING_AGENTS: '0' }),
+    narrow: await startScriptedService(t, { MAX_CONCURRENT_RUNS: '1' }),
+    hasty: await startScriptedService(t, { JSON_ANSWER_SECONDS: '1.5' }),
+  };
+  const bench = { t, client, traffic, servers, newQuestion: questions(Object.values(servers), traffic) };
+  const cases = { ...atEachDoor(bench), ...inStreams(bench), ...withLimits(bench) };
+  await Promise.all(Object.entries(cases).map(([name, run]) => t.test(name, run)));
+  await traffic.assertPublished();
+}
 
-  /** What the client shows of a failure. */
-  async function failureOf(question: { requests(): number }, work: (signal: AbortSignal) => Promise<unknown>) {
-    const enough = new AbortController();
-    const failed = work(enough.signal).then(
-      () => assert.fail('it did not fail'),
-      (error: Error) => error.message,
-    );
-    if (client.requestsPerFailure > enoughRequests) {
-      await waitUntil('it has asked often enough', () => question.requests() >= enoughRequests, 20_000);
-      enough.abort();
-    }
-    return failed;
-  }
+type Bench = {
+  t: TestContext;
+  client: PublishedClient;
+  traffic: Traffic;
+  servers: Record<'wide' | 'narrow' | 'hasty', ScriptedService>;
+  newQuestion: ReturnType<typeof questions>;
+};
 
-  const cases: Record<string, () => Promise<void>> = {};
-
+function atEachDoor(bench: Bench): Cases {
+  const { t, client, traffic, servers, newQuestion } = bench;
+  const to = connectionTo(servers.wide, traffic);
+  const cases: Cases = {};
   for (const door of doors) {
-    cases[`${door}: a failing agent is started once, however often the client asks again`] = async () => {
+    cases[
+      requirement(
+        ['item-64', 'item-67'],
+        `${door}: a failing agent is started once, however often the client asks again`,
+      )
+    ] = async () => {
       const question = newQuestion({ exit: 3, stderr: 'boom' });
-      const shown = await failureOf(question, (signal) => client.ask(to(door), { ...question, signal }));
+      const shown = await failureOf(client, question, (signal) => client.ask(to(door), { ...question, signal }));
       t.diagnostic(`${door}, failed: ${question.requests()} requests, ${question.starts()} start: ${shown}`);
-      assert.deepEqual(
-        [question.starts(), question.requests()],
-        [1, Math.min(client.requestsPerFailure, enoughRequests)],
-      );
-    };
-
-    cases[`${door}: a client that runs out of patience and asks again joins the run`] = async () => {
-      const question = newQuestion({ say: ['slow but sure'], pauseMs: 4000 });
-      const { text } = await client.ask(to(door), { ...question, timeoutMs: 1500 });
-      assert.equal(text, 'slow but sure');
-      t.diagnostic(`${door}, out of patience: ${question.requests()} requests, ${question.starts()} start`);
-      assert.ok(question.requests() > 1);
+      assert.equal(question.requests(), Math.min(client.requestsPerFailure, enoughRequests));
       assert.equal(question.starts(), 1);
     };
 
-    cases[`${door}: an unknown model is refused once`] = async () => {
+    cases[requirement(['item-67'], `${door}: a client that runs out of patience and asks again joins the run`)] =
+      async () => {
+        const question = newQuestion({ say: ['slow but sure'], pauseMs: 4000 });
+        const { text } = await client.ask(to(door), { ...question, timeoutMs: 1500 });
+        assert.equal(text, 'slow but sure');
+        t.diagnostic(`${door}, out of patience: ${question.requests()} requests, ${question.starts()} start`);
+        assert.ok(question.requests() > 1);
+        assert.equal(question.starts(), 1);
+      };
+
+    cases[requirement(['item-63'], `${door}: an unknown model is refused once`)] = async () => {
       const question = newQuestion({ say: ['no'] });
       await assert.rejects(client.ask(to(door), { ...question, model: 'gpt-4o' }), (error: Error) => {
         t.diagnostic(`${door}, unknown model: ${error.message}`);
@@ -63,88 +71,112 @@ export async function agentsInTrouble(t: TestContext, client: PublishedClient): 
       assert.deepEqual([question.requests(), question.starts()], [1, 0]);
     };
 
-    cases[`${door}: a wrong key is refused once`] = async () => {
+    cases[requirement(['item-100'], `${door}: a wrong key is refused once`)] = async () => {
       const question = newQuestion({ say: ['no'] });
       await assert.rejects(client.ask({ ...to(door), apiKey: 'wrong' }, question));
       assert.deepEqual([question.requests(), question.starts()], [1, 0]);
     };
   }
+  return cases;
+}
 
-  cases['a door that does not stream says so once'] = async () => {
-    const question = newQuestion({ say: ['no'] });
-    await assert.rejects(
-      client.stream(to('/v1'), question, () => {}),
-      /streaming not supported/,
-    );
-    assert.deepEqual([question.requests(), question.starts()], [1, 0]);
+function inStreams({ client, traffic, servers, newQuestion }: Bench): Cases {
+  const to = connectionTo(servers.wide, traffic);
+  return {
+    [requirement(['item-29'], 'a door that does not stream says so once')]: async () => {
+      const question = newQuestion({ say: ['no'] });
+      const streamed = client.stream(to('/v1'), question, () => {});
+      await assert.rejects(streamed, /streaming not supported/);
+      assert.deepEqual([question.requests(), question.starts()], [1, 0]);
+    },
+
+    [requirement(['item-88', 'item-90'], 'an agent that fails while it speaks is started once')]: async () => {
+      const question = newQuestion({ say: ['half'], exit: 3, stderr: 'boom' });
+      const pieces: string[] = [];
+      const streamed = client.stream(to('/openai/v1'), question, (piece) => pieces.push(piece));
+      await assert.rejects(streamed, /boom/);
+      assert.equal(pieces.join(''), 'half');
+      assert.deepEqual([question.requests(), question.starts()], [1, 1]);
+    },
+
+    [requirement(['item-90'], 'a stream begins before a client runs out of patience')]: async () => {
+      const question = newQuestion({ say: ['slow but sure'], pauseMs: 5000 });
+      const { text } = await client.stream(to('/openai/v1'), { ...question, timeoutMs: 3000 }, () => {});
+      assert.equal(text, 'slow but sure');
+      assert.deepEqual([question.requests(), question.starts()], [1, 1]);
+    },
+
+    [requirement(['item-74'], 'an agent whose reader has left is ended')]: async () => {
+      const question = newQuestion({ say: Array.from({ length: 50 }, () => 'on and '), pauseMs: 500 });
+      const leaving = new AbortController();
+      const toHasty = connectionTo(servers.hasty, traffic);
+      const streamed = client.stream(toHasty('/openai/v1'), { ...question, signal: leaving.signal }, () =>
+        leaving.abort(),
+      );
+      await streamed.catch(() => {});
+      await waitUntil('its place is free', async () => (await activeRuns(servers.hasty)) === 0);
+      assert.equal(question.starts(), 1);
+    },
   };
+}
 
-  cases['an agent that fails while it speaks is started once'] = async () => {
-    const question = newQuestion({ say: ['half'], exit: 3, stderr: 'boom' });
-    const pieces: string[] = [];
-    await assert.rejects(
-      client.stream(to('/openai/v1'), question, (piece) => pieces.push(piece)),
-      /boom/,
-    );
-    assert.equal(pieces.join(''), 'half');
-    assert.deepEqual([question.requests(), question.starts()], [1, 1]);
+function withLimits({ t, client, traffic, servers, newQuestion }: Bench): Cases {
+  return {
+    [requirement(['item-39'], 'an answer that misses its format is a failure of one run')]: async () => {
+      const to = connectionTo(servers.wide, traffic)('/openai/v1');
+      const question = newQuestion({ say: ['Paris, of course.'] });
+      await failureOf(client, question, (signal) => client.structured(to, question.text, signal));
+      assert.equal(question.starts(), 1);
+    },
+
+    [requirement(['item-73'], 'an agent that is silent for too long is started once, and the client told')]:
+      async () => {
+        const to = connectionTo(servers.hasty, traffic)('/openai/v1');
+        const question = newQuestion({ hang: true });
+        const shown = await failureOf(client, question, (signal) => client.ask(to, { ...question, signal }));
+        if (client.requestsPerFailure <= enoughRequests) assert.match(shown, /no answer after 1.5 s.*stream it/);
+        assert.equal(question.starts(), 1);
+      },
+
+    [requirement(['item-66'], 'a place that is taken is waited for, by the client or in the queue')]: async () => {
+      const to = connectionTo(servers.narrow, traffic);
+      const before = servers.narrow.chat('/openai/v1', askFor({ say: ['first'], pauseMs: 1000 }));
+      await waitUntil('the place is taken', async () => (await activeRuns(servers.narrow)) === 1);
+      const [refused, queued] = [newQuestion({ say: ['later'] }), newQuestion({ say: ['in turn'] })];
+      const answers = await Promise.all([client.ask(to('/v1'), refused), client.ask(to('/openai/v1'), queued)]);
+      assert.deepEqual(
+        answers.map(({ text }) => text),
+        ['later', 'in turn'],
+      );
+      t.diagnostic(`busy: ${refused.requests()} requests at /v1, ${queued.requests()} at /openai/v1`);
+      assert.ok(refused.requests() > 1);
+      assert.equal(queued.requests(), 1);
+      assert.deepEqual([refused.starts(), queued.starts()], [1, 1]);
+      await (await before).text();
+    },
   };
+}
 
-  cases['a stream begins before a client runs out of patience'] = async () => {
-    const question = newQuestion({ say: ['slow but sure'], pauseMs: 5000 });
-    const { text } = await client.stream(to('/openai/v1'), { ...question, timeoutMs: 3000 }, () => {});
-    assert.equal(text, 'slow but sure');
-    assert.deepEqual([question.requests(), question.starts()], [1, 1]);
-  };
-
-  cases['an answer that misses its format is a failure of one run'] = async () => {
-    const question = newQuestion({ say: ['Paris, of course.'] });
-    await failureOf(question, (signal) => client.structured(to('/openai/v1'), question.text, signal));
-    assert.equal(question.starts(), 1);
-  };
-
-  cases['an agent that takes too long for one answer is started once, and the client is told'] = async () => {
-    const question = newQuestion({ hang: true });
-    const toHasty = connectionTo(hasty, traffic);
-    const shown = await failureOf(question, (signal) => client.ask(toHasty('/openai/v1'), { ...question, signal }));
-    if (client.requestsPerFailure <= enoughRequests) assert.match(shown, /no answer after 1.5 s.*stream it/);
-    assert.equal(question.starts(), 1);
-  };
-
-  cases['a place that is taken is waited for, by the client or in the queue'] = async () => {
-    const toNarrow = connectionTo(narrow, traffic);
-    const before = narrow.chat('/openai/v1', askFor({ say: ['first'], pauseMs: 1000 }));
-    await waitUntil('the place is taken', async () => (await activeRuns(narrow)) === 1);
-    const [refused, queued] = [newQuestion({ say: ['later'] }), newQuestion({ say: ['in turn'] })];
-    const answers = await Promise.all([
-      client.ask(toNarrow('/v1'), refused),
-      client.ask(toNarrow('/openai/v1'), queued),
-    ]);
-    assert.deepEqual(
-      answers.map(({ text }) => text),
-      ['later', 'in turn'],
-    );
-    t.diagnostic(`busy: ${refused.requests()} requests at /v1, ${queued.requests()} at /openai/v1`);
-    assert.ok(refused.requests() > 1);
-    assert.equal(queued.requests(), 1);
-    assert.deepEqual([refused.starts(), queued.starts()], [1, 1]);
-    await (await before).text();
-
-    const left = newQuestion({ say: Array.from({ length: 50 }, () => 'on and '), pauseMs: 500 });
-    const leaving = new AbortController();
-    await client
-      .stream(toNarrow('/openai/v1'), { ...left, signal: leaving.signal }, () => leaving.abort())
-      .catch(() => {});
-    await waitUntil('an agent whose reader has left is ended', async () => (await activeRuns(narrow)) === 0);
-    assert.equal(left.starts(), 1);
-  };
-
-  await Promise.all(Object.entries(cases).map(([name, run]) => t.test(name, run)));
-  await traffic.assertPublished();
+/** What the client shows of a failure. */
+async function failureOf(
+  { requestsPerFailure }: PublishedClient,
+  question: { requests(): number },
+  work: (signal: AbortSignal) => Promise<unknown>,
+): Promise<string> {
+  const enough = new AbortController();
+  const failed = work(enough.signal).then(
+    () => assert.fail('it did not fail'),
+    (error: Error) => error.message,
+  );
+  if (requestsPerFailure > enoughRequests) {
+    await waitUntil('it has asked often enough', () => question.requests() >= enoughRequests, 20_000);
+    enough.abort();
+  }
+  return failed;
 }
 
 /** Makes questions that nobody asked before, so that what belongs to one can be counted while others go on. */
-function questions(services: ScriptedService[], traffic: ReturnType<typeof recordTraffic>) {
+function questions(services: ScriptedService[], traffic: Traffic) {
   let count = 0;
   return (script: Script) => {
     count += 1;

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import OpenAI, { AuthenticationError, BadRequestError, InternalServerError, NotFoundError } from 'openai';
 import { zodResponseFormat } from 'openai/helpers/zod';
 import { z } from 'zod';
+import { requirement } from '../contract/requirements.ts';
 import { recordTraffic } from '../support/client-traffic.ts';
 import { askFor, startScriptedService } from '../support/scripted-agent.ts';
 import { waitUntil } from '../support/wait-until.ts';
@@ -96,55 +97,66 @@ const openaiNode: PublishedClient = {
 
 clientSuite(openaiNode);
 
-test('openai-node: models, request ids, and errors with all their fields', async (t) => {
-  const service = await startScriptedService(t, { MAX_CONCURRENT_RUNS: '1', MAX_QUEUED_RUNS: '0' });
-  const traffic = recordTraffic();
-  const to = connectionTo(service, traffic)('/openai/v1');
-  const client = connect(to);
-  const ids = (await client.models.list()).data.map(({ id }) => id);
-  assert.deepEqual(ids, ['haiku', 'sonnet', 'opus']);
-  assert.equal((await client.models.retrieve('opus')).id, 'opus');
-  await assert.rejects(client.models.retrieve('a/b c'), NotFoundError);
-  await assert.rejects(connect({ ...to, apiKey: 'wrong' }).models.list(), AuthenticationError);
+test(
+  requirement(
+    ['item-96', 'item-97', 'item-103', 'item-70', 'item-41', 'item-66'],
+    'openai-node: models, request ids, and errors with all their fields',
+  ),
+  async (t) => {
+    const service = await startScriptedService(t, { MAX_CONCURRENT_RUNS: '1', MAX_QUEUED_RUNS: '0' });
+    const traffic = recordTraffic();
+    const to = connectionTo(service, traffic)('/openai/v1');
+    const client = connect(to);
+    const ids = (await client.models.list()).data.map(({ id }) => id);
+    assert.deepEqual(ids, ['haiku', 'sonnet', 'opus']);
+    assert.equal((await client.models.retrieve('opus')).id, 'opus');
+    await assert.rejects(client.models.retrieve('a/b c'), NotFoundError);
+    await assert.rejects(connect({ ...to, apiKey: 'wrong' }).models.list(), AuthenticationError);
 
-  const messages: Messages = [{ role: 'user', content: 'hi' }];
-  const completion = await client.chat.completions.create({ model: 'haiku', messages });
-  assert.match(completion._request_id ?? '', /^req_/);
+    const messages: Messages = [{ role: 'user', content: 'hi' }];
+    const completion = await client.chat.completions.create({ model: 'haiku', messages });
+    assert.match(completion._request_id ?? '', /^req_/);
 
-  const fieldsOf = (error: InstanceType<typeof OpenAI.APIError>) => [error.status, error.type, error.code, error.param];
-  const failing = askFor({ exit: 3, stderr: 'boom' }).messages as Messages;
-  await assert.rejects(client.chat.completions.create({ model: 'haiku', messages: failing }), (error) => {
-    assert.ok(error instanceof InternalServerError);
-    assert.deepEqual(fieldsOf(error), [503, 'execution_failed', 'agent_failed', null]);
-    assert.match(error.requestID ?? '', /^req_/);
-    return true;
-  });
-  await assert.rejects(client.chat.completions.create({ model: 'gpt-4o', messages }), (error) => {
-    assert.ok(error instanceof BadRequestError);
-    assert.deepEqual(fieldsOf(error), [400, 'invalid_request_error', 'model_not_found', 'model']);
-    return true;
-  });
-  const forced = { model: 'haiku', messages, tools, tool_choice: 'required' } as const;
-  await assert.rejects(client.chat.completions.create(forced), (error) => {
-    assert.ok(error instanceof BadRequestError);
-    assert.equal(error.param, 'tool_choice');
-    return true;
-  });
+    const fieldsOf = (error: InstanceType<typeof OpenAI.APIError>) => [
+      error.status,
+      error.type,
+      error.code,
+      error.param,
+    ];
+    const failing = askFor({ exit: 3, stderr: 'boom' }).messages as Messages;
+    await assert.rejects(client.chat.completions.create({ model: 'haiku', messages: failing }), (error) => {
+      assert.ok(error instanceof InternalServerError);
+      assert.deepEqual(fieldsOf(error), [503, 'execution_failed', 'agent_failed', null]);
+      assert.match(error.requestID ?? '', /^req_/);
+      return true;
+    });
+    await assert.rejects(client.chat.completions.create({ model: 'gpt-4o', messages }), (error) => {
+      assert.ok(error instanceof BadRequestError);
+      assert.deepEqual(fieldsOf(error), [400, 'invalid_request_error', 'model_not_found', 'model']);
+      return true;
+    });
+    const forced = { model: 'haiku', messages, tools, tool_choice: 'required' } as const;
+    await assert.rejects(client.chat.completions.create(forced), (error) => {
+      assert.ok(error instanceof BadRequestError);
+      assert.equal(error.param, 'tool_choice');
+      return true;
+    });
 
-  const taking = client.chat.completions.create({
-    model: 'haiku',
-    messages: askFor({ say: ['done'], pauseMs: 1500 }).messages as Messages,
-  });
-  const health = async () => (await (await service.get('/health')).json()) as { active: number };
-  await waitUntil('the place is taken', async () => (await health()).active === 1);
-  const unrepeated = new OpenAI({ ...to, maxRetries: 0 });
-  await assert.rejects(unrepeated.chat.completions.create({ model: 'haiku', messages }), (error) => {
-    assert.ok(error instanceof InternalServerError);
-    assert.deepEqual(fieldsOf(error), [503, 'overloaded_error', 'queue_full', null]);
-    const wait = Number(error.headers?.get('retry-after'));
-    assert.ok(Number.isInteger(wait) && wait >= 1 && wait <= 60, `${wait} s`);
-    return true;
-  });
-  assert.equal((await taking).choices[0]?.message.content, 'done');
-  await traffic.assertPublished();
-});
+    const taking = client.chat.completions.create({
+      model: 'haiku',
+      messages: askFor({ say: ['done'], pauseMs: 1500 }).messages as Messages,
+    });
+    const health = async () => (await (await service.get('/health')).json()) as { active: number };
+    await waitUntil('the place is taken', async () => (await health()).active === 1);
+    const unrepeated = new OpenAI({ ...to, maxRetries: 0 });
+    await assert.rejects(unrepeated.chat.completions.create({ model: 'haiku', messages }), (error) => {
+      assert.ok(error instanceof InternalServerError);
+      assert.deepEqual(fieldsOf(error), [503, 'overloaded_error', 'queue_full', null]);
+      const wait = Number(error.headers?.get('retry-after'));
+      assert.ok(Number.isInteger(wait) && wait >= 1 && wait <= 60, `${wait} s`);
+      return true;
+    });
+    assert.equal((await taking).choices[0]?.message.content, 'done');
+    await traffic.assertPublished();
+  },
+);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { requirement } from '../contract/requirements.ts';
 import { startCountedService } from '../support/counted-agent.ts';
 import { opencode } from '../support/opencode.ts';
 import { type ScriptedService, startScriptedService } from '../support/scripted-agent.ts';
@@ -23,32 +24,38 @@ function starts(service: ScriptedService): { titles: number; answers: number } {
 }
 
 describe('opencode', { concurrency: 2 }, () => {
-  test('talks with the real agent, goes on with the conversation, and shows it an image', async (t) => {
-    const { service, starts: count, model, lastAsked } = await startCountedService(t);
-    const { run, folder } = await opencode(t, at(service, '/openai/v1'));
-    const first = await run('first question [[say: first answer]]');
-    assert.equal(first.exitCode, 0, first.stderr);
-    assert.equal(first.stdout.trim(), 'first answer');
-    assert.equal(count(), 2, 'the title and the answer');
+  test(
+    requirement(
+      ['item-108', 'item-40', 'item-22'],
+      'talks with the real agent, goes on with the conversation, and shows it an image',
+    ),
+    async (t) => {
+      const { service, starts: count, model, lastAsked } = await startCountedService(t);
+      const { run, folder } = await opencode(t, at(service, '/openai/v1'));
+      const first = await run('first question [[say: first answer]]');
+      assert.equal(first.exitCode, 0, first.stderr);
+      assert.equal(first.stdout.trim(), 'first answer');
+      assert.equal(count(), 2, 'the title and the answer');
 
-    await writeFile(join(folder, 'dot.png'), png);
-    const second = await run('second question [[say: second answer]]', '--continue', '--file', 'dot.png');
-    assert.equal(second.stdout.trim(), 'second answer', second.stderr);
-    assert.equal(count(), 3, 'no second title');
-    assert.equal(model.asked().length, 3);
-    const { system, turns } = lastAsked();
-    assert.match(system, /opencode/i);
-    assert.deepEqual(
-      turns.map(({ role }) => role),
-      ['user', 'assistant', 'user'],
-    );
-    assert.match(JSON.stringify(turns[0]), /first question/);
-    assert.match(JSON.stringify(turns[1]), /first answer/);
-    const image = turns[2]?.blocks.find((block) => block.type === 'image');
-    assert.equal(image?.source.data, png.toString('base64'));
-  });
+      await writeFile(join(folder, 'dot.png'), png);
+      const second = await run('second question [[say: second answer]]', '--continue', '--file', 'dot.png');
+      assert.equal(second.stdout.trim(), 'second answer', second.stderr);
+      assert.equal(count(), 3, 'no second title');
+      assert.equal(model.asked().length, 3);
+      const { system, turns } = lastAsked();
+      assert.match(system, /opencode/i);
+      assert.deepEqual(
+        turns.map(({ role }) => role),
+        ['user', 'assistant', 'user'],
+      );
+      assert.match(JSON.stringify(turns[0]), /first question/);
+      assert.match(JSON.stringify(turns[1]), /first answer/);
+      const image = turns[2]?.blocks.find((block) => block.type === 'image');
+      assert.equal(image?.source.data, png.toString('base64'));
+    },
+  );
 
-  test('shows why an agent failed, and starts it once', async (t) => {
+  test(requirement(['item-64', 'item-89'], 'shows why an agent failed, and starts it once'), async (t) => {
     const service = await startScriptedService(t);
     const { run } = await opencode(t, at(service, '/openai/v1'));
     const { exitCode, stderr } = await run('go', '#agent', '{"say":["half"],"exit":3,"stderr":"boom"}');
@@ -57,7 +64,7 @@ describe('opencode', { concurrency: 2 }, () => {
     assert.deepEqual(starts(service), { titles: 1, answers: 1 });
   });
 
-  test('waits until there is a place', async (t) => {
+  test(requirement(['item-66'], 'waits until there is a place'), async (t) => {
     const service = await startScriptedService(t, { MAX_CONCURRENT_RUNS: '1', MAX_QUEUED_RUNS: '0' });
     const { run } = await opencode(t, at(service, '/openai/v1'));
     const { stdout, stderr } = await run('go', '#agent', '{"say":["in-","turn"],"pauseMs":400}');
@@ -65,7 +72,7 @@ describe('opencode', { concurrency: 2 }, () => {
     assert.deepEqual(starts(service), { titles: 1, answers: 1 });
   });
 
-  test('is told once that a model is unknown', async (t) => {
+  test(requirement(['item-63'], 'is told once that a model is unknown'), async (t) => {
     const service = await startScriptedService(t);
     const { run } = await opencode(t, at(service, '/openai/v1'), 'gpt-4o');
     const { exitCode, stderr } = await run('hi');
@@ -74,7 +81,7 @@ describe('opencode', { concurrency: 2 }, () => {
     assert.deepEqual(service.starts(), []);
   });
 
-  test('takes its agents with it when it is killed', async (t) => {
+  test(requirement(['item-74'], 'takes its agents with it when it is killed'), async (t) => {
     const service = await startScriptedService(t);
     const { start } = await opencode(t, at(service, '/openai/v1'));
     const child = start('go', '#agent', '{"hang":true}');

@@ -1,6 +1,7 @@
 /** A published client, the server, the real agent and a scripted model: what arrives at either end. */
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
+import { requirement } from '../contract/requirements.ts';
 import { recordTraffic } from '../support/client-traffic.ts';
 import { startCountedService } from '../support/counted-agent.ts';
 import { connectionTo, doors, type PublishedClient, type Said, says } from './client.ts';
@@ -21,77 +22,94 @@ export async function theRealAgent(t: TestContext, client: PublishedClient): Pro
     return result;
   }
 
-  await t.test('an answer with its usage, on both doors', async () => {
-    for (const door of doors) {
-      const question = { messages: says('[[say: Paris.]] [[usage: input=5,output=3,cache_read=20,cache_write=100]]') };
-      const answer = await inOneStart(() => client.ask(to(door), question));
-      assert.deepEqual(answer, { text: 'Paris.', promptTokens: 125, completionTokens: 3 });
-    }
-  });
+  await t.test(
+    requirement(['item-49', 'item-56', 'item-57', 'C-25'], 'an answer with its usage, on both doors'),
+    async () => {
+      for (const door of doors) {
+        const question = {
+          messages: says('[[say: Paris.]] [[usage: input=5,output=3,cache_read=20,cache_write=100]]'),
+        };
+        const answer = await inOneStart(() => client.ask(to(door), question));
+        assert.deepEqual(answer, { text: 'Paris.', promptTokens: 125, completionTokens: 3 });
+      }
+    },
+  );
 
-  await t.test('a streamed answer, piece by piece, with its usage', async () => {
-    const pieces: string[] = [];
-    const question = { messages: says('[[words: 50]] [[usage: input=5,output=50]]') };
-    const answer = await inOneStart(() => client.stream(to('/openai/v1'), question, (piece) => pieces.push(piece)));
-    assert.equal(answer.text, Array.from({ length: 50 }, (_, at) => `w${at + 1}`).join(' '));
-    assert.equal(pieces.join(''), answer.text);
-    assert.ok(pieces.length > 10, `${pieces.length} pieces`);
-    assert.deepEqual([answer.promptTokens, answer.completionTokens], [5, 50]);
-  });
+  await t.test(
+    requirement(['item-77', 'item-79', 'item-80', 'item-82'], 'a streamed answer, piece by piece, with its usage'),
+    async () => {
+      const pieces: string[] = [];
+      const question = { messages: says('[[words: 50]] [[usage: input=5,output=50]]') };
+      const answer = await inOneStart(() => client.stream(to('/openai/v1'), question, (piece) => pieces.push(piece)));
+      assert.equal(answer.text, Array.from({ length: 50 }, (_, at) => `w${at + 1}`).join(' '));
+      assert.equal(pieces.join(''), answer.text);
+      assert.ok(pieces.length > 10, `${pieces.length} pieces`);
+      assert.deepEqual([answer.promptTokens, answer.completionTokens], [5, 50]);
+    },
+  );
 
-  await t.test('a conversation reaches the model as alternating turns', async () => {
-    const messages: Said[] = [
-      { role: 'system', text: 'BE BRIEF' },
-      { role: 'user', text: 'first question' },
-      { role: 'assistant', text: 'first answer' },
-      { role: 'user', text: 'second question [[say: second answer]]' },
-    ];
-    const answer = await inOneStart(() => client.ask(to('/openai/v1'), { messages }));
-    assert.equal(answer.text, 'second answer');
-    const { system, turns } = lastAsked();
-    assert.match(system, /BE BRIEF/);
-    assert.deepEqual(
-      turns.map(({ role, blocks }) => [role, blocks.map((block) => (block.type === 'text' ? block.text : block.type))]),
-      messages.slice(1).map(({ role, text }) => [role, [text]]),
-    );
-  });
+  await t.test(
+    requirement(['item-16', 'item-26'], 'a conversation reaches the model as alternating turns'),
+    async () => {
+      const messages: Said[] = [
+        { role: 'system', text: 'BE BRIEF' },
+        { role: 'user', text: 'first question' },
+        { role: 'assistant', text: 'first answer' },
+        { role: 'user', text: 'second question [[say: second answer]]' },
+      ];
+      const answer = await inOneStart(() => client.ask(to('/openai/v1'), { messages }));
+      assert.equal(answer.text, 'second answer');
+      const { system, turns } = lastAsked();
+      assert.match(system, /BE BRIEF/);
+      assert.deepEqual(
+        turns.map(({ role, blocks }) => [
+          role,
+          blocks.map((block) => (block.type === 'text' ? block.text : block.type)),
+        ]),
+        messages.slice(1).map(({ role, text }) => [role, [text]]),
+      );
+    },
+  );
 
-  await t.test('what tools of the client said before reaches the model', async () => {
-    const call = { id: 'call_1', name: 'weather', input: { city: 'Paris' } };
-    const messages: Said[] = [
-      { role: 'user', text: 'weather in Paris?' },
-      { role: 'tool', call, text: 'sunny' },
-      { role: 'assistant', text: 'It is sunny.' },
-      { role: 'user', text: 'thanks [[say: welcome]]' },
-    ];
-    await inOneStart(() => client.ask(to('/openai/v1'), { messages }));
-    const { turns } = lastAsked();
-    assert.deepEqual(
-      turns.map(({ role }) => role),
-      ['user', 'assistant', 'user', 'assistant', 'user'],
-    );
-    const blocks = turns.flatMap((turn) => turn.blocks);
-    const asked = blocks.find((block) => block.type === 'tool_use');
-    assert.deepEqual([asked?.name, asked?.input], ['weather', call.input]);
-    const answered = blocks.find((block) => block.type === 'tool_result');
-    assert.equal(answered?.tool_use_id, asked?.id);
-    assert.match(JSON.stringify(answered?.content), /sunny/);
-  });
+  await t.test(
+    requirement(['item-19', 'item-21'], 'what tools of the client said before reaches the model'),
+    async () => {
+      const call = { id: 'call_1', name: 'weather', input: { city: 'Paris' } };
+      const messages: Said[] = [
+        { role: 'user', text: 'weather in Paris?' },
+        { role: 'tool', call, text: 'sunny' },
+        { role: 'assistant', text: 'It is sunny.' },
+        { role: 'user', text: 'thanks [[say: welcome]]' },
+      ];
+      await inOneStart(() => client.ask(to('/openai/v1'), { messages }));
+      const { turns } = lastAsked();
+      assert.deepEqual(
+        turns.map(({ role }) => role),
+        ['user', 'assistant', 'user', 'assistant', 'user'],
+      );
+      const blocks = turns.flatMap((turn) => turn.blocks);
+      const asked = blocks.find((block) => block.type === 'tool_use');
+      assert.deepEqual([asked?.name, asked?.input], ['weather', call.input]);
+      const answered = blocks.find((block) => block.type === 'tool_result');
+      assert.equal(answered?.tool_use_id, asked?.id);
+      assert.match(JSON.stringify(answered?.content), /sunny/);
+    },
+  );
 
-  await t.test('an image reaches the model', async () => {
+  await t.test(requirement(['item-22'], 'an image reaches the model'), async () => {
     const messages: Said[] = [{ role: 'user', text: 'what is this? [[say: a dot]]', imageUrl: png }];
     await inOneStart(() => client.ask(to('/openai/v1'), { messages }));
     const image = lastAsked().turns[0]?.blocks.find((block) => block.type === 'image');
     assert.deepEqual(image?.source, { type: 'base64', media_type: 'image/png', data: png.split(',')[1] });
   });
 
-  await t.test('an answer in a format is one run', async () => {
+  await t.test(requirement(['item-37', 'item-38'], 'an answer in a format is one run'), async () => {
     const city = { city: 'Paris', population: 2_100_000 };
     const given = await inOneStart(() => client.structured(to('/openai/v1'), `[[json: ${JSON.stringify(city)}]]`));
     assert.deepEqual(given, city);
   });
 
-  await t.test('tools of the client are accepted', async () => {
+  await t.test(requirement(['item-40', 'item-32'], 'tools of the client are accepted'), async () => {
     const answer = await inOneStart(() => client.askWithTools(to('/openai/v1'), 'weather? [[say: sunny]]'));
     assert.equal(answer.text, 'sunny');
     assert.match(traffic.exchanges.at(-1)?.answer?.headers.get('x-ignored-params') ?? '', /\btools\b/);
