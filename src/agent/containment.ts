@@ -1,4 +1,5 @@
 /** Ties an agent's life to the server's, and its writing to its workspace, as far as the host has the means. */
+import { delimiter } from 'node:path';
 import { runCommand } from '../child-process.ts';
 import type { Folder } from './agent.ts';
 
@@ -8,7 +9,7 @@ import type { Folder } from './agent.ts';
  * `none`: an agent with a closed stdin outlives a killed server until the next start finds it by its marker.
  */
 export type Containment =
-  | { kind: 'bwrap'; writable: string[]; hidden: string[] }
+  | { kind: 'bwrap'; writable: string[]; hidden: string[]; programs: string[] }
   | { kind: 'pdeathsig' }
   | { kind: 'none' };
 
@@ -24,12 +25,13 @@ export async function findContainment(
   dataDir: string,
 ): Promise<Containment> {
   const writable = writableFolders(host);
+  const programs = (host['PATH'] ?? '').split(delimiter);
   const trial = contain(
     { command: 'true', args: [], folder: { path: '/', reads: [] } },
-    { kind: 'bwrap', writable, hidden: [] },
+    { kind: 'bwrap', writable, hidden: [], programs },
   );
   if (sandbox !== 'off' && (await works(trial.command, trial.args, host))) {
-    return { kind: 'bwrap', writable, hidden: [dataDir] };
+    return { kind: 'bwrap', writable, hidden: [dataDir], programs };
   }
   if (sandbox === 'required') {
     throw new Error(
@@ -48,7 +50,7 @@ export function contain(
 ): { command: string; args: string[] } {
   switch (containment.kind) {
     case 'bwrap':
-      return { command: 'bwrap', args: [...bubble(folder, containment), '--', command, ...args] };
+      return { command: 'bwrap', args: [...bubble(folder, containment, command), '--', command, ...args] };
     case 'pdeathsig':
       return { command: 'setpriv', args: ['--pdeathsig', 'TERM', '--', command, ...args] };
     case 'none':
@@ -57,16 +59,24 @@ export function contain(
 }
 
 /** Everything else can be read, as without a sandbox; only these folders, the run's own and a private /tmp be written. */
-function bubble({ path, reads }: Folder, { writable, hidden }: { writable: string[]; hidden: string[] }): string[] {
+function bubble({ path, reads }: Folder, rules: Extract<Containment, { kind: 'bwrap' }>, command: string): string[] {
+  const { writable, hidden, programs } = rules;
   return [
     ...['--die-with-parent', '--unshare-pid', '--new-session'],
     ...['--ro-bind', '/', '/', '--dev', '/dev', '--proc', '/proc', '--tmpfs', '/tmp'],
+    ...inTemporaryFolder([command, ...programs]).flatMap((folder) => ['--ro-bind-try', folder, folder]),
     ...writable.flatMap((folder) => ['--bind-try', folder, folder]),
     ...hidden.flatMap((folder) => ['--tmpfs', folder]),
     ...reads.flatMap((folder) => ['--ro-bind', folder, folder]),
     ...(path === '/' ? [] : ['--bind', path, path]),
     ...['--chdir', path],
   ];
+}
+
+/** Whoever installed the agent, or what it runs, below /tmp still has it there: the first folder below, as a whole. */
+function inTemporaryFolder(paths: string[]): string[] {
+  const below = paths.map((path) => /^\/tmp\/[^/]+/.exec(path)?.[0]).filter((path) => path !== undefined);
+  return [...new Set(below)];
 }
 
 /** Where Claude Code keeps its login and state; it renews the login while it runs. */
