@@ -67,6 +67,8 @@ export type AgentEvent =
   | { type: 'thinking'; text: string }
   | { type: 'tool_call'; id: string; name: string; input: unknown }
   | { type: 'tool_result'; id: string; isError: boolean; text: string }
+  /** What the run has cost so far, in US dollars, as the CLI tells it: rounded to a hundredth of a cent. */
+  | { type: 'cost'; costUsd: number }
   /** The model API failed and the agent will ask it again. */
   | { type: 'retry'; attempt: number; maxAttempts: number; delayMs: number; status?: number };
 

@@ -7,7 +7,8 @@ import { AgentProcess, type Launch } from './agent-process.ts';
 import { exchange } from './exchange.ts';
 import { failureOfExit } from './failure.ts';
 import { outcomeOf } from './outcome.ts';
-import type { AgentResult, ProtocolMessage } from './protocol.ts';
+import type { ProtocolMessage } from './protocol/messages.ts';
+import type { AgentResult } from './protocol/result.ts';
 import { withRunLimit } from './run-limit.ts';
 
 /** A CLI that has printed its result may never exit (known upstream): it is waited for this long, in milliseconds. */

@@ -3,7 +3,7 @@ import type { Exit } from '../child-process.ts';
 import { ServiceError } from '../errors.ts';
 import type { AgentEvent } from '../task.ts';
 import type { AgentProcess } from './agent-process.ts';
-import { type ProtocolMessage, readMessage } from './protocol.ts';
+import { type ProtocolMessage, readMessage } from './protocol/messages.ts';
 
 export type Exchange<T> = {
   send?: string;

@@ -2,7 +2,7 @@
 import { constants } from 'node:os';
 import type { Exit } from '../child-process.ts';
 import { type ErrorCode, ServiceError } from '../errors.ts';
-import type { AgentResult } from './protocol.ts';
+import type { AgentResult } from './protocol/result.ts';
 import { redact } from './redact.ts';
 
 type Spent = NonNullable<ServiceError['extra']['spent']>;

@@ -2,7 +2,7 @@
 import { ServiceError } from '../errors.ts';
 import type { ModelUsage, Outcome, Task } from '../task.ts';
 import { type Ending, failureOfResult } from './failure.ts';
-import { type AgentResult, sumUsage } from './protocol.ts';
+import { type AgentResult, sumUsage } from './protocol/result.ts';
 
 /**
  * @param before the account of the process's previous turn: the CLI counts tokens and cost from the process's start

@@ -6,15 +6,9 @@ import type { AgentProcess } from './agent-process.ts';
 import { exchange } from './exchange.ts';
 import { failureOfExit } from './failure.ts';
 import { outcomeOf } from './outcome.ts';
-import {
-  type AgentResult,
-  assistantLine,
-  type ControlRequest,
-  clearLine,
-  controlLine,
-  type ProtocolMessage,
-  userLine,
-} from './protocol.ts';
+import { assistantLine, type ControlRequest, clearLine, controlLine, userLine } from './protocol/input.ts';
+import type { ProtocolMessage } from './protocol/messages.ts';
+import type { AgentResult } from './protocol/result.ts';
 import { redact } from './redact.ts';
 import { withRunLimit } from './run-limit.ts';
 
@@ -107,7 +101,7 @@ export class SessionAgent implements Session {
 
   #control(request: ControlRequest): void {
     this.#requests += 1;
-    this.#process.write(controlLine(`r${this.#requests}`, request));
+    this.#process.write(controlLine(`${request.subtype}-${this.#requests}`, request));
   }
 
   /** Order is lost unless each user turn's acknowledgement is waited for; assistant turns have none. */
@@ -136,6 +130,8 @@ export class SessionAgent implements Session {
       // The CLI answers the call by which the model gives its structured output; that call is not told of either.
       if (event.type === 'tool_result' && !calls.has(event.id)) return;
       turn.onEvent?.(event);
+      // A job is watched for what it spends; the CLI answers in 2 ms, between its own calls of the model.
+      if (event.type === 'tool_result' && task.kind === 'job') this.#control({ subtype: 'get_session_cost' });
     };
     const result = await this.#exchange(userLine(last, true), { ...turn, onEvent }, task.limits.stallMs, (message) =>
       message.type === 'result' ? message.result : undefined,
@@ -147,6 +143,12 @@ export class SessionAgent implements Session {
     const outcome = outcomeOf(task, result, { before });
     if (!told && outcome.text !== '') turn.onEvent?.({ type: 'text', text: outcome.text });
     return outcome;
+  }
+
+  /** Throws when a setting of the run was refused. Not to be told the cost so far is no such thing. */
+  #hear(answer: Extract<ProtocolMessage, { type: 'control_response' }>, onEvent: TurnOptions['onEvent']): void {
+    if (answer.costUsd !== undefined) onEvent?.({ type: 'cost', costUsd: answer.costUsd });
+    if (answer.error && !answer.requestId.startsWith('get_session_cost')) throw refusal(answer.error);
   }
 
   #exchange<T>(
@@ -161,7 +163,7 @@ export class SessionAgent implements Session {
       stallMs,
       onEvent,
       settle: (message) => {
-        if (message.type === 'control_response' && message.error) throw refusal(message.error);
+        if (message.type === 'control_response') this.#hear(message, onEvent);
         return settle(message);
       },
       onUnknown: this.#onUnknown,

@@ -46,6 +46,7 @@ export class Speech {
       case 'retry':
         return this.#show('tools', `\nThe model API failed; asking again (${event.attempt} of ${event.maxAttempts})\n`);
       case 'started':
+      case 'cost':
         return undefined;
     }
   }

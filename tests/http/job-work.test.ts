@@ -25,7 +25,13 @@ test(requirement(['J-16', 'J-10'], 'a job changes a file: its events tell how, i
   const events = await eventsOf(service, id);
   const calls = events.flatMap(({ data }) => (data.type === 'tool_call' ? [data.name] : []));
   assert.deepEqual(calls, ['Read', 'Write']);
+  const costs = events.flatMap(({ data }) => (data.type === 'cost' ? [data.cost_usd] : []));
+  assert.equal(costs.length, 2, 'the cost so far is told after each tool');
   const job = await ended(service, id);
+  assert.ok(
+    costs.every((cost) => cost > 0 && cost <= (job.cost_usd ?? 0) + 0.0001),
+    JSON.stringify(costs),
+  );
   assert.deepEqual([job.status, job.result, job.exit_code], ['completed', 'done', 0], JSON.stringify(job));
   assert.ok((job.usage?.input_tokens ?? 0) > 0 && (job.cost_usd ?? 0) > 0 && job.num_turns === 3);
   assert.equal(job.workspace?.revision, git(clone, 'rev-parse', 'HEAD'));

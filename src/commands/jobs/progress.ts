@@ -61,6 +61,8 @@ function lineOf(event: Exclude<EventJson, { type: 'text' }>): string | undefined
       const why = status === null ? '' : ` (${status})`;
       return `-- the model API failed${why}: attempt ${attempt} of ${most} in ${delay} s`;
     }
+    case 'cost':
+      return `-- cost so far: $${event.cost_usd}`;
     case 'events_full':
       return `-- no further events are recorded: over ${event.limit} ${event.unit}; the job goes on`;
   }

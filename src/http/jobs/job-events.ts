@@ -26,6 +26,8 @@ export function renderEvent({ seq: _, at, ...event }: JobEvent) {
       const next = { max_attempts: maxAttempts, delay_seconds: delayMs / 1000 };
       return { type, at: time, attempt, ...next, status: status ?? null };
     }
+    case 'cost':
+      return { type: event.type, at: time, cost_usd: event.costUsd };
     case 'text':
     case 'thinking':
     case 'tool_call':

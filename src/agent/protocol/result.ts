@@ -1,0 +1,83 @@
+/** The agent's own account of a turn: the `result` message. */
+import type { ModelUsage, StopReason, Usage } from '../../task.ts';
+import { array, type Json, number, object, string } from './json.ts';
+
+/** The agent's own account of a turn, before it is judged. Costs and tokens are cumulative for the process. */
+export type AgentResult = {
+  isError: boolean;
+  subtype: string;
+  text?: string;
+  errors: string[];
+  apiErrorStatus?: number;
+  structured?: unknown;
+  sessionId?: string;
+  costUsd?: number;
+  usage?: Usage;
+  models: Record<string, ModelUsage>;
+  turns: number;
+  durationMs: number;
+  stopReason: StopReason;
+};
+
+export function readResult(message: Json): AgentResult {
+  const models = Object.fromEntries(
+    Object.entries(object(message['modelUsage'])).map(([model, usage]) => [model, readModelUsage(object(usage))]),
+  );
+  return {
+    isError: message['is_error'] === true,
+    subtype: string(message['subtype']),
+    text: typeof message['result'] === 'string' ? message['result'] : undefined,
+    errors: array(message['errors']).map(String),
+    apiErrorStatus: number(message['api_error_status']),
+    structured: message['structured_output'],
+    sessionId: string(message['session_id']) || undefined,
+    costUsd: number(message['total_cost_usd']),
+    usage: Object.keys(models).length > 0 ? sumUsage(Object.values(models)) : readUsage(message['usage']),
+    models,
+    turns: number(message['num_turns']) ?? 0,
+    durationMs: number(message['duration_ms']) ?? 0,
+    stopReason: readStopReason(message['stop_reason']),
+  };
+}
+
+function readModelUsage(usage: Json): ModelUsage {
+  return {
+    inputTokens: number(usage['inputTokens']) ?? 0,
+    cacheReadTokens: number(usage['cacheReadInputTokens']) ?? 0,
+    cacheWriteTokens: number(usage['cacheCreationInputTokens']) ?? 0,
+    outputTokens: number(usage['outputTokens']) ?? 0,
+    costUsd: number(usage['costUSD']) ?? 0,
+  };
+}
+
+function readUsage(value: unknown): Usage | undefined {
+  const usage = object(value);
+  if (number(usage['input_tokens']) === undefined) return undefined;
+  return {
+    inputTokens: number(usage['input_tokens']) ?? 0,
+    cacheReadTokens: number(usage['cache_read_input_tokens']) ?? 0,
+    cacheWriteTokens: number(usage['cache_creation_input_tokens']) ?? 0,
+    outputTokens: number(usage['output_tokens']) ?? 0,
+  };
+}
+
+export function sumUsage(parts: Usage[]): Usage {
+  return {
+    inputTokens: parts.reduce((sum, part) => sum + part.inputTokens, 0),
+    cacheReadTokens: parts.reduce((sum, part) => sum + part.cacheReadTokens, 0),
+    cacheWriteTokens: parts.reduce((sum, part) => sum + part.cacheWriteTokens, 0),
+    outputTokens: parts.reduce((sum, part) => sum + part.outputTokens, 0),
+  };
+}
+
+function readStopReason(value: unknown): StopReason {
+  switch (value) {
+    case 'end_turn':
+    case 'max_tokens':
+    case 'refusal':
+    case 'stop_sequence':
+      return value;
+    default:
+      return 'other';
+  }
+}
