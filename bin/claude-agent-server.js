@@ -4,4 +4,6 @@
 import { enableCompileCache } from 'node:module';
 
 enableCompileCache();
-await import('../src/main.ts');
+// Node strips no types below node_modules: an installed package brings what `npm pack` has built.
+const installed = import.meta.dirname.split(/[/\\]/).includes('node_modules');
+await import(installed ? '../dist/main.js' : '../src/main.ts');
