@@ -94,8 +94,10 @@ async function stop(child: ChildProcess, binaries: string): Promise<void> {
 
 async function query(url: string, text: string): Promise<Record<string, unknown>[]> {
   const client = new pg.Client(url);
-  await client.connect();
+  // A connection that breaks is told by the query as well.
+  client.on('error', () => {});
   try {
+    await client.connect();
     return (await client.query(text)).rows;
   } finally {
     await client.end();
