@@ -1,25 +1,14 @@
 import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import type { WorkspaceSettings } from '../../src/workspace/create.ts';
-import type { Workspaces } from '../../src/workspace/workspaces.ts';
-import { commit, git, makeClone, makeSandbox, type Sandbox, write } from '../support/git-repositories.ts';
+import { commit, git, makeClone, write } from '../support/git-repositories.ts';
+import { open, sandbox } from './bed.ts';
 import { never, openWorkspaces } from './support.ts';
 
-let sandbox: Sandbox;
-const opened: Workspaces[] = [];
-beforeEach(() => {
-  sandbox = makeSandbox();
-});
-afterEach(async () => {
-  for (const workspaces of opened.splice(0)) await workspaces.close();
-  sandbox.remove();
-});
-
 async function lease(workspaceDir: string | undefined, settings: Partial<WorkspaceSettings> = {}) {
-  const workspaces = await openWorkspaces(sandbox, { workspaceDir, gitSync: 'off', ...settings });
-  opened.push(workspaces);
+  const workspaces = await open(workspaceDir, { gitSync: 'off', ...settings });
   return workspaces.lease('run', never);
 }
 

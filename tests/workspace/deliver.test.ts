@@ -1,37 +1,11 @@
 import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, test } from 'node:test';
-import type { WorkspaceSettings } from '../../src/workspace/create.ts';
-import type { Workspaces } from '../../src/workspace/workspaces.ts';
-import {
-  commit,
-  git,
-  gitEnvironment,
-  makeClone,
-  makeSandbox,
-  pushFromElsewhere,
-  type Sandbox,
-  write,
-} from '../support/git-repositories.ts';
+import { describe, test } from 'node:test';
+import { commit, git, gitEnvironment, makeClone, pushFromElsewhere, write } from '../support/git-repositories.ts';
 import { waitUntil } from '../support/wait-until.ts';
-import { never, openWorkspaces } from './support.ts';
-
-let sandbox: Sandbox;
-const opened: Workspaces[] = [];
-beforeEach(() => {
-  sandbox = makeSandbox();
-});
-afterEach(async () => {
-  for (const workspaces of opened.splice(0)) await workspaces.close();
-  sandbox.remove();
-});
-
-async function open(workspaceDir: string, settings: Partial<WorkspaceSettings> = {}): Promise<Workspaces> {
-  const workspaces = await openWorkspaces(sandbox, { workspaceDir, syncFreshMs: 0, ...settings });
-  opened.push(workspaces);
-  return workspaces;
-}
+import { open, sandbox } from './bed.ts';
+import { never } from './support.ts';
 
 const request = { branch: 'agent/run', message: 'Mend the thing\n\nJob: run\nCost: 0.12 USD\n' };
 

@@ -1,36 +1,12 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { ServiceError } from '../../src/errors.ts';
-import type { WorkspaceSettings } from '../../src/workspace/create.ts';
-import type { Lease, Workspaces } from '../../src/workspace/workspaces.ts';
-import {
-  commit,
-  git,
-  makeClone,
-  makeSandbox,
-  pushFromElsewhere,
-  type Sandbox,
-  write,
-} from '../support/git-repositories.ts';
-import { never, openWorkspaces } from './support.ts';
-
-let sandbox: Sandbox;
-const opened: Workspaces[] = [];
-beforeEach(() => {
-  sandbox = makeSandbox();
-});
-afterEach(async () => {
-  for (const workspaces of opened.splice(0)) await workspaces.close();
-  sandbox.remove();
-});
-
-async function open(workspaceDir: string, settings: Partial<WorkspaceSettings> = {}): Promise<Workspaces> {
-  const workspaces = await openWorkspaces(sandbox, { workspaceDir, syncFreshMs: 0, ...settings });
-  opened.push(workspaces);
-  return workspaces;
-}
+import type { Lease } from '../../src/workspace/workspaces.ts';
+import { commit, git, makeClone, pushFromElsewhere, write } from '../support/git-repositories.ts';
+import { open, sandbox } from './bed.ts';
+import { never } from './support.ts';
 
 const filesOf = (lease: Lease) =>
   readdirSync(lease.path)

@@ -5,39 +5,19 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import type { WorkspaceSettings } from '../../src/workspace/create.ts';
 import type { Lease, Workspaces } from '../../src/workspace/workspaces.ts';
-import {
-  commit,
-  git,
-  gitEnvironment,
-  makeClone,
-  makeSandbox,
-  pushFromElsewhere,
-  type Sandbox,
-  write,
-} from '../support/git-repositories.ts';
-import { never, openWorkspaces } from './support.ts';
+import { commit, git, gitEnvironment, makeClone, pushFromElsewhere, write } from '../support/git-repositories.ts';
+import { open, sandbox } from './bed.ts';
+import { never } from './support.ts';
 
-let sandbox: Sandbox;
 let server: Server | undefined;
-const opened: Workspaces[] = [];
 beforeEach(() => {
-  sandbox = makeSandbox();
   mkdirSync(join(sandbox.folder, 'sprung'));
 });
-afterEach(async () => {
-  for (const workspaces of opened.splice(0)) await workspaces.close();
+afterEach(() => {
   server?.close();
   server = undefined;
-  sandbox.remove();
 });
-
-async function open(workspaceDir: string, settings: Partial<WorkspaceSettings> = {}): Promise<Workspaces> {
-  const workspaces = await openWorkspaces(sandbox, { workspaceDir, syncFreshMs: 0, ...settings });
-  opened.push(workspaces);
-  return workspaces;
-}
 
 /** A program that leaves a mark when it is run, and otherwise does nothing; as a filter it passes everything on. */
 function trap(name: string): string {

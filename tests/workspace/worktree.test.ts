@@ -10,39 +10,14 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
-import { after, afterEach, beforeEach, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { ServiceError } from '../../src/errors.ts';
 import type { SyncReport } from '../../src/task.ts';
-import type { WorkspaceSettings } from '../../src/workspace/create.ts';
-import type { Lease, Workspaces } from '../../src/workspace/workspaces.ts';
-import {
-  commit,
-  git,
-  makeClone,
-  makeSandbox,
-  pushFromElsewhere,
-  type Sandbox,
-  write,
-} from '../support/git-repositories.ts';
+import type { Lease } from '../../src/workspace/workspaces.ts';
+import { commit, git, makeClone, pushFromElsewhere, write } from '../support/git-repositories.ts';
 import { waitUntil } from '../support/wait-until.ts';
-import { never, openWorkspaces } from './support.ts';
-
-let sandbox: Sandbox;
-const opened: Workspaces[] = [];
-beforeEach(() => {
-  sandbox = makeSandbox();
-});
-afterEach(async () => {
-  for (const workspaces of opened.splice(0)) await workspaces.close();
-  sandbox.remove();
-});
-after(() => sandbox.remove());
-
-async function open(workspaceDir: string, settings: Partial<WorkspaceSettings> = {}): Promise<Workspaces> {
-  const workspaces = await openWorkspaces(sandbox, { workspaceDir, syncFreshMs: 0, ...settings });
-  opened.push(workspaces);
-  return workspaces;
-}
+import { open, sandbox } from './bed.ts';
+import { never } from './support.ts';
 
 const read = (lease: Lease, path: string) => readFileSync(join(lease.path, path), 'utf8');
 const worktreesLeft = () =>
@@ -278,14 +253,7 @@ describe('the sync of worktrees', () => {
       revision: pushed,
     });
     await lease.release();
-    const strict = await openWorkspaces(
-      { ...sandbox, dataDir: join(sandbox.folder, 'data2') },
-      {
-        workspaceDir: clone,
-        gitSync: 'required',
-      },
-    );
-    opened.push(strict);
+    const strict = await open(clone, { dataDir: join(sandbox.folder, 'data2'), gitSync: 'required' });
     await assert.rejects(strict.lease('run', never), (error) => {
       return error instanceof ServiceError && error.code === 'workspace_unavailable';
     });

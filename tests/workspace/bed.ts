@@ -1,0 +1,30 @@
+/** For whoever imports it: a sandbox of its own for every test, and what is opened in it closed after the test. */
+import { afterEach, beforeEach } from 'node:test';
+import type { WorkspaceSettings } from '../../src/workspace/create.ts';
+import type { Workspaces } from '../../src/workspace/workspaces.ts';
+import { makeSandbox, type Sandbox } from '../support/git-repositories.ts';
+import { openWorkspaces } from './support.ts';
+
+/** That of the running test. */
+export let sandbox: Sandbox;
+
+const opened: Workspaces[] = [];
+
+beforeEach(() => {
+  sandbox = makeSandbox();
+});
+
+afterEach(async () => {
+  for (const workspaces of opened.splice(0)) await workspaces.close();
+  sandbox.remove();
+});
+
+/** Syncs before every run, unless a setting says otherwise. */
+export async function open(
+  workspaceDir: string | undefined,
+  settings: Partial<WorkspaceSettings> = {},
+): Promise<Workspaces> {
+  const workspaces = await openWorkspaces(sandbox, { workspaceDir, syncFreshMs: 0, ...settings });
+  opened.push(workspaces);
+  return workspaces;
+}
