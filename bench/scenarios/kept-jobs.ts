@@ -46,7 +46,7 @@ async function fill(dataDir: string): Promise<void> {
   const limits = { runMs: 60_000, stallMs: 0, waitMs: 0, budgetUsd: 1 };
   const spec = { prompt: 'Count the files', owner: 'benchmark', model: 'haiku', limits };
   for (let index = 0; index < count; index += 1) {
-    await store.submit({ ...spec, priority: 0, onInterrupt: 'mark' }, { maxWaiting: 10 });
+    await store.submit({ ...spec, priority: 0, onInterrupt: 'mark' }, { maxWaiting: 10, fingerprint: 'none' });
     const job = await store.claim();
     if (!job) throw new Error('Cannot fill the store: a job that was handed in does not wait');
     const text = `There are ${index} files. `.repeat(40);

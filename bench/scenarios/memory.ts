@@ -2,6 +2,8 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Bench } from '../bench.ts';
+import { askStreaming } from '../client.ts';
 import { quiet } from '../measure.ts';
 import { descendants, pssMb, rssMb } from '../process-use.ts';
 import { scenario } from '../scenario.ts';
@@ -9,6 +11,8 @@ import type { ServerProcess } from '../server-process.ts';
 
 const connections = 1000;
 const spares = 4;
+/** Fewer than RECYCLE_MAX_TURNS, after which a process is not used again. */
+const turnsServed = 15;
 
 export const memory = scenario({
   name: 'memory',
@@ -16,8 +20,10 @@ export const memory = scenario({
   figures: {
     idle_rss: { unit: 'MB', about: 'the server, started and asked for its health' },
     connections_rss: { unit: 'MB', about: `the same with ${connections} idle connections` },
+    connections_growth: { unit: 'MB', about: 'what these connections take' },
     spares_rss: { unit: 'MB', about: `a server that keeps ${spares} agents ready, without them` },
     spare_pss: { unit: 'MB', about: 'one agent that is kept ready, with its sandbox' },
+    rested_pss: { unit: 'MB', about: `one agent that rests after ${turnsServed} turns` },
   },
   async run(bench) {
     const idle = await bench.server('claude', { WARM_AGENTS: '0' });
@@ -35,15 +41,28 @@ export const memory = scenario({
     await sleep(1000);
     await quiet([ready.pid], 15_000);
     const agents = pssMb(descendants(ready.pid));
+    const rested = await pssOfRested(bench);
     if (agents === undefined) bench.note('memory: no PSS, since /proc does not show it to this user');
     return {
       idle_rss: idleRss,
       connections_rss: connectionsRss,
+      connections_growth: connectionsRss - idleRss,
       spares_rss: rssMb(ready.pid),
       spare_pss: agents === undefined ? undefined : agents / spares,
+      rested_pss: rested,
     };
   },
 });
+
+async function pssOfRested(bench: Bench): Promise<number | undefined> {
+  const server = await bench.server('claude', { WARM_AGENTS: '0', RESTING_AGENTS: '1' });
+  for (let turn = 0; turn < turnsServed; turn += 1) {
+    await askStreaming(server, [{ role: 'user', content: `Question ${turn} [[words: 50]]` }]);
+    await sleep(30);
+  }
+  await quiet([server.pid]);
+  return pssMb(descendants(server.pid));
+}
 
 /** Each has asked for the health once, as clients that keep their connection do. */
 async function connectIdle({ url }: ServerProcess): Promise<Socket[]> {

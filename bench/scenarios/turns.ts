@@ -71,6 +71,7 @@ export const turns = scenario({
 
 /** Where processes are kept, one round of turns first, so that they are there; then the load that counts. */
 async function level(bench: Bench, server: ServerProcess, clients: number, keeps: boolean): Promise<Level | undefined> {
+  if (clients > bench.pick(16, 4)) return undefined;
   if (freemem() < clients * bytesPerAgent) {
     bench.note(`turns with ${clients} clients left out: ${Math.round(freemem() / 1e6)} MB of memory are free`);
     return undefined;
