@@ -49,8 +49,28 @@ const claude = fileURLToPath(new URL('../node_modules/.bin/claude', import.meta.
 const stubAgent = fileURLToPath(new URL('processes/stub-agent', import.meta.url));
 
 /** Starts the loopback model and gives the agent a home of its own; one home for all, so that it is new to nobody. */
-export async function prepareGround({ quick, profileFolder }: GroundOptions): Promise<Ground> {
+export async function prepareGround(options: GroundOptions): Promise<Ground> {
   const releases = new Releases();
+  const close = () => releases.run();
+  try {
+    const shared = await prepareShared(releases);
+    return {
+      close,
+      forScenario(scenarioReleases, note) {
+        // An interrupt closes the ground in the middle of a scenario.
+        releases.push(() => scenarioReleases.run());
+        return { ...benchOf(shared, options, scenarioReleases), note };
+      },
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+type Shared = { folder: string; home: string; environment: Environment; recording: Recording };
+
+async function prepareShared(releases: Releases): Promise<Shared> {
   const folder = mkdtempSync(join(tmpdir(), 'claude-agent-server-bench-'));
   releases.push(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
   const home = join(folder, 'home');
@@ -60,41 +80,37 @@ export async function prepareGround({ quick, profileFolder }: GroundOptions): Pr
   });
   releases.push(() => end(model));
   const modelUrl = await printed(model, /^listens on (\S+)/);
-  const environment: Environment = loopbackAgentEnvironment(modelUrl, home, hostEnvironment());
-  const recording = await recordAgent(claude, environment, home);
-  const nodeFlags = profileFolder ? ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`] : [];
-  let servers = 0;
+  const environment = loopbackAgentEnvironment(modelUrl, home, hostEnvironment());
+  return { folder, home, environment, recording: await recordAgent(claude, environment, home) };
+}
 
+function benchOf(shared: Shared, { quick, profileFolder }: GroundOptions, releases: Releases): Omit<Bench, 'note'> {
+  const { folder, home, environment, recording } = shared;
+  const nodeFlags = profileFolder ? ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`] : [];
+  const scratch = (name: string) => mkdtempSync(join(folder, `${name}-`));
   return {
-    close: () => releases.run(),
-    forScenario: (scenarioReleases, note) => ({
-      pick: (full, quickly) => (quick ? quickly : full),
-      recording,
-      releases: scenarioReleases,
-      note,
-      async server(agent, settings = {}) {
-        servers += 1;
-        const serverFolder = join(folder, `server-${servers}`);
-        mkdirSync(serverFolder);
-        const all = { CLAUDE_BIN: agent === 'claude' ? claude : stubAgent, ...settings };
-        const server = await startServer({ folder: serverFolder, environment, settings: all, nodeFlags });
-        scenarioReleases.push(() => server.stop());
-        return server;
-      },
-      scratch: (name) => mkdtempSync(join(folder, `${name}-`)),
-      async bareClaude(prompt) {
-        const began = performance.now();
-        const args = ['-p', '--output-format', 'json', '--model', 'haiku', '--', prompt];
-        const { code, stderr } = await runCommand(claude, args, { cwd: home, env: environment, timeoutMs: 60_000 });
-        if (code !== 0) throw new Error(`claude -p ended with status ${code}: ${stderr.slice(-500)}`);
-        return performance.now() - began;
-      },
-      async makePipe(name) {
-        const path = join(stubFolder(home), name);
-        await runCommand('mkfifo', [path], { cwd: home, env: environment, timeoutMs: 5000 });
-        scenarioReleases.push(() => rmSync(path, { force: true }));
-        return path;
-      },
-    }),
+    pick: (full, quickly) => (quick ? quickly : full),
+    recording,
+    releases,
+    scratch,
+    async server(agent, settings = {}) {
+      const all = { CLAUDE_BIN: agent === 'claude' ? claude : stubAgent, ...settings };
+      const server = await startServer({ folder: scratch('server'), environment, settings: all, nodeFlags });
+      releases.push(() => server.stop());
+      return server;
+    },
+    async bareClaude(prompt) {
+      const began = performance.now();
+      const args = ['-p', '--output-format', 'json', '--model', 'haiku', '--', prompt];
+      const { code, stderr } = await runCommand(claude, args, { cwd: home, env: environment, timeoutMs: 60_000 });
+      if (code !== 0) throw new Error(`claude -p ended with status ${code}: ${stderr.slice(-500)}`);
+      return performance.now() - began;
+    },
+    async makePipe(name) {
+      const path = join(stubFolder(home), name);
+      await runCommand('mkfifo', [path], { cwd: home, env: environment, timeoutMs: 5000 });
+      releases.push(() => rmSync(path, { force: true }));
+      return path;
+    },
   };
 }
