@@ -2,7 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { runCommand, treeMarker } from './child-process.ts';
 
-type Row = { pid: number; parent: number };
+type Row = { pid: number; parent: number; zombie: boolean };
 
 /** The living processes of a tree. The server itself is never among them. */
 export async function listTree(root: number, marker: string): Promise<number[]> {
@@ -20,8 +20,7 @@ export async function listTree(root: number, marker: string): Promise<number[]> 
 export async function listMarked(test: (marker: string) => boolean): Promise<number[]> {
   if (process.platform !== 'linux') return [];
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
-  const living = new Set(pids);
-  for (const pid of strangers) if (!living.has(pid)) strangers.delete(pid);
+  forgetStrangers(new Set(pids));
   const found: number[] = [];
   for (const pid of pids) {
     if (strangers.has(pid) || pid === process.pid) continue;
@@ -38,9 +37,21 @@ export async function listMarked(test: (marker: string) => boolean): Promise<num
  */
 const strangers = new Set<number>();
 
+let lastLook = 0;
+const rememberedMs = 30_000;
+
+/** Those that have ended; and all of them after a while without a look, since a number may be another's by then. */
+function forgetStrangers(living: Set<number>): void {
+  const now = performance.now();
+  if (now - lastLook > rememberedMs) strangers.clear();
+  lastLook = now;
+  for (const pid of strangers) if (!living.has(pid)) strangers.delete(pid);
+}
+
 async function rememberStranger(pid: number): Promise<void> {
   const row = await readStat(pid);
-  if (row && row.parent !== process.pid) strangers.add(pid);
+  // A zombie of a sandbox may lie about until init reaps it; it runs nothing any more.
+  if (row && (row.zombie || row.parent !== process.pid)) strangers.add(pid);
 }
 
 async function readMarker(pid: number): Promise<string | undefined> {
@@ -63,22 +74,22 @@ async function listProcesses(): Promise<Row[]> {
   if (process.platform === 'linux') {
     const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
     const rows = await Promise.all(pids.map(readStat));
-    return rows.filter((row) => row !== undefined);
+    return rows.filter((row) => row !== undefined && !row.zombie) as Row[];
   }
   const { stdout } = await runCommand('/bin/ps', ['-axo', 'pid=,ppid='], { cwd: '/', env: {}, timeoutMs: 5000 });
   return stdout
     .toString('utf8')
     .split('\n')
     .map((line) => line.trim().split(/\s+/).map(Number))
-    .flatMap(([pid, parent]) => (pid && parent !== undefined ? [{ pid, parent }] : []));
+    .flatMap(([pid, parent]) => (pid && parent !== undefined ? [{ pid, parent, zombie: false }] : []));
 }
 
-/** `undefined`: gone, or a zombie, which runs nothing. */
+/** `undefined`: gone. */
 async function readStat(pid: number): Promise<Row | undefined> {
   const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
   // pid (name) state ppid ...: the name may hold spaces and parentheses.
   const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return parent && state !== 'Z' ? { pid, parent: Number(parent) } : undefined;
+  return parent ? { pid, parent: Number(parent), zombie: state === 'Z' } : undefined;
 }
 
 function isAlive(pid: number): boolean {
