@@ -32,8 +32,13 @@ const { values: options } = parseArgs({
   },
 });
 
-if (options.help) process.stdout.write(usage);
-else process.exitCode = await run(chosen(options.only));
+try {
+  if (options.help) process.stdout.write(usage);
+  else process.exitCode = await run(chosen(options.only));
+} catch (error) {
+  say((error as Error).message);
+  process.exitCode = 1;
+}
 // A server that would not end must not keep the benchmark.
 process.exit();
 
