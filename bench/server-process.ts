@@ -1,4 +1,4 @@
-/** The server under load, started as a user starts it: `node src/main.ts serve`, a process of its own. */
+/** The server under load, started as a user starts it: `npm start`, a process of its own. */
 import { openSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -26,7 +26,7 @@ export type ServerOptions = {
 
 export const token = 'benchmark';
 
-const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
+const main = fileURLToPath(new URL('../bin/claude-agent-server.js', import.meta.url));
 
 /** Throws with the end of its log when it does not come up. */
 export async function startServer({ folder, environment, settings, nodeFlags }: ServerOptions): Promise<ServerProcess> {

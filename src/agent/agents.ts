@@ -8,6 +8,7 @@ import { type Access, argumentCommand, fixedOf, promptArgument, sessionCommand }
 import { type Containment, contain } from './containment.ts';
 import { agentEnvironment } from './environment.ts';
 import { SessionAgent } from './session-agent.ts';
+import { removeTraces } from './traces.ts';
 
 export type AgentSettings = {
   /** Looked for anew at each start: Claude Code may be installed, or replaced, while the server runs. */
@@ -41,16 +42,19 @@ export function createAgents(settings: AgentSettings): AgentStage {
   };
 
   /** Remembered until it is released, so that `destroy` finds it. */
-  const hold = <T extends Agent>(agent: T): T => {
+  const hold = <T extends Agent>(agent: T, cwd: string): T => {
     held.add(agent);
     const release = agent.release.bind(agent);
-    agent.release = () => release().finally(() => held.delete(agent));
+    agent.release = async () => {
+      await release().finally(() => held.delete(agent));
+      await removeTraces(cwd, env);
+    };
     return agent;
   };
 
   const startSession: AgentStage['startSession'] = async (id, fixed, model, folder): Promise<Session> => {
     const process = await AgentProcess.start(launch(id, folder, sessionCommand(fixed, access, model), 'pipe'));
-    return hold(new SessionAgent(process, model, onUnknown));
+    return hold(new SessionAgent(process, model, onUnknown), folder.path);
   };
 
   return {
@@ -62,6 +66,7 @@ export function createAgents(settings: AgentSettings): AgentStage {
       if (prompt === undefined) return startSession(task.id, fixedOf(task), task.model, folder);
       return hold(
         new ArgumentAgent(launch(task.id, folder, argumentCommand(task, access, prompt), 'ignore'), onUnknown),
+        folder.path,
       );
     },
     identity() {

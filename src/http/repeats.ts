@@ -20,7 +20,13 @@ export type RepeatsOptions = {
   maxSize?: number;
 };
 
-type Entry = { mark: RequestMark; run: SharedRun; expiry?: NodeJS.Timeout };
+type Entry = {
+  mark: RequestMark;
+  run: SharedRun;
+  expiry?: NodeJS.Timeout;
+  /** Of a run that has ended: what it counts for in the bound. */
+  size: number;
+};
 
 /** Nothing was spent on these, or nobody was told: asked again, the answer may well be another. */
 const notRepeated: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -30,6 +36,9 @@ const notRepeated: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 export class Repeats {
   readonly #entries = new Map<string, Entry>();
+  /** Those whose run has ended, the oldest end first, and how much they are together. */
+  readonly #ended = new Map<string, Entry>();
+  #size = 0;
   readonly #windowMs: number;
   readonly #maxRuns: number;
   readonly #maxSize: number;
@@ -62,7 +71,7 @@ export class Repeats {
   /** Remembers a new run for its repeats. */
   keep(mark: RequestMark, run: SharedRun): void {
     const name = nameOf(mark);
-    const entry: Entry = { mark, run };
+    const entry: Entry = { mark, run, size: 0 };
     // First away with an older one: the newest are at the end of the line.
     this.#forget(name, this.#entries.get(name));
     this.#entries.set(name, entry);
@@ -71,6 +80,9 @@ export class Repeats {
       if (this.#entries.get(name) !== entry) return;
       entry.expiry = setTimeout(() => this.#forget(name, entry), this.#windowMs);
       entry.expiry.unref();
+      this.#ended.set(name, entry);
+      this.#size += run.size;
+      entry.size = run.size;
       this.#makeRoom();
     });
   }
@@ -82,21 +94,18 @@ export class Repeats {
 
   /** Drops the oldest that have ended until the rest is within the bounds. */
   #makeRoom(): void {
-    const ended = [...this.#entries].filter(([, { run }]) => run.end);
-    let count = ended.length;
-    let size = ended.reduce((sum, [, { run }]) => sum + run.size, 0);
-    for (const [name, entry] of ended) {
-      if (count <= this.#maxRuns && size <= this.#maxSize) return;
+    for (const [name, entry] of this.#ended) {
+      if (this.#ended.size <= this.#maxRuns && this.#size <= this.#maxSize) return;
       this.#forget(name, entry);
-      count -= 1;
-      size -= entry.run.size;
     }
   }
 
   #forget(name: string, entry: Entry | undefined): void {
     // A timer would hold the run until it fires.
     clearTimeout(entry?.expiry);
-    if (entry && this.#entries.get(name) === entry) this.#entries.delete(name);
+    if (!entry || this.#entries.get(name) !== entry) return;
+    this.#entries.delete(name);
+    if (this.#ended.delete(name)) this.#size -= entry.size;
   }
 }
 

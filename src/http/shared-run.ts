@@ -21,7 +21,7 @@ export type SharedRunOptions = {
 };
 
 /** Characters; an agent that streams more is ended, as it would be by the limit on what it prints. */
-const maxSpokenLength = 16 * 1024 * 1024;
+const maxSpokenLength = 4 * 1024 * 1024;
 
 export class SharedRun {
   readonly head: AnswerHead;

@@ -26,6 +26,8 @@ const maxFailures = 5;
 /** A stopped pool tries again after this long. */
 const restMs = 60_000;
 const sweepMs = 1000;
+/** A warm agent has its first token after about 100 ms. */
+const refillAfterMs = 300;
 
 export class Spares {
   readonly #stages: { workspaces: Workspaces; agents: AgentStage };
@@ -38,6 +40,7 @@ export class Spares {
   #notBefore = 0;
   #started = 0;
   #destroyed = false;
+  #refill: NodeJS.Timeout | undefined;
 
   constructor(stages: { workspaces: Workspaces; agents: AgentStage }, settings: SpareSettings) {
     this.#stages = stages;
@@ -50,7 +53,7 @@ export class Spares {
 
   /**
    * The oldest spare for the task; one that is still starting is worth waiting for, since a new one would only begin
-   * now. Its replacement is started at once. `undefined`: there is none.
+   * now. Its replacement follows shortly. `undefined`: there is none.
    */
   async take(task: Task): Promise<Spare | undefined> {
     const fixed = this.#stages.agents.fixedOf(task);
@@ -60,8 +63,11 @@ export class Spares {
     const key = this.#keyOf(fixed);
     const found = this.#waiting.find((spare) => spare.key === key);
     if (found) this.#remove(found);
-    // What was kept for other tasks makes room for this kind.
-    setImmediate(() => this.#fill());
+    // Not at once: starting an agent takes a core, which the one that was just taken needs for its first token.
+    this.#refill ??= setTimeout(() => {
+      this.#refill = undefined;
+      this.#fill();
+    }, refillAfterMs);
     const spare = await found?.ready;
     if (!spare || spare.session.alive) return spare;
     await end(spare);
@@ -71,6 +77,7 @@ export class Spares {
   async destroy(): Promise<void> {
     this.#destroyed = true;
     clearInterval(this.#sweeper);
+    clearTimeout(this.#refill);
     await this.#endAll(this.#waiting.splice(0));
   }
 

@@ -18,7 +18,7 @@ export type ServerProcess = {
   post(path: string, body: unknown): Promise<Response>;
 };
 
-const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const main = fileURLToPath(new URL('../../bin/claude-agent-server.js', import.meta.url));
 
 /** Starts `claude-agent-server serve` and waits until it listens. It is killed when the test ends. */
 export async function startServerProcess(
