@@ -1,5 +1,5 @@
 /** Which processes belong to one we started: its children, their children, and whatever carries its marker. */
-import { readdir, readFile } from 'node:fs/promises';
+import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
 import { runCommand, treeMarker } from './child-process.ts';
 
 type Row = { pid: number; parent: number; zombie: boolean };
@@ -19,13 +19,13 @@ export async function listTree(root: number, marker: string): Promise<number[]> 
  */
 export async function listMarked(test: (marker: string) => boolean): Promise<number[]> {
   if (process.platform !== 'linux') return [];
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+  const pids = linuxPids();
   forgetStrangers(new Set(pids));
   const found: number[] = [];
   for (const pid of pids) {
     if (strangers.has(pid) || pid === process.pid) continue;
-    const marker = await readMarker(pid);
-    if (marker === undefined) await rememberStranger(pid);
+    const marker = readMarker(pid);
+    if (marker === undefined) rememberStranger(pid);
     else if (test(marker)) found.push(pid);
   }
   return found;
@@ -48,14 +48,14 @@ function forgetStrangers(living: Set<number>): void {
   for (const pid of strangers) if (!living.has(pid)) strangers.delete(pid);
 }
 
-async function rememberStranger(pid: number): Promise<void> {
-  const row = await readStat(pid);
+function rememberStranger(pid: number): void {
+  const row = readStat(pid);
   // A zombie of a sandbox may lie about until init reaps it; it runs nothing any more.
   if (row && (row.zombie || row.parent !== process.pid)) strangers.add(pid);
 }
 
-async function readMarker(pid: number): Promise<string | undefined> {
-  const environment = `\0${await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '')}`;
+function readMarker(pid: number): string | undefined {
+  const environment = `\0${readKernelFile(`/proc/${pid}/environ`)}`;
   const start = environment.indexOf(`\0${treeMarker}=`);
   return start === -1 ? undefined : environment.slice(start + treeMarker.length + 2).split('\0', 1)[0];
 }
@@ -72,9 +72,10 @@ async function addDescendants(members: Set<number>, root: number): Promise<void>
 
 async function listProcesses(): Promise<Row[]> {
   if (process.platform === 'linux') {
-    const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
-    const rows = await Promise.all(pids.map(readStat));
-    return rows.filter((row) => row !== undefined && !row.zombie) as Row[];
+    return linuxPids()
+      .map(readStat)
+      .filter((row) => row !== undefined)
+      .filter((row) => !row.zombie);
   }
   const { stdout } = await runCommand('/bin/ps', ['-axo', 'pid=,ppid='], { cwd: '/', env: {}, timeoutMs: 5000 });
   return stdout
@@ -85,11 +86,39 @@ async function listProcesses(): Promise<Row[]> {
 }
 
 /** `undefined`: gone. */
-async function readStat(pid: number): Promise<Row | undefined> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
+function readStat(pid: number): Row | undefined {
+  const stat = readKernelFile(`/proc/${pid}/stat`);
   // pid (name) state ppid ...: the name may hold spaces and parentheses.
   const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return parent ? { pid, parent: Number(parent), zombie: state === 'Z' } : undefined;
+}
+
+function linuxPids(): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
+}
+
+const readBuffer = Buffer.allocUnsafe(64 * 1024);
+
+/**
+ * Empty when the process is gone or another user's. Nothing here waits for a disk, and the asynchronous way takes several
+ * turns and a large buffer for each of these small files, which was most of what a run cost the server.
+ */
+function readKernelFile(path: string): string {
+  let file: number | undefined;
+  try {
+    file = openSync(path, 'r');
+    let text = '';
+    for (let size = readSync(file, readBuffer); size > 0; size = readSync(file, readBuffer)) {
+      text += readBuffer.toString('latin1', 0, size);
+    }
+    return text;
+  } catch {
+    return '';
+  } finally {
+    if (file !== undefined) closeSync(file);
+  }
 }
 
 function isAlive(pid: number): boolean {

@@ -2,9 +2,11 @@
 import { rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** Removes the CLI's own folder for `cwd`, if it is empty: a transcript or memory in it is somebody's. Never rejects. */
+/** Removes the CLI's own folder for `cwd`, if it is empty: a transcript or a memory in it is kept. Never rejects. */
 export async function removeTraces(cwd: string, host: Record<string, string | undefined>): Promise<void> {
   const config = host['CLAUDE_CONFIG_DIR'] ?? (host['HOME'] && join(host['HOME'], '.claude'));
+  if (!config) return;
   // Named after the path, with a dash for whatever is no letter or digit (seen on 2.1.329).
-  if (config) await rmdir(join(config, 'projects', cwd.replace(/[^A-Za-z0-9]/g, '-'))).catch(() => {});
+  const folder = join(config, 'projects', cwd.replace(/[^A-Za-z0-9]/g, '-'));
+  for (const each of [join(folder, 'memory'), folder]) await rmdir(each).catch(() => {});
 }
