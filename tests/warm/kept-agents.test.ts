@@ -3,10 +3,12 @@ import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { createAgents } from '../../src/agent/agents.ts';
 import { ServiceError } from '../../src/errors.ts';
+import { listMarked } from '../../src/process-tree.ts';
 import type { AgentEvent, Task, Turn } from '../../src/task.ts';
 import { createSeats, type SeatSettings, type Start } from '../../src/warm/seats.ts';
 import { createWorkspaces } from '../../src/workspace/create.ts';
 import { loopbackAgent, scratchFolder } from '../support/loopback-agent.ts';
+import { waitUntil } from '../support/wait-until.ts';
 
 type Overrides = { spares?: Partial<SeatSettings['spares']>; resting?: Partial<SeatSettings['resting']> };
 
@@ -74,7 +76,10 @@ async function startSeats(t: TestContext, overrides: Overrides = {}) {
   const replaceClaude = (path: string) => {
     identity = path;
   };
-  return { model, run, failures, replaceClaude, lastRequest: () => JSON.stringify(model.asked().at(-1)) };
+  /** The living processes of all agents, waiting ones included. */
+  const processes = () => listMarked((marker) => marker.startsWith(`kept-agents-test:${dataDir}:`));
+  const lastRequest = () => JSON.stringify(model.asked().at(-1));
+  return { model, run, failures, replaceClaude, processes, lastRequest };
 }
 
 let tasks = 0;
@@ -224,5 +229,39 @@ describe('a spare', () => {
     await run(chat(['one [[say: a]]'])).catch(() => {});
     await assert.rejects(run(chat(['two'])), { code: 'agent_failed' });
     assert.ok(failures.length <= 5, 'it does not go on trying without end');
+  });
+
+  test('that dies while it waits is replaced, and told of', async (t) => {
+    const { run, processes, failures } = await startSeats(t, { spares: { count: 1 }, resting: { count: 0 } });
+    const [first = 0] = await waitUntil('a spare waits', async () => {
+      const found = await processes();
+      return found.length > 0 && found;
+    });
+    process.kill(first, 'SIGKILL');
+    await waitUntil('another waits', async () => {
+      const found = await processes();
+      return found.length > 0 && !found.includes(first);
+    });
+    assert.equal(failures.length, 1);
+    assert.equal((await run(chat(['one [[say: a]]']))).start, 'warm');
+  });
+
+  test('is not kept when nobody asks for long, and is there again after somebody did', async (t) => {
+    const { run, processes } = await startSeats(t, { spares: { count: 1, idleMs: 500 }, resting: { count: 0 } });
+    await waitUntil('a spare waits', async () => (await processes()).length > 0);
+    await waitUntil('none is left', async () => (await processes()).length === 0);
+    assert.equal((await run(chat(['one [[say: a]]']))).start, 'cold');
+  });
+
+  test('that is too old is replaced', async (t) => {
+    const { processes } = await startSeats(t, { spares: { count: 1, maxAgeMs: 300 }, resting: { count: 0 } });
+    const [first = 0] = await waitUntil('a spare waits', async () => {
+      const found = await processes();
+      return found.length > 0 && found;
+    });
+    await waitUntil('a younger one waits', async () => {
+      const found = await processes();
+      return found.length > 0 && !found.includes(first);
+    });
   });
 });
