@@ -4,7 +4,7 @@ import { Releases } from '../releases.ts';
 import type { Outcome, Task } from '../task.ts';
 import type { Lease, Workspaces } from '../workspace/workspaces.ts';
 import { Resting, type RestingSettings } from './resting.ts';
-import { type SpareSettings, Spares } from './spares.ts';
+import { type Spare, type SpareSettings, Spares } from './spares.ts';
 
 /** How a run's agent came to be: for the log, the metrics and the benchmark. */
 export type Start = 'cold' | 'warm' | 'recycled' | 'continued';
@@ -36,18 +36,13 @@ export function createSeats(stages: Stages, settings: SeatSettings): Seats {
 
   const takeKept = async (task: Task, signal: AbortSignal): Promise<Seat | undefined> => {
     const kept = resting.take(task);
-    if (!kept) return undefined;
-    const workspace = await kept.prepared.claim(task.id, signal);
-    if (!workspace) {
-      await kept.session.release();
-      return undefined;
-    }
+    const workspace = kept && (await claimFor(kept, task, signal));
+    if (!kept || !workspace) return undefined;
     if (kept.known > 0) return seatOf('continued', workspace, kept.session, kept.known);
     try {
       await kept.session.clear(signal);
     } catch {
-      await kept.session.release();
-      await workspace.release();
+      await releaseBoth(workspace, kept.session);
       return undefined;
     }
     return seatOf('recycled', workspace, kept.session, 0);
@@ -55,13 +50,11 @@ export function createSeats(stages: Stages, settings: SeatSettings): Seats {
 
   const takeSpare = async (task: Task, signal: AbortSignal): Promise<Seat | undefined> => {
     const spare = await spares.take(task);
-    const workspace = await spare?.prepared.claim(task.id, signal);
-    if (!spare || !workspace || !spare.session.alive) {
-      await spare?.session.release();
-      await workspace?.release();
-      return undefined;
-    }
-    return seatOf('warm', workspace, spare.session, 0);
+    const workspace = spare && (await claimFor(spare, task, signal));
+    if (!spare || !workspace) return undefined;
+    if (spare.session.alive) return seatOf('warm', workspace, spare.session, 0);
+    await releaseBoth(workspace, spare.session);
+    return undefined;
   };
 
   const takeNew = async (task: Task, signal: AbortSignal): Promise<Seat> => {
@@ -119,6 +112,17 @@ export function createSeats(stages: Stages, settings: SeatSettings): Seats {
       await Promise.all([spares.destroy(), resting.destroy()]);
     },
   };
+}
+
+/** The lease that the agent's folder becomes for a task. Without one, or when there is none to be had, the agent ends. */
+async function claimFor({ session, prepared }: Spare, task: Task, signal: AbortSignal): Promise<Lease | undefined> {
+  let workspace: Lease | undefined;
+  try {
+    workspace = await prepared.claim(task.id, signal);
+  } finally {
+    if (!workspace) await session.release();
+  }
+  return workspace;
 }
 
 /** The agent first: nothing of it may write in a folder that is another's already. */

@@ -1,18 +1,20 @@
 /** Agents that are kept between turns, on the real CLI: what may continue, what may be cleared, and what must not. */
 import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
 import { createAgents } from '../../src/agent/agents.ts';
 import { ServiceError } from '../../src/errors.ts';
 import { listMarked } from '../../src/process-tree.ts';
 import type { AgentEvent, Task, Turn } from '../../src/task.ts';
 import { createSeats, type SeatSettings, type Start } from '../../src/warm/seats.ts';
-import { createWorkspaces } from '../../src/workspace/create.ts';
+import { createWorkspaces, type WorkspaceSettings } from '../../src/workspace/create.ts';
+import { makeClone, makeSandbox } from '../support/git-repositories.ts';
 import { loopbackAgent, scratchFolder } from '../support/loopback-agent.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 type Overrides = { spares?: Partial<SeatSettings['spares']>; resting?: Partial<SeatSettings['resting']> };
 
-async function startSeats(t: TestContext, overrides: Overrides = {}) {
+async function startSeats(t: TestContext, overrides: Overrides = {}, workspace: Partial<WorkspaceSettings> = {}) {
   const { model, environment, claudeBin } = await loopbackAgent(t);
   const dataDir = await scratchFolder(t);
   let identity = claudeBin;
@@ -33,6 +35,7 @@ async function startSeats(t: TestContext, overrides: Overrides = {}) {
     gitSyncTimeoutMs: 1000,
     dataDir,
     environment,
+    ...workspace,
   });
   const failures: unknown[] = [];
   const seats = createSeats(
@@ -197,6 +200,36 @@ describe('a process that is cleared', () => {
     for (let turn = 0; turn < 3; turn += 1) starts.push((await run(chat([`${turn} [[say: a]]`]))).start);
     assert.deepEqual(starts, ['cold', 'recycled', 'cold']);
   });
+});
+
+describe('an agent whose workspace cannot be had any more', () => {
+  for (const kept of ['rests', 'waits']) {
+    test(`ends, and does not go on for nobody (it ${kept})`, async (t) => {
+      const sandbox = makeSandbox();
+      t.after(() => sandbox.remove());
+      const { clone, remote } = makeClone(sandbox);
+      const counts = kept === 'rests' ? { spares: { count: 0 } } : { spares: { count: 1 }, resting: { count: 0 } };
+      const { run, processes } = await startSeats(t, counts, {
+        workspaceDir: clone,
+        workspaceMode: 'shared',
+        gitSync: 'required',
+      });
+      if (kept === 'rests') await run(chat(['one [[say: a]]']));
+      const before = await waitUntil('it is there', async () => {
+        const found = await processes();
+        return found.length > 0 && found;
+      });
+      rmSync(remote, { recursive: true });
+      await assert.rejects(run(chat(['one [[say: a]]', 'a', 'two'])), {
+        code: 'workspace_unavailable',
+      });
+      const left = await processes();
+      assert.deepEqual(
+        before.filter((pid) => left.includes(pid)),
+        [],
+      );
+    });
+  }
 });
 
 describe('a spare', () => {
