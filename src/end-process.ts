@@ -1,9 +1,10 @@
 /** Ends a process and everything it started, in steps: ask, wait, kill the whole tree. */
 import { type StartedProcess, signalGroup } from './child-process.ts';
 import { listTree } from './process-tree.ts';
+import { settledWithin } from './settled-within.ts';
 
 /** The CLI needs about 125 ms after SIGTERM to end its tools' processes itself. */
-export const defaultGraceMs = 2000;
+const defaultGraceMs = 2000;
 
 /** Settles when nothing of the tree runs any more. For a process that has ended it ends what that left behind. */
 export async function endProcess(started: StartedProcess, graceMs = defaultGraceMs): Promise<void> {
@@ -32,11 +33,4 @@ function kill(pid: number): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
-}
-
-async function settledWithin(promise: Promise<unknown>, ms: number): Promise<void> {
-  const { promise: timeout, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  await Promise.race([promise, timeout]);
-  clearTimeout(timer);
 }

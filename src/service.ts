@@ -17,6 +17,7 @@ import { Releases } from './releases.ts';
 import { createRunAnywhere } from './run-anywhere.ts';
 import { createExecuteJob } from './run-job.ts';
 import { type RunOptions, runTask, type Stages } from './run-task.ts';
+import { settledWithin } from './settled-within.ts';
 import type { Outcome, Task } from './task.ts';
 import { createTelemetry, type Telemetry } from './telemetry.ts';
 import { createSeats, type SeatSettings, type Start } from './warm/seats.ts';
@@ -201,11 +202,4 @@ async function recorded(
     telemetry.runFailed(task, error, performance.now() - began);
     throw error;
   }
-}
-
-async function settledWithin(promise: Promise<unknown>, ms: number): Promise<void> {
-  const { promise: timeout, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  await Promise.race([promise, timeout]);
-  clearTimeout(timer);
 }

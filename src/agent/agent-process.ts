@@ -2,6 +2,7 @@
 import { type Exit, type StartedProcess, startProcess } from '../child-process.ts';
 import { endProcess } from '../end-process.ts';
 import { ServiceError } from '../errors.ts';
+import { settledWithin } from '../settled-within.ts';
 import { failureOfStart } from './failure.ts';
 import { LineSplitter } from './lines.ts';
 
@@ -60,7 +61,7 @@ export class AgentProcess {
     });
     const drained = new Promise<void>((resolve) => stdout?.once('close', resolve));
     void started.exited.then(async (exit) => {
-      await within(drained, drainMs);
+      await settledWithin(drained, drainMs);
       lines.end();
       this.#exit = exit;
       this.#listener?.onExit(exit);
@@ -100,11 +101,4 @@ export class AgentProcess {
 
 function tooLarge(): ServiceError {
   return new ServiceError('output_too_large', `The agent printed a line of more than ${maxLineBytes} bytes`);
-}
-
-async function within(promise: Promise<unknown>, ms: number): Promise<void> {
-  const { promise: timeout, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  await Promise.race([promise, timeout]);
-  clearTimeout(timer);
 }

@@ -22,7 +22,7 @@ function packagedClaude(): string {
   return join(dirname(manifest), 'bin', 'claude.exe');
 }
 
-export function isExecutable(file: string): boolean {
+function isExecutable(file: string): boolean {
   try {
     accessSync(file, constants.X_OK);
     return true;

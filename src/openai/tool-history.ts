@@ -66,10 +66,10 @@ export function resultText(result: Result): string {
   return `Result of the tool call ${result.toolUseId}: ${result.text}`;
 }
 
-export function isCall(block: Block): block is Call {
+function isCall(block: Block): block is Call {
   return block.type === 'tool_use';
 }
 
-export function isResult(block: Block): block is Result {
+function isResult(block: Block): block is Result {
   return block.type === 'tool_result';
 }

@@ -11,7 +11,7 @@ export type JobRequest = Pick<JobSpec, 'prompt' | 'owner' | 'model'> &
 export type JobDefaults = { agent?: string; limits: JobLimits; onInterrupt: OnInterrupt };
 
 /** The queue of the PostgreSQL engine lets no job run for more than a day. Milliseconds. */
-export const longestRunMs = 23 * 60 * 60 * 1000;
+const longestRunMs = 23 * 60 * 60 * 1000;
 const maxKeyLength = 255;
 const maxMetadataBytes = 64 * 1024;
 

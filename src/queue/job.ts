@@ -2,9 +2,7 @@
 import type { ErrorCode } from '../errors.ts';
 import type { AgentEvent, Effort, Limits, ModelUsage, Owner, SyncReport, Usage, WorkspaceResult } from '../task.ts';
 
-export const jobStates = ['queued', 'running', 'completed', 'failed', 'timeout', 'cancelled', 'interrupted'] as const;
-
-export type JobState = (typeof jobStates)[number];
+export type JobState = 'queued' | 'running' | 'completed' | 'failed' | 'timeout' | 'cancelled' | 'interrupted';
 
 export type EndState = Exclude<JobState, 'queued' | 'running'>;
 

@@ -15,7 +15,7 @@ export function shortenEvent(body: JobEventBody): JobEventBody {
   return body;
 }
 
-export function shortenText(text: string, limit: number): string {
+function shortenText(text: string, limit: number): string {
   if (text.length <= limit) return text;
   return `${text.slice(0, limit).toWellFormed()}… (${text.length - limit} more characters)`;
 }

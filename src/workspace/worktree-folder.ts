@@ -55,7 +55,7 @@ export function relocated(baseline: Baseline, folder: string): Baseline {
   return { ...baseline, place };
 }
 
-export function baselineFolder(folder: string): string {
+function baselineFolder(folder: string): string {
   return join(folder, '.baseline');
 }
 

@@ -9,7 +9,7 @@ import { openEventStream } from '../sse.ts';
 export type EventJson = ReturnType<typeof renderEvent>;
 
 /** An event in the names of the API. Its number is the `id` of its frame. */
-export function renderEvent({ seq: _, at, ...event }: JobEvent) {
+function renderEvent({ seq: _, at, ...event }: JobEvent) {
   const time = new Date(at).toISOString();
   switch (event.type) {
     case 'state': {

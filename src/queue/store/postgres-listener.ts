@@ -1,4 +1,5 @@
 /** Hears what other processes announce: one connection that listens, and comes back when it breaks. */
+import { setTimeout } from 'node:timers/promises';
 import pg from 'pg';
 import type { Topic, WakeUps } from '../wake-ups.ts';
 
@@ -51,14 +52,6 @@ async function listenOnce(url: string, wakeUps: WakeUps, signal: AbortSignal, on
   }
 }
 
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const timer = setTimeout(resolve, ms);
-    const done = () => {
-      clearTimeout(timer);
-      resolve();
-    };
-    signal.addEventListener('abort', done, { once: true });
-  });
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await setTimeout(ms, undefined, { signal }).catch(() => {});
 }
