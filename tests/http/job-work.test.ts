@@ -16,8 +16,9 @@ async function startOnRepository(t: TestContext) {
   return { service, remote, clone };
 }
 
+/** The model takes its time before the last word, so that what was asked meanwhile is answered before the end. */
 const writing = (text: string) =>
-  `[[tool: Read {"file_path":"a.txt"}]] [[tool: Write ${JSON.stringify({ file_path: 'a.txt', content: text })}]] [[say: done]]`;
+  `[[tool: Read {"file_path":"a.txt"}]] [[tool: Write ${JSON.stringify({ file_path: 'a.txt', content: text })}]] [[silence: 300]] [[say: done]]`;
 
 test(requirement(['J-16', 'J-10'], 'a job changes a file: its events tell how, its diff tells what'), async (t) => {
   const { service, clone, remote } = await startOnRepository(t);
