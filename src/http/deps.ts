@@ -1,26 +1,26 @@
 /** What the edge is given: its settings, the service behind it, and where to tell what happens. */
-import type { Dialect } from '../openai/error-bodies.ts';
 import type { ModelSettings } from '../openai/models.ts';
 import type { Jobs } from '../queue/jobs.ts';
 import type { RunOptions } from '../run-task.ts';
 import type { Outcome, Task } from '../task.ts';
+import type { DoorSettings } from './doors.ts';
 
 /** Settings under their names in the configuration. */
-export type HttpSettings = ModelSettings & {
-  chatAgent: string | undefined;
-  chatBudgetUsd: number;
-  chatTimeoutSeconds: number;
-  v1Dialect: Dialect;
-  bodyLimitBytes: number;
-  jsonAnswerSeconds: number;
-  streamKeepAlive: 'chunk' | 'comment' | 'off';
-  streamKeepAliveSeconds: number;
-  slowReaderSeconds: number;
-  clientGraceSeconds: number;
-  repeatWindowSeconds: number;
-  ignoredParams: 'accept' | 'reject';
-  corsOrigins: string[];
-};
+export type HttpSettings = ModelSettings &
+  DoorSettings & {
+    chatAgent: string | undefined;
+    chatBudgetUsd: number;
+    chatTimeoutSeconds: number;
+    bodyLimitBytes: number;
+    jsonAnswerSeconds: number;
+    streamKeepAlive: 'chunk' | 'comment' | 'off';
+    streamKeepAliveSeconds: number;
+    slowReaderSeconds: number;
+    clientGraceSeconds: number;
+    repeatWindowSeconds: number;
+    ignoredParams: 'accept' | 'reject';
+    corsOrigins: string[];
+  };
 
 /** As told by `/health`. */
 export type ServiceState = { busy: boolean; active: number; queued: number; capacity: number };

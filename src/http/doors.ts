@@ -37,8 +37,15 @@ const openaiDoor: Door = {
   noStreaming: undefined,
 };
 
-/** @param v1Dialect `openai`: everything under /v1 is as under /openai/v1 */
-export function doors(v1Dialect: Dialect): Door[] {
-  if (v1Dialect === 'contract') return [contractDoor, openaiDoor];
-  return [{ ...openaiDoor, prefixes: [...contractPrefixes, ...openaiDoor.prefixes] }];
+export type DoorSettings = {
+  /** `openai`: everything under /v1 is as under /openai/v1. */
+  v1Dialect: Dialect;
+  /** With 0 nobody waits: who finds no place free is refused, at either door. */
+  maxQueuedRuns: number;
+};
+
+export function doors({ v1Dialect, maxQueuedRuns }: DoorSettings): Door[] {
+  const openai: Door = maxQueuedRuns === 0 ? { ...openaiDoor, settle: 'after_release' } : openaiDoor;
+  if (v1Dialect === 'contract') return [contractDoor, openai];
+  return [{ ...openai, prefixes: [...contractPrefixes, ...openai.prefixes] }];
 }

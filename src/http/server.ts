@@ -119,7 +119,7 @@ function checkEveryRequest(server: FastifyInstance, deps: ServerDeps, auth: Auth
 
 function addRoutes(server: FastifyInstance, runs: ChatRuns): void {
   const models = createModels(runs.deps.settings, Math.floor(Date.now() / 1000));
-  for (const door of doors(runs.deps.settings.v1Dialect)) {
+  for (const door of doors(runs.deps.settings)) {
     chatRoutes(server, door, models, runs);
     modelRoutes(server, door, models);
   }

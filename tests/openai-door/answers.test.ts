@@ -131,6 +131,18 @@ describe('an error', () => {
     clients.abort();
   });
 
+  test('finds the place free again that its last answer came from, where nobody may wait', async (t) => {
+    const service = await startScriptedService(t, { MAX_CONCURRENT_RUNS: '1', MAX_QUEUED_RUNS: '0' });
+    for (const body of [
+      askFor({ say: ['one'], lingerMs: 700, result: { is_error: true } }),
+      askFor({ say: ['two'], lingerMs: 700 }, { stream: true }),
+      ask('three'),
+    ]) {
+      const response = await service.chat('/openai/v1', body);
+      assert.doesNotMatch(await response.text(), /queue_full/);
+    }
+  });
+
   test(requirement('item-108'), async (t) => {
     const service = await startScriptedService(t);
     const answers = await Promise.all([1, 2, 3, 4].map((at) => service.chat('/openai/v1', ask(`side call ${at}`))));

@@ -23,6 +23,8 @@ export type Script = {
   exit?: number;
   stderr?: string;
   hang?: boolean;
+  /** How long it stays although it is asked to end. */
+  lingerMs?: number;
 };
 
 type Note = { pid: number; started?: string[]; received?: Record<string, unknown> };
