@@ -163,8 +163,9 @@ export class SharedRun {
 
 /**
  * A person leaves when they please, a timer after the same time again. Who leaves by a timer asks again for minutes, at
- * growing intervals, and would have an agent started each time.
+ * growing intervals, and would have an agent started each time. Making a connection, or a machine under load, takes
+ * some hundred milliseconds off one of the times.
  */
 function sameTwice(waits: number[]): number | undefined {
-  return waits.find((wait, at) => waits.slice(at + 1).some((other) => Math.abs(other - wait) < 100 + wait / 20));
+  return waits.find((wait, at) => waits.slice(at + 1).some((other) => Math.abs(other - wait) < 300 + wait / 20));
 }

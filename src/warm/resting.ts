@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import type { AgentStage, Session } from '../agent/agent.ts';
 import type { Task, Turn } from '../task.ts';
 import type { Prepared } from '../workspace/workspaces.ts';
+import { Habits } from './habits.ts';
 
 export type RestingSettings = {
   /** How many rest at most; the longest rested goes first. 0: none. */
@@ -23,17 +24,32 @@ export type Served = {
   prepared: Prepared;
 };
 
-type Rested = Served & { since: number; conversations: string[]; key: string };
+type Rested = Served & {
+  since: number;
+  conversations: string[];
+  key: string;
+  /** Settles when its conversation is gone; it was cleared without waiting for the next one. */
+  cleared?: Promise<void>;
+};
 
-/** `known`: how many of the task's turns the agent's conversation holds; 0: it must be cleared first. */
-export type Kept = { session: Session; prepared: Prepared; known: number };
+export type Kept = {
+  session: Session;
+  prepared: Prepared;
+  /** How many of the task's turns the agent's conversation holds; 0: it is a new one when `cleared` settles. */
+  known: number;
+  /** Undefined: it must be cleared first. */
+  cleared: Promise<void> | undefined;
+};
 
 const sweepMs = 1000;
+/** It takes 30 ms; whoever comes for the agent meanwhile waits for it. */
+const clearAheadMs = 2000;
 
 export class Resting {
   readonly #agents: AgentStage;
   readonly #settings: RestingSettings;
   readonly #sweeper: NodeJS.Timeout | undefined;
+  readonly #habits = new Habits();
   #rested: Rested[] = [];
 
   constructor(agents: AgentStage, settings: RestingSettings) {
@@ -51,7 +67,9 @@ export class Resting {
 
   add(served: Served): void {
     const conversations = served.told.map((text) => digest([...served.task.turns, assistant(text)]));
-    this.#rested.push({ ...served, since: performance.now(), conversations, key: this.#keyOf(served.task) });
+    const rested: Rested = { ...served, since: performance.now(), conversations, key: this.#keyOf(served.task) };
+    this.#rested.push(rested);
+    if (this.#habits.asksOnce(rested.key) && this.#recyclable(rested)) this.#clearAhead(rested);
     while (this.#rested.length > this.#settings.count) void end(this.#rested.shift());
   }
 
@@ -64,6 +82,7 @@ export class Resting {
     const key = this.#keyOf(task);
     const same = this.#rested.filter((rested) => rested.key === key && rested.session.alive);
     const known = task.turns.length - 1;
+    if (known > 0) this.#habits.followedUp(key);
     const conversation = known > 0 ? digest(task.turns.slice(0, known)) : undefined;
     const continued = same.find(
       (rested) =>
@@ -73,10 +92,10 @@ export class Resting {
         hasBudgetFor(rested, task),
     );
     if (continued) return this.#hand(continued, known);
-    const cleared = this.#settings.recycle
-      ? same.find((rested) => !rested.session.usedTools && rested.prepared.clean)
-      : undefined;
-    return cleared && this.#hand(cleared, 0);
+    const recyclable = same.filter((rested) => this.#recyclable(rested));
+    if (known === 0 && recyclable.length > 0) this.#habits.beganAnother(key);
+    const recycled = recyclable.find((rested) => rested.cleared) ?? recyclable[0];
+    return recycled && this.#hand(recycled, 0);
   }
 
   async destroy(): Promise<void> {
@@ -90,9 +109,25 @@ export class Resting {
     return JSON.stringify([task.owner, agent, budgetUsd, this.#agents.identity(), task.system, task.outputSchema]);
   }
 
+  #recyclable({ session, prepared }: Rested): boolean {
+    return this.#settings.recycle && !session.usedTools && prepared.clean;
+  }
+
+  #clearAhead(rested: Rested): void {
+    rested.conversations = [];
+    rested.cleared = rested.session.clear(AbortSignal.timeout(clearAheadMs));
+    rested.cleared.catch(() => {
+      // Who has it by now ends it.
+      if (!this.#rested.includes(rested)) return;
+      this.#rested = this.#rested.filter((other) => other !== rested);
+      void end(rested);
+    });
+  }
+
   #hand(rested: Rested, known: number): Kept {
     this.#rested = this.#rested.filter((other) => other !== rested);
-    return { session: rested.session, prepared: rested.prepared, known };
+    const { session, prepared, cleared } = rested;
+    return { session, prepared, known, cleared };
   }
 
   #sweep(): void {

@@ -40,7 +40,7 @@ export function createSeats(stages: Stages, settings: SeatSettings): Seats {
     if (!kept || !workspace) return undefined;
     if (kept.known > 0) return seatOf('continued', workspace, kept.session, kept.known);
     try {
-      await kept.session.clear(signal);
+      await (kept.cleared ?? kept.session.clear(signal));
     } catch {
       await releaseBoth(workspace, kept.session);
       return undefined;

@@ -1,109 +1,12 @@
 /** Agents that are kept between turns, on the real CLI: what may continue, what may be cleared, and what must not. */
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
-import { describe, type TestContext, test } from 'node:test';
-import { createAgents } from '../../src/agent/agents.ts';
+import { describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { ServiceError } from '../../src/errors.ts';
-import { listMarked } from '../../src/process-tree.ts';
-import type { AgentEvent, Task, Turn } from '../../src/task.ts';
-import { createSeats, type SeatSettings, type Start } from '../../src/warm/seats.ts';
-import { createWorkspaces, type WorkspaceSettings } from '../../src/workspace/create.ts';
 import { makeClone, makeSandbox } from '../support/git-repositories.ts';
-import { loopbackAgent, scratchFolder } from '../support/loopback-agent.ts';
+import { chat, startSeats } from '../support/seats.ts';
 import { waitUntil } from '../support/wait-until.ts';
-
-type Overrides = { spares?: Partial<SeatSettings['spares']>; resting?: Partial<SeatSettings['resting']> };
-
-async function startSeats(t: TestContext, overrides: Overrides = {}, workspace: Partial<WorkspaceSettings> = {}) {
-  const { model, environment, claudeBin } = await loopbackAgent(t);
-  const dataDir = await scratchFolder(t);
-  let identity = claudeBin;
-  const agents = createAgents({
-    findClaude: () => identity,
-    access: 'edit',
-    containment: { kind: 'none' },
-    environment,
-    extraEnvironment: [],
-    temporaryFolder: dataDir,
-    markerOf: (id) => `kept-agents-test:${dataDir}:${process.pid}:${id}`,
-    onUnknown: () => {},
-  });
-  const workspaces = await createWorkspaces({
-    workspaceDir: undefined,
-    workspaceMode: 'auto',
-    gitSync: 'off',
-    gitSyncTimeoutMs: 1000,
-    dataDir,
-    environment,
-    ...workspace,
-  });
-  const failures: unknown[] = [];
-  const seats = createSeats(
-    { workspaces, agents },
-    {
-      spares: {
-        count: 0,
-        first: { budgetUsd: 2 },
-        model: 'sonnet',
-        maxAgeMs: 60_000,
-        idleMs: 60_000,
-        onFailed: (error) => failures.push(error),
-        ...overrides.spares,
-      },
-      resting: { count: 2, restMs: 60_000, recycle: true, maxTurns: 20, ...overrides.resting },
-    },
-  );
-  t.after(async () => {
-    await seats.destroy();
-    await agents.destroy();
-    await workspaces.close();
-  });
-
-  /** Runs a task as `run-task.ts` does; answers how its agent came to be, and its text. */
-  const run = async (
-    task: Task,
-    signal = new AbortController().signal,
-  ): Promise<{ start: Start; text: string; told: string }> => {
-    const seat = await seats.take(task, signal);
-    let told = '';
-    const onEvent = (event: AgentEvent) => {
-      if (event.type === 'text') told += event.text;
-    };
-    try {
-      const outcome = await seat.run(task, { signal, onEvent });
-      return { start: seat.start, text: outcome.text, told };
-    } finally {
-      await seat.release();
-    }
-  };
-  const replaceClaude = (path: string) => {
-    identity = path;
-  };
-  /** The living processes of all agents, waiting ones included. */
-  const processes = () => listMarked((marker) => marker.startsWith(`kept-agents-test:${dataDir}:`));
-  const lastRequest = () => JSON.stringify(model.asked().at(-1));
-  return { model, run, failures, replaceClaude, processes, lastRequest };
-}
-
-let tasks = 0;
-
-function chat(words: string[], more: Partial<Task> = {}): Task {
-  tasks += 1;
-  const turns: Turn[] = words.map((text, at) => ({
-    role: at % 2 === 0 ? 'user' : 'assistant',
-    blocks: [{ type: 'text', text }],
-  }));
-  return {
-    id: `run_${tasks}`,
-    kind: 'chat',
-    owner: 'alice',
-    model: 'sonnet',
-    launch: 'session',
-    turns,
-    limits: { runMs: 20_000, stallMs: 0, budgetUsd: 2 },
-    ...more,
-  };
-}
 
 describe('a conversation', () => {
   test('continues in its process, which is told the new turn only', async (t) => {
@@ -157,6 +60,30 @@ describe('a process that is cleared', () => {
     assert.equal(next.start, 'recycled');
     assert.match(lastRequest(), /SYSTEM-OF-BOTH/);
     assert.doesNotMatch(lastRequest(), /SECRET/);
+  });
+
+  test('is cleared ahead where conversations are not followed up, and not where they are', async (t) => {
+    const { run, lastRequest, model } = await startSeats(t);
+    const question = (at: number) => chat([`question ${at} of SECRET [[say: a]]`]);
+    for (const at of [1, 2, 3]) await run(question(at));
+    const asked = model.asked().length;
+    const late = await run(chat(['question 3 of SECRET [[say: a]]', 'a', 'what of it? [[say: b]]']));
+    assert.equal(late.start, 'recycled', 'its conversation was gone, and is replayed');
+    assert.equal(model.asked().length, asked + 1);
+    assert.equal(lastRequest().split('SECRET').length, 2);
+    const follow = ['question 3 of SECRET [[say: a]]', 'a', 'what of it? [[say: b]]', 'b', 'and then?'];
+    assert.equal((await run(chat(follow))).start, 'continued');
+    assert.equal((await run(question(5))).start, 'recycled');
+    assert.equal((await run(chat(['question 5 of SECRET [[say: a]]', 'a', 'why?']))).start, 'continued');
+  });
+
+  test('ends when it cannot be cleared, ahead or for a request', async (t) => {
+    const { run, replaceClaude, processes } = await startSeats(t);
+    // Its session is the same for life.
+    replaceClaude(fileURLToPath(new URL('../support/agents/scripted', import.meta.url)));
+    for (const at of [1, 2, 3]) assert.equal((await run(chat([`question ${at}`]))).start, 'cold');
+    await waitUntil('the last one has ended', async () => (await processes()).length === 0);
+    assert.equal((await run(chat(['question 4']))).start, 'cold');
   });
 
   test('does not keep the effort that an earlier request asked for', async (t) => {
@@ -230,71 +157,4 @@ describe('an agent whose workspace cannot be had any more', () => {
       );
     });
   }
-});
-
-describe('a spare', () => {
-  test('is there for the first request and the next one, for every model', async (t) => {
-    const { run, lastRequest } = await startSeats(t, { spares: { count: 1 }, resting: { count: 0 } });
-    assert.equal((await run(chat(['one [[say: a]]'], { model: 'haiku', system: 'SYS' }))).start, 'warm');
-    assert.match(lastRequest(), /"model":"claude-haiku/);
-    assert.match(lastRequest(), /SYS/);
-    assert.equal((await run(chat(['two [[say: a]]'], { model: 'opus' }))).start, 'warm');
-    assert.match(lastRequest(), /"model":"claude-opus/);
-  });
-
-  test('of another agent or budget is not used, and the next one is started for what was asked', async (t) => {
-    const { run } = await startSeats(t, { spares: { count: 1 }, resting: { count: 0 } });
-    const limits = { runMs: 20_000, stallMs: 0, budgetUsd: 5 };
-    assert.equal((await run(chat(['one [[say: a]]'], { limits, kind: 'job' }))).start, 'cold');
-    assert.equal((await run(chat(['two [[say: a]]'], { limits, kind: 'job' }))).start, 'warm');
-  });
-
-  test('of a command that was replaced is not used', async (t) => {
-    const { run, replaceClaude } = await startSeats(t, { spares: { count: 1 }, resting: { count: 0 } });
-    await run(chat(['one [[say: a]]']));
-    replaceClaude('/nowhere/claude');
-    await assert.rejects(run(chat(['two'])), { code: 'agent_not_started' });
-  });
-
-  test('that cannot be started is told of, and a run then shows the cause', async (t) => {
-    const { run, replaceClaude, failures } = await startSeats(t, { resting: { count: 0 }, spares: { count: 1 } });
-    replaceClaude('/bin/false');
-    await run(chat(['one [[say: a]]'])).catch(() => {});
-    await assert.rejects(run(chat(['two'])), { code: 'agent_failed' });
-    assert.ok(failures.length <= 5, 'it does not go on trying without end');
-  });
-
-  test('that dies while it waits is replaced, and told of', async (t) => {
-    const { run, processes, failures } = await startSeats(t, { spares: { count: 1 }, resting: { count: 0 } });
-    const [first = 0] = await waitUntil('a spare waits', async () => {
-      const found = await processes();
-      return found.length > 0 && found;
-    });
-    process.kill(first, 'SIGKILL');
-    await waitUntil('another waits', async () => {
-      const found = await processes();
-      return found.length > 0 && !found.includes(first);
-    });
-    assert.equal(failures.length, 1);
-    assert.equal((await run(chat(['one [[say: a]]']))).start, 'warm');
-  });
-
-  test('is not kept when nobody asks for long, and is there again after somebody did', async (t) => {
-    const { run, processes } = await startSeats(t, { spares: { count: 1, idleMs: 500 }, resting: { count: 0 } });
-    await waitUntil('a spare waits', async () => (await processes()).length > 0);
-    await waitUntil('none is left', async () => (await processes()).length === 0);
-    assert.equal((await run(chat(['one [[say: a]]']))).start, 'cold');
-  });
-
-  test('that is too old is replaced', async (t) => {
-    const { processes } = await startSeats(t, { spares: { count: 1, maxAgeMs: 300 }, resting: { count: 0 } });
-    const [first = 0] = await waitUntil('a spare waits', async () => {
-      const found = await processes();
-      return found.length > 0 && found;
-    });
-    await waitUntil('a younger one waits', async () => {
-      const found = await processes();
-      return found.length > 0 && !found.includes(first);
-    });
-  });
 });
