@@ -4,8 +4,12 @@ import { median, percentile, quiet, ratio } from '../measure.ts';
 import { type Figure, scenario } from '../scenario.ts';
 import type { ServerProcess } from '../server-process.ts';
 
-const kinds = ['cold', 'warm', 'recycled', 'continued'] as const;
+const kinds = ['cold', 'warm', 'recycled', 'recycled_late', 'continued'] as const;
 type Kind = (typeof kinds)[number];
+
+/** What the server's log calls them. */
+const startOf = { cold: 'cold', warm: 'warm', recycled: 'recycled', recycled_late: 'recycled', continued: 'continued' };
+
 type TimesOf<K extends Kind> = `${K}_p50` | `${K}_p99` | `${K}_total_p50` | `${K}_total_p99`;
 
 /** The four figures of one kind of start. */
@@ -25,41 +29,48 @@ export const firstToken = scenario({
   figures: {
     ...times('cold', 'of a new process (WARM_AGENTS=0, RESTING_AGENTS=0)'),
     ...times('warm', 'of a process that was started ahead'),
-    ...times('recycled', 'of a process that was cleared for a new conversation'),
+    ...times('recycled', 'of a process that was cleared when nobody had followed up before'),
+    ...times('recycled_late', 'of a process that kept its conversation until another one began'),
     ...times('continued', 'of a follow-up in the process that has the conversation'),
     bare_total_p50: { unit: 'ms', about: 'claude -p --output-format json by hand, which has no first token' },
     bare_total_p99: { unit: 'ms', about: 'the same, the slowest of a hundred' },
     warm_over_cold: { unit: '×', about: 'first tokens, p50' },
     recycled_over_cold: { unit: '×', about: 'first tokens, p50' },
+    recycled_late_over_cold: { unit: '×', about: 'first tokens, p50' },
     continued_over_cold: { unit: '×', about: 'first tokens, p50' },
     cold_over_bare: { unit: '×', about: 'whole answers, p50' },
     strays: { unit: 'count', about: 'turns that did not begin as the round meant them to, and count nowhere' },
   },
   async run(bench) {
+    const resting = { WARM_AGENTS: '0', RESTING_AGENTS: '1', RECYCLE_MAX_TURNS: '1000' };
     const servers = {
       cold: await bench.server('claude', { WARM_AGENTS: '0', RESTING_AGENTS: '0' }),
       warm: await bench.server('claude', { WARM_AGENTS: '1', RESTING_AGENTS: '0' }),
-      kept: await bench.server('claude', { WARM_AGENTS: '0', RESTING_AGENTS: '1', RECYCLE_MAX_TURNS: '1000' }),
+      once: await bench.server('claude', resting),
+      kept: await bench.server('claude', resting),
     };
     const pids = Object.values(servers).map(({ pid }) => pid);
-    const answers: Record<Kind, Answer[]> = { cold: [], warm: [], recycled: [], continued: [] };
+    const answers: Record<Kind, Answer[]> = { cold: [], warm: [], recycled: [], recycled_late: [], continued: [] };
     const bare: number[] = [];
     let strays = 0;
     const ask = async (server: ServerProcess, kind: Kind | undefined, turns: Turn[]): Promise<Answer> => {
       await quiet(pids);
       const answer = await askStreaming(server, turns);
       if (kind === undefined) return answer;
-      if ((await server.startOf(answer.runId)) === kind) answers[kind].push(answer);
+      if ((await server.startOf(answer.runId)) === startOf[kind]) answers[kind].push(answer);
       else strays += 1;
       return answer;
     };
 
-    // The first turn there is cold; those of the rounds find its process at rest.
+    // The first turn there is cold; those of the rounds find its process at rest. The third conversation in a row that
+    // nobody followed up is the first to be cleared ahead.
     await ask(servers.kept, undefined, question(0));
+    for (const _ of [1, 2, 3]) await ask(servers.once, undefined, question(0));
     for (let round = 1; round <= bench.pick(15, 3); round += 1) {
       await ask(servers.cold, 'cold', question(round));
       await ask(servers.warm, 'warm', question(round));
-      const { text } = await ask(servers.kept, 'recycled', question(round));
+      await ask(servers.once, 'recycled', question(round));
+      const { text } = await ask(servers.kept, 'recycled_late', question(round));
       await ask(servers.kept, 'continued', [
         ...question(round),
         { role: 'assistant', content: text },
@@ -98,11 +109,13 @@ function figuresOf(answers: Record<Kind, Answer[]>, bare: number[]) {
     ...of('cold'),
     ...of('warm'),
     ...of('recycled'),
+    ...of('recycled_late'),
     ...of('continued'),
     bare_total_p50: median(bare),
     bare_total_p99: percentile(bare, 99),
     warm_over_cold: ratio(first('warm', 50), first('cold', 50)),
     recycled_over_cold: ratio(first('recycled', 50), first('cold', 50)),
+    recycled_late_over_cold: ratio(first('recycled_late', 50), first('cold', 50)),
     continued_over_cold: ratio(first('continued', 50), first('cold', 50)),
     cold_over_bare: ratio(total('cold', 50), median(bare)),
   };

@@ -66,6 +66,8 @@ export function createServer(deps: ServerDeps): HttpServer {
       replyError(reply, error, dialectOf(request, settings));
     },
     clientErrorHandler: refuseBrokenRequest,
+    // Bodies are checked by Zod. What Fastify would compile schemas with is 8 MB, and not even loaded.
+    schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
   });
   // Pipelined requests each watch their connection.
   server.server.on('connection', (socket) => socket.setMaxListeners(0));
@@ -175,4 +177,8 @@ function pathOf(request: FastifyRequest): string {
 function requestId(request: IncomingMessage): string {
   const given = request.headers['x-request-id'];
   return typeof given === 'string' && /^[A-Za-z0-9._-]{1,128}$/.test(given) ? given : `req_${randomUUID()}`;
+}
+
+function noSchemas(): never {
+  throw new Error('Cannot compile the schema of a route: no route has one');
 }

@@ -2,7 +2,8 @@
  * A caller's JSON Schema as the agent can enforce it. The CLI compiles it as draft 7 and refuses keywords that it does
  * not know; the model API wants an object at the root.
  */
-import { Ajv } from 'ajv';
+import { createRequire } from 'node:module';
+import type { Ajv } from 'ajv';
 
 export type Schema = Record<string, unknown>;
 
@@ -30,11 +31,17 @@ const rulesUnknownToTheAgent = new Set([
 
 let compiler: Ajv | undefined;
 
+/** Loaded with the first schema: most servers never see one, and it takes 3 MB. */
+function newCompiler(): Ajv {
+  const { Ajv } = createRequire(import.meta.url)('ajv') as typeof import('ajv');
+  return new Ajv({ strict: false, validateFormats: false, logger: false });
+}
+
 /** Without the annotations that the agent would refuse. Throws an Error that says why a schema cannot be enforced. */
 export function enforceable(given: Schema): Schema {
   if (lengthOf(given) > maxLength) throw new Error(`is too large: ${lengthOf(given)} characters of ${maxLength}`);
   const schema = withObjectRoot(cleaned(given, 0));
-  compiler ??= new Ajv({ strict: false, validateFormats: false, logger: false });
+  compiler ??= newCompiler();
   try {
     compiler.compile(schema);
   } catch (error) {
