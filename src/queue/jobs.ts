@@ -1,12 +1,12 @@
 /** Jobs as the rest of the server sees them: hand one in, look at it, follow it, stop it, collect it. */
 import { ServiceError } from '../errors.ts';
 import { type CallbackOptions, startCallbacks } from './callbacks.ts';
-import { ChatRun, type ExecuteChat } from './chat-run.ts';
+import { createChatRun, type ExecuteChat } from './chat-run.ts';
 import type { EventBounds } from './event-log.ts';
 import { followJob } from './follow-job.ts';
 import { startHousekeeping } from './housekeeping.ts';
 import type { CallbackReport, JobEvent, JobFilter, JobPage, JobRecord } from './job.ts';
-import { type ExecuteJob, JobRun } from './job-run.ts';
+import { createJobRun, type ExecuteJob } from './job-run.ts';
 import { fingerprintOf, type JobDefaults, type JobRequest, specOf } from './job-spec.ts';
 import type { JobStore, Retention } from './job-store.ts';
 import type { Admission } from './places.ts';
@@ -107,7 +107,7 @@ function startRunners({ store, worker, maxAttempts, events, log }: JobsOptions):
     kind: 'job',
     async claim() {
       const job = await store.claim();
-      return job && new JobRun(job, store, { execute, maxAttempts, events });
+      return job && createJobRun(job, store, { execute, maxAttempts, events });
     },
     handBack: (claim) => store.handBack(claim),
   });
@@ -118,7 +118,7 @@ function startRunners({ store, worker, maxAttempts, events, log }: JobsOptions):
     kind: 'chat',
     async claim() {
       const chat = await chats.claim();
-      return chat && new ChatRun(chat, chats, executeChat);
+      return chat && createChatRun(chat, chats, executeChat);
     },
     handBack: (claim) => chats.handBack(claim),
   });

@@ -102,15 +102,14 @@ for (const engine of testEngines()) {
       });
     });
 
-    onMachines('are refused or wait within bounds while no machine has a place', async ({ gateway }) => {
+    onMachines('are refused or wait within bounds while no machine has a place', async ({ gateway, stores }) => {
       const remote = await gateway({ maxQueued: 1, waitMs: 1500 });
       const refused = remote.run(task(), { signal: never, whenBusy: 'refuse' });
       await assert.rejects(refused, codeIs('agent_busy'));
       const waiting = remote.run(task(), { signal: never, whenBusy: 'queue' });
       const outcomes = Promise.allSettled([waiting]);
-      await waitUntil('the queue is full', () =>
-        remote.run(task(), { signal: never, whenBusy: 'queue' }).catch(codeIs('queue_full')),
-      );
+      await waitUntil('it waits', () => stores.store.hasWaiting('chat'));
+      await assert.rejects(remote.run(task(), { signal: never, whenBusy: 'queue' }), codeIs('queue_full'));
       const [waited] = await outcomes;
       assert.ok(waited?.status === 'rejected' && codeIs('wait_timeout')(waited.reason));
     });

@@ -110,7 +110,9 @@ describe('Several machines on one PostgreSQL', {
     assertWhole(lost, 1);
     const record = await gateway.get(marked.id);
     assert.deepEqual([record?.state, record?.output, record?.error?.code], ['interrupted', 'killed:', 'interrupted']);
-    await waitUntil('another has taken it', async () => Number((await gateway.get(stolen.id))?.attempt) === 2, 20_000);
+    for (const { id } of [again, stolen]) {
+      await waitUntil('another has taken it', async () => Number((await gateway.get(id))?.attempt) === 2, 20_000);
+    }
     frozen.kill('SIGCONT');
     for (const { id } of [again, stolen]) {
       const events = await allEvents(gateway, id);
