@@ -112,6 +112,29 @@ test('structured output: an object that does not fit is sent back, the next one 
   assert.equal(agent.model.asked().length, 2);
 });
 
+test('structured output without a script: the object fits its schema', async (t) => {
+  const schema = {
+    type: 'object',
+    properties: {
+      city: { $ref: '#/$defs/city' },
+      kind: { enum: ['big', 'small'] },
+      tags: { type: 'array', items: { type: 'string', minLength: 20 }, minItems: 2 },
+      size: { anyOf: [{ type: 'integer', minimum: 7 }, { type: 'null' }] },
+    },
+    required: ['city', 'kind', 'tags', 'size'],
+    additionalProperties: false,
+    $defs: { city: { type: 'object', properties: { name: { type: 'string' } }, required: ['name'] } },
+  };
+  const flags = ['--json-schema', JSON.stringify(schema)];
+  const { structured_output } = await askAgent(await loopbackAgent(t), await scratchFolder(t), 'Any city.', flags);
+  assert.deepEqual(structured_output, {
+    city: { name: 'a stand-in' },
+    kind: 'big',
+    tags: ['a stand-in..........', 'a stand-in..........'],
+    size: 7,
+  });
+});
+
 test('a script goes on where the agent makes the model go on', async (t) => {
   const agent = await loopbackAgent(t);
   const folder = await scratchFolder(t);

@@ -1,4 +1,5 @@
 /** Decides what the stand-in answers to one request: the script's next part, or a sentence that says what it is. */
+import { exampleOf } from './example.ts';
 import {
   type ApiUsage,
   type ContentBlock,
@@ -31,7 +32,7 @@ const structuredOutputTool = 'StructuredOutput';
 export function planAnswer(request: MessagesRequest, failuresSoFar: Map<string, number>, nextId: () => string): Answer {
   const asked = lastAsked(request.messages);
   const script = parseScript(asked.text);
-  const due = stepsDue(script, asked.answersSince);
+  const due = script.length > 0 ? stepsDue(script, asked.answersSince) : unscripted(request);
   const answer: Answer = { parts: [], stopReason: 'end_turn', usage: countUsage(request) };
   for (const step of due) addStep(answer, step, { request, nextId, failuresSoFar, key: asked.text });
   if (!answer.parts.some(isContent) && answer.stopReason !== 'refusal') {
@@ -40,6 +41,12 @@ export function planAnswer(request: MessagesRequest, failuresSoFar: Map<string, 
   }
   answer.usage.output_tokens ||= tokens(answer.parts.filter((part) => part.do === 'block'));
   return answer;
+}
+
+/** A question without a script: its answer is made up where the agent wants one in a format. */
+function unscripted(request: MessagesRequest): Step[] {
+  const format = request.tools?.find((tool) => tool.name === structuredOutputTool)?.input_schema;
+  return format && lastToolResult(request.messages) === undefined ? [{ do: 'json', value: exampleOf(format) }] : [];
 }
 
 type Context = {

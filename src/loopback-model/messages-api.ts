@@ -64,9 +64,9 @@ export function lastToolResult(messages: Message[]): string | undefined {
   return (result.content ?? []).map((block) => (block.type === 'text' ? block.text : `(${block.type})`)).join('\n');
 }
 
-/** Reminders, and what the CLI says as the user to make a model go on that stopped short. */
+/** Reminders, notes of its own commands, and what the CLI says as the user to make a model go on that stopped short. */
 function isOfTheAgent(text: string): boolean {
-  return /^\s*(<system-reminder>|\[structured-output-enforce\]|Output token limit hit\.|Your response above was cut off)/.test(
+  return /^\s*(<system-reminder>|<local-command-|<command-name>|\[structured-output-enforce\]|Output token limit hit\.|Your response above was cut off)/.test(
     text,
   );
 }
