@@ -1,3 +1,4 @@
+/** Callbacks: signed, tried again with growing waits, to no private address, over a restart. */
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';

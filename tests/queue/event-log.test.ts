@@ -1,3 +1,4 @@
+/** Events of a run on their way into a store: in batches, in order, and through its outages. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { EventLog } from '../../src/queue/event-log.ts';

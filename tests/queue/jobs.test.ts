@@ -1,13 +1,14 @@
+/** Jobs from their request to their end, on places of this process and on every store. */
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { ServiceError } from '../../src/errors.ts';
 import type { JobEvent, JobState } from '../../src/queue/job.ts';
 import type { ExecuteJob } from '../../src/queue/job-run.ts';
 import type { JobRequest } from '../../src/queue/job-spec.ts';
-import type { Jobs, JobsOptions, JobView } from '../../src/queue/jobs.ts';
+import type { Jobs, JobsOptions } from '../../src/queue/jobs.ts';
 import type { Task } from '../../src/task.ts';
 import { type TestStores, testEngines } from '../support/job-engines.ts';
-import { outcome, startJobs, untilAborted } from '../support/jobs.ts';
+import { ended, outcome, reaches, startJobs, untilAborted } from '../support/jobs.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 const never = new AbortController().signal;
@@ -15,20 +16,6 @@ const wish: JobRequest = { prompt: 'Count the files', owner: 'a', model: 'haiku'
 
 const codeIs = (code: string, param?: string) => (error: unknown) =>
   error instanceof ServiceError && error.code === code && error.extra.param === param;
-
-async function ended(jobs: Jobs, id: string): Promise<JobView> {
-  for await (const _ of jobs.events(id, { signal: never }));
-  const job = await jobs.get(id);
-  assert.ok(job);
-  return job;
-}
-
-async function reaches(jobs: Jobs, id: string, state: JobState): Promise<JobView> {
-  return waitUntil(`the job is ${state}`, async () => {
-    const job = await jobs.get(id);
-    return job?.state === state ? job : undefined;
-  });
-}
 
 for (const engine of testEngines()) {
   type Bench = {

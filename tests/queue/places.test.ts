@@ -1,3 +1,4 @@
+/** Who runs and who waits: shares, turns, bounds. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises';

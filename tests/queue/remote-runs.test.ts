@@ -1,3 +1,4 @@
+/** Chat requests that run on another machine through the store. */
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { ServiceError } from '../../src/errors.ts';

@@ -1,3 +1,4 @@
+/** Whole servers as gateways and workers on one PostgreSQL. */
 import assert from 'node:assert/strict';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { loopbackAgent } from '../support/loopback-agent.ts';

@@ -1,3 +1,4 @@
+/** Workers that are killed or frozen, and a PostgreSQL that goes away, under several processes. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';

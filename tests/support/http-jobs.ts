@@ -1,8 +1,9 @@
 /** Jobs of a server under test, as a client of its API sees them. */
 import assert from 'node:assert/strict';
+import type { TestContext } from 'node:test';
 import type { EventJson } from '../../src/http/jobs/job-events.ts';
 import type { JobJson } from '../../src/http/jobs/job-view.ts';
-import type { Script } from './scripted-agent.ts';
+import { type Script, startScriptedService } from './scripted-agent.ts';
 import type { TestService } from './service.ts';
 import { waitUntil } from './wait-until.ts';
 
@@ -58,4 +59,12 @@ export function framesIn(text: string): SentEvent[] {
     event,
     data: JSON.parse(data) as EventJson,
   }));
+}
+
+/** A server on which one job runs, so that further ones wait. */
+export async function startBusyService(t: TestContext, settings: Record<string, string> = {}) {
+  const service = await startScriptedService(t, { MAX_CONCURRENT_RUNS: '1', ...settings });
+  const running = await execute(service, { prompt: promptFor({ hang: true }) });
+  await reaches(service, running, 'running');
+  return { service, running };
 }

@@ -1,12 +1,14 @@
 /** Jobs on a store of a test, run by a script instead of an agent. */
+import assert from 'node:assert/strict';
 import type { ExecuteChat } from '../../src/queue/chat-run.ts';
-import type { CallbackReport } from '../../src/queue/job.ts';
+import type { CallbackReport, JobState } from '../../src/queue/job.ts';
 import type { ExecuteJob } from '../../src/queue/job-run.ts';
 import type { JobStore } from '../../src/queue/job-store.ts';
-import { createJobs, type Jobs, type JobsOptions } from '../../src/queue/jobs.ts';
+import { createJobs, type Jobs, type JobsOptions, type JobView } from '../../src/queue/jobs.ts';
 import { createPlaces } from '../../src/queue/places.ts';
 import type { Outcome } from '../../src/task.ts';
 import { jobSpec } from './job-engines.ts';
+import { waitUntil } from './wait-until.ts';
 
 export type TestJobs = Jobs & { callbacksTried: CallbackReport[]; troubles: unknown[] };
 
@@ -49,5 +51,20 @@ export function untilAborted(signal: AbortSignal): Promise<never> {
     const abort = () => reject(signal.reason);
     if (signal.aborted) abort();
     else signal.addEventListener('abort', abort, { once: true });
+  });
+}
+
+/** The job when it has ended. */
+export async function ended(jobs: Jobs, id: string): Promise<JobView> {
+  for await (const _ of jobs.events(id, { signal: new AbortController().signal }));
+  const job = await jobs.get(id);
+  assert.ok(job);
+  return job;
+}
+
+export async function reaches(jobs: Jobs, id: string, state: JobState): Promise<JobView> {
+  return waitUntil(`the job is ${state}`, async () => {
+    const job = await jobs.get(id);
+    return job?.state === state ? job : undefined;
   });
 }

@@ -69,3 +69,9 @@ export async function startLoopbackService(t: TestContext, settings: Record<stri
 export function ask(content: string, more: Record<string, unknown> = {}) {
   return { model: 'haiku', messages: [{ role: 'user', content }], ...more };
 }
+
+/** The text of an error in either dialect. */
+export async function errorText(response: Response): Promise<string> {
+  const body = (await response.json()) as { error: string | { message: string }; detail?: string };
+  return typeof body.error === 'string' ? (body.detail ?? body.error) : body.error.message;
+}

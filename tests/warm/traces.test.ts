@@ -1,3 +1,4 @@
+/** What an agent leaves in the home of its user. */
 import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';

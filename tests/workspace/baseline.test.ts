@@ -1,3 +1,4 @@
+/** A copy of an index that hides no change from git. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { statSync, utimesSync } from 'node:fs';

@@ -1,3 +1,4 @@
+/** The files and the patch that a run left in its worktree. */
 import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

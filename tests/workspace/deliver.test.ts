@@ -1,3 +1,4 @@
+/** The work of a run as a commit on a branch, pushed or kept. */
 import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

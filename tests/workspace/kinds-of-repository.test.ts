@@ -1,3 +1,4 @@
+/** Repositories out of the ordinary: each is worked in, or it is said why not. */
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

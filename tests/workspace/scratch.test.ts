@@ -1,3 +1,4 @@
+/** An empty folder for each run, where there is no workspace. */
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

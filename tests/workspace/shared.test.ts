@@ -1,3 +1,4 @@
+/** A workspace that is worked in place, one run at a time, and its sync. */
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
