@@ -61,6 +61,10 @@ export type CommandOptions = {
   input?: string | Buffer;
   /** More than this on stdout ends the command and is left out; stderr keeps its last part. Default 16 MiB. */
   maxOutputBytes?: number;
+  /** By which the processes of its tree are known. */
+  marker?: string;
+  /** Awaited when the command itself has ended: what it left behind may hold its pipes. */
+  onExit?: (started: StartedProcess) => Promise<void>;
 };
 
 export type CommandResult = Exit & {
@@ -74,12 +78,13 @@ const stderrLimit = 64 * 1024;
 
 /** Runs a command to its end and collects what it prints. Rejects only when it cannot be started. */
 export async function runCommand(command: string, args: string[], options: CommandOptions): Promise<CommandResult> {
-  const { child, pid, exited } = await startProcess(command, args, {
+  const started = await startProcess(command, args, {
     cwd: options.cwd,
     env: options.env,
     stdin: options.input === undefined ? 'ignore' : 'pipe',
-    marker: 'command',
+    marker: options.marker ?? 'command',
   });
+  const { child, pid, exited } = started;
   const result: CommandResult = { code: null, signal: null, stdout: Buffer.alloc(0), stderr: '' };
   let kill: NodeJS.Timeout | undefined;
   const stop = (why: CommandResult['stopped']) => {
@@ -101,6 +106,7 @@ export async function runCommand(command: string, args: string[], options: Comma
     collect(child.stdout, options.maxOutputBytes ?? 16 * 1024 * 1024, () => stop('output_too_large')),
     collectTail(child.stderr, stderrLimit),
     exited,
+    options.onExit && exited.then(() => options.onExit?.(started)),
   ]);
   clearTimeout(deadline);
   clearTimeout(kill);

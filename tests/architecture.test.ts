@@ -17,6 +17,7 @@ const mayImport: Record<string, string[]> = {
     'type:http',
     'service',
     'releases',
+    'leftovers',
     'child-process',
     'agent',
     'workspace',

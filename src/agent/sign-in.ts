@@ -1,5 +1,7 @@
 /** Whether Claude Code can reach a model in the name of its user: asks the CLI itself, which knows every way there is. */
+import { randomUUID } from 'node:crypto';
 import { runCommand } from '../child-process.ts';
+import { killTree } from '../end-process.ts';
 import { agentEnvironment } from './environment.ts';
 
 export type SignIn = {
@@ -12,24 +14,34 @@ export type SignIn = {
 /** The answer comes in about 0.2 s, and nothing is asked over the network. */
 const timeoutMs = 10_000;
 
-/**
- * Never rejects: what cannot be found out is `unknown`.
- * @param environment of the host; the CLI gets what an agent would get of it
- * @param extra names that the operator adds (`AGENT_ENV`)
- */
-export async function findSignIn(
-  environment: Record<string, string | undefined>,
-  claudeBin: string,
-  extra: string[] = [],
-  signal?: AbortSignal,
-): Promise<SignIn> {
+export type SignInQuestion = {
+  /** Of the host; the CLI gets what an agent would get of it. */
+  environment: Record<string, string | undefined>;
+  claudeBin: string;
+  /** Names that the operator adds (`AGENT_ENV`). */
+  extra: string[];
+  /** By which the next start finds what is left when this process is killed meanwhile. */
+  marker?: string;
+  signal?: AbortSignal;
+};
+
+/** Never rejects: what cannot be found out is `unknown`. Nothing of the command's tree runs any more when it settles. */
+export async function findSignIn({
+  environment,
+  claudeBin,
+  extra,
+  marker = `sign-in:${randomUUID()}`,
+  signal,
+}: SignInQuestion): Promise<SignIn> {
   try {
     // An old CLI takes `auth` for a prompt but stops at the flag, so that nothing is ever asked of a model.
     const { stdout, stopped } = await runCommand(claudeBin, ['auth', 'status', '--json'], {
       cwd: '/',
       env: agentEnvironment(environment, extra),
       timeoutMs,
-      signal,
+      ...(signal && { signal }),
+      marker,
+      onExit: killTree,
     });
     if (stopped) return { state: 'unknown', how: `"claude auth status" did not answer within ${timeoutMs / 1000} s` };
     return readStatus(JSON.parse(stdout.toString('utf8')));

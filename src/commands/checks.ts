@@ -30,7 +30,7 @@ export async function checkClaude(config: Config, environment: Environment): Pro
   if (!/^\d+\.\d+/.test(version)) {
     return [{ state: 'failure', what: `${command} does not tell its version: ${version}`, mend: install }];
   }
-  const { state, how } = await findSignIn(environment, command, config.agentEnv);
+  const { state, how } = await findSignIn({ environment, claudeBin: command, extra: config.agentEnv });
   const signIn = { what: `Claude Code is signed in: ${how}`, mend: `${command} auth login, or set ANTHROPIC_API_KEY` };
   const found: Finding = { state: 'ok', what: `claude ${version} at ${command}` };
   if (state === 'none') return [found, { ...signIn, state: 'failure', what: `Claude Code is not signed in: ${how}` }];

@@ -2,6 +2,7 @@
 import { findClaude } from '../agent/find-claude.ts';
 import { findSignIn } from '../agent/sign-in.ts';
 import { type Config, type Environment, hostEnvironment, loadConfig } from '../config.ts';
+import { createMarkers } from '../leftovers.ts';
 import { startService } from '../service.ts';
 import type { CommandContext } from './command.ts';
 
@@ -27,7 +28,8 @@ export async function serve(args: string[], { stop, stopNow, print }: CommandCon
 async function signInAdvice(config: Config, environment: Environment, signal: AbortSignal): Promise<string[]> {
   const command = findClaude(config.claudeBin, environment['PATH']);
   if (!command) return ['  claude is not to be found: install Claude Code, or set CLAUDE_BIN'];
-  const { state } = await findSignIn(environment, command, config.agentEnv, signal);
+  const marker = createMarkers(config.dataDir).of('sign-in');
+  const { state } = await findSignIn({ environment, claudeBin: command, extra: config.agentEnv, marker, signal });
   if (state !== 'none') return [];
   return [
     '  Claude Code has no login and no API key: requests will fail.',

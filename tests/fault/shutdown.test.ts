@@ -2,17 +2,21 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { listMarked } from '../../src/process-tree.ts';
-import { startServerProcess } from '../support/server-process.ts';
+import { type ServerProcess, startServerProcess } from '../support/server-process.ts';
 import { ask, faultAgent } from '../support/service.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
-/** The living processes of the agents that a server of this pid started. */
-function agentsOf(serverPid: number | undefined): Promise<number[]> {
-  return listMarked((marker) => marker.split(':')[2] === String(serverPid));
-}
-
 async function activeRuns(url: string): Promise<number> {
   return ((await (await fetch(`${url}/health`)).json()) as { active: number }).active;
+}
+
+/** Not only the question who is signed in, which every server puts when it starts. */
+async function agentRuns({ child }: ServerProcess): Promise<boolean> {
+  const agents = await listMarked((marker) => {
+    const [, , serverPid, run] = marker.split(':');
+    return serverPid === String(child.pid) && run !== 'sign-in';
+  });
+  return agents.length > 0;
 }
 
 test('the first SIGTERM refuses new work and lets a run finish', async (t) => {
@@ -34,13 +38,13 @@ test('the first SIGTERM refuses new work and lets a run finish', async (t) => {
 test('the second signal ends runs now, and no child is left', async (t) => {
   const server = await startServerProcess(t, { CLAUDE_BIN: faultAgent('hangs-with-grandchild') });
   const running = server.post('/v1/chat/completions', ask('first'));
-  await waitUntil('the agent runs', async () => (await agentsOf(server.child.pid)).length > 0);
+  await waitUntil('the agent runs', () => agentRuns(server));
   server.child.kill('SIGTERM');
   await waitUntil('the signal has arrived', () => server.stdout().includes('stopping'));
   server.child.kill('SIGINT');
   assert.equal((await running).status, 503);
   assert.equal(await server.exited, 0);
-  assert.deepEqual(await agentsOf(server.child.pid), []);
+  assert.deepEqual(await server.processes(), []);
 });
 
 for (const sandbox of ['auto', 'off']) {
@@ -48,11 +52,11 @@ for (const sandbox of ['auto', 'off']) {
     const settings = { CLAUDE_BIN: faultAgent('hangs-with-grandchild'), SANDBOX: sandbox };
     const first = await startServerProcess(t, settings);
     const running = first.post('/v1/chat/completions', ask('first'));
-    await waitUntil('the agent runs', async () => (await agentsOf(first.child.pid)).length > 0);
+    await waitUntil('the agent runs', () => agentRuns(first));
     first.child.kill('SIGKILL');
     await assert.rejects(running);
     await first.exited;
     await startServerProcess(t, settings, first.dataDir);
-    await waitUntil('the leftovers have ended', async () => (await agentsOf(first.child.pid)).length === 0);
+    await waitUntil('the leftovers have ended', async () => (await first.processes()).length === 0);
   });
 }

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { hostEnvironment } from '../../src/config.ts';
+import { listMarked } from '../../src/process-tree.ts';
 import { scratchFolder } from './loopback-agent.ts';
 import { testToken } from './service.ts';
 import { waitUntil } from './wait-until.ts';
@@ -15,6 +16,8 @@ export type ServerProcess = {
   stdout(): string;
   /** Settles with the exit status, or the signal's name. */
   exited: Promise<number | string | null>;
+  /** The living processes that carry its mark, those of its agents and any other. */
+  processes(): Promise<number[]>;
   post(path: string, body: unknown): Promise<Response>;
 };
 
@@ -43,9 +46,12 @@ export async function startServerProcess(
   const exited = new Promise<number | string | null>((resolve) => {
     child.once('exit', (code, signal) => resolve(code ?? signal));
   });
+  const processes = () => listMarked((marker) => marker.split(':')[2] === String(child.pid));
   t.after(async () => {
     child.kill('SIGKILL');
     await exited;
+    // There is no next start, which would do this.
+    for (const pid of await processes()) process.kill(pid, 'SIGKILL');
   });
   let printed = '';
   let complained = '';
@@ -69,6 +75,7 @@ export async function startServerProcess(
     child,
     stdout: () => printed,
     exited,
+    processes,
     post: (path, body) =>
       fetch(url + path, {
         method: 'POST',

@@ -1,0 +1,36 @@
+/** The question who is signed in, put to commands that are no Claude Code: it ends, and so does all that they started. */
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { test } from 'node:test';
+import { findSignIn } from '../../src/agent/sign-in.ts';
+import { hostEnvironment } from '../../src/config.ts';
+import { listMarked } from '../../src/process-tree.ts';
+import { faultAgent } from '../support/service.ts';
+import { waitUntil } from '../support/wait-until.ts';
+
+for (const [agent, how] of [
+  ['leaves-grandchild', 'gave no status'],
+  ['hangs-with-grandchild', 'did not answer'],
+] as const) {
+  test(`asking "${agent}" who is signed in leaves nothing running`, async () => {
+    const marker = `test-sign-in:${randomUUID()}`;
+    const running = () => listMarked((found) => found === marker);
+    const hangs = agent === 'hangs-with-grandchild';
+    const client = new AbortController();
+    const asked = findSignIn({
+      environment: hostEnvironment(),
+      claudeBin: faultAgent(agent),
+      extra: [],
+      marker,
+      signal: client.signal,
+    });
+    if (hangs) {
+      await waitUntil('both run', async () => (await running()).length === 2);
+      client.abort();
+    }
+    const { state, how: told } = await asked;
+    assert.equal(state, 'unknown');
+    assert.match(told, new RegExp(how));
+    assert.deepEqual(await running(), []);
+  });
+}
