@@ -9,24 +9,23 @@
 import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { copyIndex } from './baseline.ts';
-import type { Git } from './git.ts';
 import { settingsFile } from './git-settings.ts';
+import type { Ref } from './head-facts.ts';
 import type { SyncedHead } from './synced-head.ts';
 
-/** More than this many remote branches and tags are not shown to an agent. */
-const mostRefs = 10_000;
-
-type Ref = { id: string; symbolic: string; name: string };
-
 /** Replaces what is there. @param index of the files, as they were checked out */
-export async function writeAgentRepository(git: Git, folder: string, head: SyncedHead, index: string): Promise<void> {
+export async function writeAgentRepository(
+  folder: string,
+  head: SyncedHead,
+  refs: Ref[],
+  index: string,
+): Promise<void> {
   const own = join(folder, '.git');
   const { gitDir } = head.standIn.place;
   await rm(own, { recursive: true, force: true });
   for (const part of ['refs/heads', 'refs/tags', 'objects/info', 'objects/pack', 'info']) {
     await mkdir(join(own, part), { recursive: true });
   }
-  const refs = await listRefs(git, head);
   await writeFile(join(own, 'config'), agentSettings(head));
   await writeFile(join(own, 'objects/info/alternates'), `${head.standIn.objects}\n`);
   await writeFile(join(own, 'packed-refs'), packed(refs, head));
@@ -39,21 +38,6 @@ export async function writeAgentRepository(git: Git, folder: string, head: Synce
     await copyFile(join(gitDir, part), join(own, part)).catch(() => {});
   }
   if (head.revision) await copyIndex(index, join(own, 'index'));
-}
-
-/** Of the source, and over them what the server fetched itself. */
-async function listRefs(git: Git, head: SyncedHead): Promise<Ref[]> {
-  const format = '%(objectname) %(symref) %(refname)';
-  const args = ['for-each-ref', `--count=${mostRefs}`, `--format=${format}`, 'refs/remotes', 'refs/tags'];
-  const refs = new Map<string, Ref>();
-  for (const place of [head.source, head.standIn.place]) {
-    const { text } = await git(place, args, { timeoutMs: 30_000 });
-    for (const line of text.split('\n').filter(Boolean)) {
-      const [id = '', symbolic = '', name = ''] = line.split(' ');
-      refs.set(name, { id, symbolic, name });
-    }
-  }
-  return [...refs.values()];
 }
 
 function packed(refs: Ref[], head: SyncedHead): string {

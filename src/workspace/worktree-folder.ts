@@ -4,6 +4,7 @@ import { basename, join } from 'node:path';
 import { writeAgentRepository } from './agent-repository.ts';
 import { type Baseline, makePlace } from './baseline.ts';
 import { type Git, type GitPlace, mustGit } from './git.ts';
+import { factsOf } from './head-facts.ts';
 import type { SyncedHead } from './synced-head.ts';
 
 export type Worktree = {
@@ -60,24 +61,13 @@ function baselineFolder(folder: string): string {
 }
 
 async function finish(git: Git, folder: string, head: SyncedHead, place: Baseline['place']): Promise<Worktree> {
-  await writeAgentRepository(git, place.workTree, head, place.indexFile);
-  const tree = head.revision
-    ? await mustGit(git(place, ['rev-parse', '--verify', `${head.revision}^{tree}`], { timeoutMs: 10_000 }))
-    : await emptyTree(git, place);
+  const { tree = await emptyTree(git, place), refs, notes } = await factsOf(git, head);
+  await writeAgentRepository(place.workTree, head, refs, place.indexFile);
   const baseline = { place, tree, owned: true, ...(head.revision && { revision: head.revision }) };
-  return { folder, head, baseline, notes: await notesOn(git, head) };
+  return { folder, head, baseline, notes };
 }
 
 /** Its id depends on the repository's hash. */
 export async function emptyTree(git: Git, place: GitPlace): Promise<string> {
   return await mustGit(git(place, ['hash-object', '-t', 'tree', '-w', '--stdin'], { timeoutMs: 10_000, input: '' }));
-}
-
-async function notesOn(git: Git, { standIn, revision }: SyncedHead): Promise<string[]> {
-  const read = (path: string) => git(standIn.place, ['cat-file', 'blob', `${revision}:${path}`], { timeoutMs: 10_000 });
-  const [modules, attributes] = await Promise.all([read('.gitmodules'), read('.gitattributes')]);
-  return [
-    ...(modules.ok ? ['the folders of submodules are empty'] : []),
-    ...(/filter=lfs/.test(attributes.text) ? ['files in Git LFS are pointers'] : []),
-  ];
 }
