@@ -1,7 +1,7 @@
 /** Nothing that a repository or an agent plants is run by git on the server. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -52,6 +52,8 @@ describe('a repository full of traps', () => {
       }
     };
     git(clone, 'config', '--unset', 'core.worktree');
+    // Otherwise its size and time alone may tell git that it is unchanged.
+    utimesSync(join(clone, 'a.txt'), 1, 1);
     attempt('status');
     attempt('fetch', 'origin');
     git(clone, 'config', '--unset', 'remote.origin.uploadpack');
