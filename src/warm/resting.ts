@@ -1,5 +1,5 @@
 /** Agents that have served a chat turn well and rest: for the follow-up of that conversation, or to be cleared. */
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import type { AgentStage, Session } from '../agent/agent.ts';
 import type { Task, Turn } from '../task.ts';
 import type { Prepared } from '../workspace/workspaces.ts';
@@ -106,7 +106,9 @@ export class Resting {
   /** The owner is part of it: nothing that one key said can ever be in a process that serves another. */
   #keyOf(task: Task): string {
     const { agent, budgetUsd } = this.#agents.fixedOf(task) ?? {};
-    return JSON.stringify([task.owner, agent, budgetUsd, this.#agents.identity(), task.system, task.outputSchema]);
+    const fixed = [task.owner, agent, budgetUsd, this.#agents.identity(), task.system, task.outputSchema];
+    // A system prompt may be megabytes, and keys are remembered for longer than agents rest.
+    return hash('sha256', JSON.stringify(fixed), 'base64url');
   }
 
   #recyclable({ session, prepared }: Rested): boolean {
@@ -154,12 +156,12 @@ function assistant(text: string): Turn {
 
 /** White space at the end of a text is dropped by some clients and means nothing. */
 function digest(turns: Turn[]): string {
-  const hash = createHash('sha256');
+  const sum = createHash('sha256');
   for (const { role, blocks } of turns) {
     const trimmed = blocks.map((block) => (block.type === 'text' ? { ...block, text: block.text.trimEnd() } : block));
-    hash.update(JSON.stringify([role, trimmed]));
+    sum.update(JSON.stringify([role, trimmed]));
   }
-  return hash.digest('base64url');
+  return sum.digest('base64url');
 }
 
 async function end(rested: Served | undefined): Promise<void> {
