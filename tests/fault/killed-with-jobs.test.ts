@@ -4,7 +4,6 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { listMarked } from '../../src/process-tree.ts';
 import { scratchFolder } from '../support/loopback-agent.ts';
 import { type ServerProcess, startServerProcess } from '../support/server-process.ts';
 import { testToken } from '../support/service.ts';
@@ -44,8 +43,7 @@ async function submitUntilKilled(server: ServerProcess, round: number, aliveMs: 
 
 async function nothingLeftOf(server: ServerProcess): Promise<void> {
   await waitUntil('no process of the dead server still runs', async () => {
-    const left = await listMarked((marker) => marker.split(':')[2] === String(server.child.pid));
-    return left.length === 0;
+    return (await server.processes()).length === 0;
   });
 }
 

@@ -1,7 +1,7 @@
 /** Agents that do what agents do at their worst: the answer is right, nothing is left behind, the next request is served. */
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
-import { listMarked } from '../../src/process-tree.ts';
+import { processesOf } from '../support/server-process.ts';
 import { ask, faultAgent, startTestService } from '../support/service.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
@@ -71,8 +71,7 @@ async function startWith(t: TestContext, agent: string) {
 /** No process of a run of this server, dead or alive in its own tree. */
 async function nothingRuns(): Promise<void> {
   await waitUntil('every process of the agents has ended', async () => {
-    const found = await listMarked((marker) => marker.split(':')[2] === String(process.pid));
-    return found.length === 0;
+    return (await processesOf(process.pid)).length === 0;
   });
 }
 

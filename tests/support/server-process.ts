@@ -23,6 +23,11 @@ export type ServerProcess = {
 
 const main = fileURLToPath(new URL('../../bin/claude-agent-server.js', import.meta.url));
 
+/** The living processes that carry the mark of a server. */
+export function processesOf(serverPid: number | undefined): Promise<number[]> {
+  return listMarked((marker) => marker.split(':')[2] === String(serverPid));
+}
+
 /** Starts `claude-agent-server serve` and waits until it listens. It is killed when the test ends. */
 export async function startServerProcess(
   t: TestContext,
@@ -46,7 +51,7 @@ export async function startServerProcess(
   const exited = new Promise<number | string | null>((resolve) => {
     child.once('exit', (code, signal) => resolve(code ?? signal));
   });
-  const processes = () => listMarked((marker) => marker.split(':')[2] === String(child.pid));
+  const processes = () => processesOf(child.pid);
   t.after(async () => {
     child.kill('SIGKILL');
     await exited;

@@ -1,17 +1,11 @@
 /** Agents that are kept in a worktree between runs. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import type { Lease } from '../../src/workspace/workspaces.ts';
 import { commit, makeClone, pushFromElsewhere, write } from '../support/git-repositories.ts';
 import { waitUntil } from '../support/wait-until.ts';
-import { open, sandbox } from './bed.ts';
+import { open, read, sandbox, worktreesLeft } from './bed.ts';
 import { never } from './support.ts';
-
-const read = (lease: Lease, path: string) => readFileSync(join(lease.path, path), 'utf8');
-const worktreesLeft = () =>
-  readdirSync(join(sandbox.dataDir, 'worktrees')).filter((name) => !name.startsWith('.spare-'));
 
 describe('an agent that waits or rests in a worktree', () => {
   test('finds its folder claimed by a run, at the same path', async () => {

@@ -1,15 +1,12 @@
 /** Work in worktrees that nobody collected. */
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { git, makeClone, write } from '../support/git-repositories.ts';
 import { waitUntil } from '../support/wait-until.ts';
-import { open, sandbox } from './bed.ts';
+import { open, sandbox, worktreesLeft } from './bed.ts';
 import { never } from './support.ts';
-
-const worktreesLeft = () =>
-  readdirSync(join(sandbox.dataDir, 'worktrees')).filter((name) => !name.startsWith('.spare-'));
 
 describe('work that nobody collected', () => {
   test('is kept as a patch when the worktree goes', async () => {

@@ -7,11 +7,8 @@ import { ServiceError } from '../../src/errors.ts';
 import type { SyncReport } from '../../src/task.ts';
 import { commit, git, makeClone, pushFromElsewhere } from '../support/git-repositories.ts';
 import { waitUntil } from '../support/wait-until.ts';
-import { open, sandbox } from './bed.ts';
+import { open, sandbox, worktreesLeft } from './bed.ts';
 import { never } from './support.ts';
-
-const worktreesLeft = () =>
-  readdirSync(join(sandbox.dataDir, 'worktrees')).filter((name) => !name.startsWith('.spare-'));
 
 describe('the sync of worktrees', () => {
   test('is shared by those who come at the same time, and serves for a while', async () => {

@@ -4,15 +4,10 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { basename, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { ServiceError } from '../../src/errors.ts';
-import type { Lease } from '../../src/workspace/workspaces.ts';
 import { commit, git, makeClone, pushFromElsewhere, write } from '../support/git-repositories.ts';
 import { waitUntil } from '../support/wait-until.ts';
-import { open, sandbox } from './bed.ts';
+import { open, read, sandbox, worktreesLeft } from './bed.ts';
 import { never } from './support.ts';
-
-const read = (lease: Lease, path: string) => readFileSync(join(lease.path, path), 'utf8');
-const worktreesLeft = () =>
-  readdirSync(join(sandbox.dataDir, 'worktrees')).filter((name) => !name.startsWith('.spare-'));
 
 describe('a worktree', () => {
   test('is the default in a git repository, lies in the data folder, and is called like the project', async () => {
