@@ -106,7 +106,7 @@ export async function runCommand(command: string, args: string[], options: Comma
     collect(child.stdout, options.maxOutputBytes ?? 16 * 1024 * 1024, () => stop('output_too_large')),
     collectTail(child.stderr, stderrLimit),
     exited,
-    options.onExit && exited.then(() => options.onExit?.(started)),
+    exited.then(() => options.onExit?.(started)),
   ]);
   clearTimeout(deadline);
   clearTimeout(kill);

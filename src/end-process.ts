@@ -18,7 +18,7 @@ export async function endProcess(started: StartedProcess, graceMs = defaultGrace
 }
 
 /** Kills until a look finds nobody: a process may fork between the look and the signal. */
-export async function killTree(started: Pick<StartedProcess, 'pid' | 'marker'>): Promise<void> {
+export async function killTree(started: StartedProcess): Promise<void> {
   for (let round = 0; round < 20; round += 1) {
     const living = await listTree(started.pid, started.marker);
     if (living.length === 0) return;

@@ -39,7 +39,7 @@ export async function findSignIn({
       cwd: '/',
       env: agentEnvironment(environment, extra),
       timeoutMs,
-      ...(signal && { signal }),
+      signal,
       marker,
       onExit: killTree,
     });

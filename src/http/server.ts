@@ -66,7 +66,7 @@ export function createServer(deps: ServerDeps): HttpServer {
       replyError(reply, error, dialectOf(request, settings));
     },
     clientErrorHandler: refuseBrokenRequest,
-    // Bodies are checked by Zod. What Fastify would compile schemas with is 8 MB, and not even loaded.
+    // Bodies are checked by Zod: what Fastify would compile schemas with need not be loaded.
     schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
   });
   // Pipelined requests each watch their connection.

@@ -31,7 +31,7 @@ const rulesUnknownToTheAgent = new Set([
 
 let compiler: Ajv | undefined;
 
-/** Loaded with the first schema: most servers never see one, and it takes 3 MB. */
+/** Loaded with the first schema: most servers never see one, and it takes memory and start-up. */
 function newCompiler(): Ajv {
   const { Ajv } = createRequire(import.meta.url)('ajv') as typeof import('ajv');
   return new Ajv({ strict: false, validateFormats: false, logger: false });

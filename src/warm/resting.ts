@@ -2,8 +2,8 @@
 import { createHash, hash } from 'node:crypto';
 import type { AgentStage, Session } from '../agent/agent.ts';
 import type { Task, Turn } from '../task.ts';
-import type { Prepared } from '../workspace/workspaces.ts';
 import { Habits } from './habits.ts';
+import { endParked, type Parked } from './parked.ts';
 
 export type RestingSettings = {
   /** How many rest at most; the longest rested goes first. 0: none. */
@@ -16,12 +16,10 @@ export type RestingSettings = {
   maxTurns: number;
 };
 
-export type Served = {
+export type Served = Parked & {
   task: Task;
   /** The texts by which the client may repeat the answer: as it was streamed, and the final one. */
   told: string[];
-  session: Session;
-  prepared: Prepared;
 };
 
 type Rested = Served & {
@@ -32,9 +30,7 @@ type Rested = Served & {
   cleared?: Promise<void>;
 };
 
-export type Kept = {
-  session: Session;
-  prepared: Prepared;
+export type Kept = Parked & {
   /** How many of the task's turns the agent's conversation holds; 0: it is a new one when `cleared` settles. */
   known: number;
   /** Undefined: it must be cleared first. */
@@ -70,7 +66,7 @@ export class Resting {
     const rested: Rested = { ...served, since: performance.now(), conversations, key: this.#keyOf(served.task) };
     this.#rested.push(rested);
     if (this.#habits.asksOnce(rested.key) && this.#recyclable(rested)) this.#clearAhead(rested);
-    while (this.#rested.length > this.#settings.count) void end(this.#rested.shift());
+    while (this.#rested.length > this.#settings.count) void endParked(this.#rested.shift());
   }
 
   /**
@@ -100,7 +96,7 @@ export class Resting {
 
   async destroy(): Promise<void> {
     clearInterval(this.#sweeper);
-    await Promise.all(this.#rested.splice(0).map(end));
+    await Promise.all(this.#rested.splice(0).map(endParked));
   }
 
   /** The owner is part of it: nothing that one key said can ever be in a process that serves another. */
@@ -122,7 +118,7 @@ export class Resting {
       // Who has it by now ends it.
       if (!this.#rested.includes(rested)) return;
       this.#rested = this.#rested.filter((other) => other !== rested);
-      void end(rested);
+      void endParked(rested);
     });
   }
 
@@ -136,7 +132,7 @@ export class Resting {
     const now = performance.now();
     const over = this.#rested.filter(({ since, session }) => now - since > this.#settings.restMs || !session.alive);
     this.#rested = this.#rested.filter((rested) => !over.includes(rested));
-    for (const rested of over) void end(rested);
+    for (const rested of over) void endParked(rested);
   }
 }
 
@@ -162,10 +158,4 @@ function digest(turns: Turn[]): string {
     sum.update(JSON.stringify([role, trimmed]));
   }
   return sum.digest('base64url');
-}
-
-async function end(rested: Served | undefined): Promise<void> {
-  if (!rested) return;
-  await rested.session.release();
-  await rested.prepared.discard().catch(() => {});
 }

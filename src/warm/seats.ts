@@ -3,8 +3,9 @@ import type { AgentStage, Session, TurnOptions } from '../agent/agent.ts';
 import { Releases } from '../releases.ts';
 import type { Outcome, Task } from '../task.ts';
 import type { Lease, Workspaces } from '../workspace/workspaces.ts';
+import { claimFor } from './parked.ts';
 import { Resting, type RestingSettings } from './resting.ts';
-import { type Spare, type SpareSettings, Spares } from './spares.ts';
+import { type SpareSettings, Spares } from './spares.ts';
 
 /** How a run's agent came to be: for the log, the metrics and the benchmark. */
 export type Start = 'cold' | 'warm' | 'recycled' | 'continued';
@@ -112,17 +113,6 @@ export function createSeats(stages: Stages, settings: SeatSettings): Seats {
       await Promise.all([spares.destroy(), resting.destroy()]);
     },
   };
-}
-
-/** The lease that the agent's folder becomes for a task. Without one, or when there is none to be had, the agent ends. */
-async function claimFor({ session, prepared }: Spare, task: Task, signal: AbortSignal): Promise<Lease | undefined> {
-  let workspace: Lease | undefined;
-  try {
-    workspace = await prepared.claim(task.id, signal);
-  } finally {
-    if (!workspace) await session.release();
-  }
-  return workspace;
 }
 
 /** The agent first: nothing of it may write in a folder that is another's already. */

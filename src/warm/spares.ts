@@ -1,7 +1,8 @@
 /** Agents that were started ahead, each in a workspace of its own, and wait for their first turn. */
-import type { AgentStage, Fixed, Session } from '../agent/agent.ts';
+import type { AgentStage, Fixed } from '../agent/agent.ts';
 import type { Task } from '../task.ts';
 import type { Prepared, Workspaces } from '../workspace/workspaces.ts';
+import { endParked, type Parked } from './parked.ts';
 
 export type SpareSettings = {
   /** How many wait at most. 0: none, every run starts its own. */
@@ -17,9 +18,7 @@ export type SpareSettings = {
   onFailed(error: unknown, failures: number): void;
 };
 
-export type Spare = { session: Session; prepared: Prepared };
-
-type Waiting = { key: string; startedAt: number; ready: Promise<Spare | undefined> };
+type Waiting = { key: string; startedAt: number; ready: Promise<Parked | undefined> };
 
 /** After so many failed starts in a row the pool stops; a run then starts its own agent and shows the cause. */
 const maxFailures = 5;
@@ -55,7 +54,7 @@ export class Spares {
    * The oldest spare for the task; one that is still starting is worth waiting for, since a new one would only begin
    * now. Its replacement follows shortly. `undefined`: there is none.
    */
-  async take(task: Task): Promise<Spare | undefined> {
+  async take(task: Task): Promise<Parked | undefined> {
     const fixed = this.#stages.agents.fixedOf(task);
     if (!fixed || this.#settings.count === 0 || this.#destroyed) return undefined;
     this.#lastUse = performance.now();
@@ -70,7 +69,7 @@ export class Spares {
     }, refillAfterMs);
     const spare = await found?.ready;
     if (!spare || spare.session.alive) return spare;
-    await end(spare);
+    await endParked(spare);
     return undefined;
   }
 
@@ -108,11 +107,11 @@ export class Spares {
       if (!this.#waiting.includes(waiting)) return;
       this.#remove(waiting);
       this.#failed(new Error('a spare agent ended while it waited'));
-      await end(spare);
+      await endParked(spare);
     });
   }
 
-  async #startOne(id: string, fixed: Fixed): Promise<Spare | undefined> {
+  async #startOne(id: string, fixed: Fixed): Promise<Parked | undefined> {
     let prepared: Prepared | undefined;
     try {
       prepared = await this.#stages.workspaces.prepare(id);
@@ -146,12 +145,6 @@ export class Spares {
   }
 
   async #endAll(spares: Waiting[]): Promise<void> {
-    await Promise.all(spares.map(async ({ ready }) => end(await ready)));
+    await Promise.all(spares.map(async ({ ready }) => endParked(await ready)));
   }
-}
-
-async function end(spare: Spare | undefined): Promise<void> {
-  if (!spare) return;
-  await spare.session.release();
-  await spare.prepared.discard().catch(() => {});
 }
