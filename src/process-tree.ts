@@ -14,6 +14,19 @@ export async function listTree(root: number, marker: string): Promise<number[]> 
 }
 
 /**
+ * Whether a tree holds nothing but one command and the wrappers that started it.
+ * @param command as it stands in the command line of its process, first or behind an interpreter
+ */
+export async function isAlone(root: number, marker: string, command: string): Promise<boolean> {
+  const members = new Set(await listTree(root, marker));
+  const rows = (await listProcesses()).filter(({ pid }) => members.has(pid));
+  const isCommand = (pid: number) => readArguments(pid).slice(0, 3).includes(command);
+  const found = process.platform === 'linux' ? rows.find(({ pid }) => isCommand(pid))?.pid : root;
+  for (let pid = found; pid !== undefined && members.delete(pid); ) pid = rows.find((row) => row.pid === pid)?.parent;
+  return found !== undefined && members.size === 0;
+}
+
+/**
  * Processes whose marker satisfies a test, such as those that a dead server left. Linux only: elsewhere another
  * process's environment cannot be read and the answer is empty.
  */
@@ -58,6 +71,10 @@ function readMarker(pid: number): string | undefined {
   const environment = `\0${readKernelFile(`/proc/${pid}/environ`)}`;
   const start = environment.indexOf(`\0${treeMarker}=`);
   return start === -1 ? undefined : environment.slice(start + treeMarker.length + 2).split('\0', 1)[0];
+}
+
+function readArguments(pid: number): string[] {
+  return readKernelFile(`/proc/${pid}/cmdline`).split('\0');
 }
 
 async function addDescendants(members: Set<number>, root: number): Promise<void> {

@@ -1,12 +1,10 @@
 /** The composition root: builds every stage once, in order; closes them in reverse. */
-import { mkdir, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { createAgents } from './agent/agents.ts';
-import { findContainment } from './agent/containment.ts';
-import { findClaude } from './agent/find-claude.ts';
+import { readFile, realpath } from 'node:fs/promises';
+import type { FoundContainment } from './agent/containment.ts';
+import { openAgents, requireContainment } from './agent-stage.ts';
 import { loadApiKey } from './api-key.ts';
 import type { Config, Environment } from './config.ts';
-import { asServiceError } from './errors.ts';
+import { asServiceError, ServiceError } from './errors.ts';
 import { renderJob } from './http/jobs/job-view.ts';
 import { createServer } from './http/server.ts';
 import { openJobs } from './job-stage.ts';
@@ -29,6 +27,10 @@ export type Service = {
   token: string;
   /** The key was made by this start and has not been shown yet. */
   tokenCreated: boolean;
+  /** Whether agents run in a sandbox, and what is missing. */
+  contained: FoundContainment;
+  /** Why it cannot take work; `undefined`: it can, or that cannot be found out. */
+  notReady(): Promise<ServiceError | undefined>;
   /**
    * Takes no more work, waits for what runs up to `graceMs`, then ends it. Settles when nothing is left. A second call
    * with a shorter time cuts the first one short.
@@ -55,9 +57,11 @@ async function readVersion(): Promise<string> {
   return (JSON.parse(manifest) as { version: string }).version;
 }
 
-async function build(config: Config, environment: Environment, releases: Releases): Promise<Service> {
+async function build(given: Config, environment: Environment, releases: Releases): Promise<Service> {
   // First of all: what follows clears up after a dead server, and must not meet a living one.
-  releases.push(lockFolder(config.dataDir));
+  releases.push(lockFolder(given.dataDir));
+  // A sandbox hides and shows folders by their real paths.
+  const config = { ...given, dataDir: await realpath(given.dataDir) };
   const key = await loadApiKey(config.apiBearerToken, config.dataDir);
   const places = createPlaces({
     capacity: config.maxConcurrentRuns,
@@ -67,7 +71,9 @@ async function build(config: Config, environment: Environment, releases: Release
     chatReserved: config.chatReservedPlaces,
   });
   const telemetry = createTelemetry(config.logLevel, () => places.counters());
-  const { seats, workspaces } = await openSeats(config, environment, telemetry, releases);
+  const contained = await requireContainment(config, environment);
+  telemetry.contained(contained);
+  const { seats, workspaces, readiness } = await openSeats(config, environment, telemetry, contained, releases);
   const run: PlacedRun = (task, options, admission) =>
     recorded({ places: admission, seats, onReleaseFailed: telemetry.releaseFailed }, telemetry, task, options);
 
@@ -87,6 +93,10 @@ async function build(config: Config, environment: Environment, releases: Release
   const chat = createRunAnywhere((task, options) => run(task, options, places), freeHere, remote);
 
   let stopping = false;
+  const notReady = async () => {
+    if (stopping) return new ServiceError('shutting_down', 'Cannot take work: the server is stopping');
+    return config.role === 'gateway' ? undefined : readiness.check();
+  };
   const server = createServer({
     settings: config,
     keys: [key.token, ...config.apiKeys],
@@ -94,7 +104,7 @@ async function build(config: Config, environment: Environment, releases: Release
     run: chat.run,
     jobs,
     state: () => ({ busy: places.counters().active >= places.counters().capacity, ...places.counters() }),
-    notReady: () => (stopping ? 'the server is stopping' : undefined),
+    notReady,
     metrics: telemetry.metrics,
     log: telemetry,
   });
@@ -111,6 +121,8 @@ async function build(config: Config, environment: Environment, releases: Release
     url,
     token: key.token,
     tokenCreated: key.created,
+    contained,
+    notReady,
     async close(graceMs = config.shutdownGraceSeconds * 1000) {
       stopping = true;
       // Still listening, so that who comes now is told why, instead of finding nobody.
@@ -123,7 +135,13 @@ async function build(config: Config, environment: Environment, releases: Release
 }
 
 /** Workspaces and the agents in them, after whatever a dead server left of either is gone. */
-async function openSeats(config: Config, environment: Environment, telemetry: Telemetry, releases: Releases) {
+async function openSeats(
+  config: Config,
+  environment: Environment,
+  telemetry: Telemetry,
+  contained: FoundContainment,
+  releases: Releases,
+) {
   const markers = createMarkers(config.dataDir);
   const leftovers = await markers.endLeftovers();
   if (leftovers > 0) telemetry.leftoversEnded(leftovers);
@@ -143,24 +161,20 @@ async function openSeats(config: Config, environment: Environment, telemetry: Te
   });
   releases.push(() => workspaces.close());
 
-  const temporaryFolder = join(config.dataDir, 'tmp');
-  await rm(temporaryFolder, { recursive: true, force: true });
-  await mkdir(temporaryFolder, { mode: 0o700 });
-  const agents = createAgents({
-    findClaude: () => findClaude(config.claudeBin, environment['PATH']),
-    access: config.agentAccess,
-    containment: await findContainment(config.sandbox, environment, config.dataDir),
+  const { agents, readiness } = await openAgents({
+    config,
     environment,
-    extraEnvironment: config.agentEnv,
-    temporaryFolder,
+    telemetry,
+    contained,
+    hides: workspaces.hides,
     markerOf: markers.of,
-    onUnknown: telemetry.unknownAgentMessage,
   });
   releases.push(() => agents.destroy());
+  releases.push(() => readiness.close());
 
   const seats = createSeats({ workspaces, agents }, seatSettings(config, telemetry));
   releases.push(() => seats.destroy());
-  return { seats, workspaces };
+  return { seats, workspaces, readiness };
 }
 
 function seatSettings(config: Config, telemetry: Telemetry): SeatSettings {

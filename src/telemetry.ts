@@ -1,6 +1,7 @@
 /** Every log line and metric, a function per event. */
 import { pino } from 'pino';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { FoundContainment } from './agent/containment.ts';
 import type { ServiceError } from './errors.ts';
 import type { Answered } from './http/deps.ts';
 import type { CallbackReport, JobRecord } from './queue/job.ts';
@@ -78,6 +79,12 @@ export function createTelemetry(level: LogLevel, gauges: () => { active: number;
     unknownAgentMessage: (type: string) => {
       metrics.unknownMessages.inc({ type });
       log.debug({ type }, 'the agent sent a message of an unknown type');
+    },
+    homeProblem: (what: string, error: unknown) => log.warn({ what, err: error }, 'trouble with the home of an agent'),
+    contained: ({ containment, missing }: FoundContainment) => {
+      const facts = { sandbox: containment.kind };
+      if (missing) log.warn({ ...facts, ...missing }, 'agents are not fully contained');
+      else log.info(facts, 'agents are contained');
     },
     leftoversEnded: (count: number) => log.warn({ count }, 'ended processes that a dead server had left'),
 

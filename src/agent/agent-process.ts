@@ -2,12 +2,14 @@
 import { type Exit, type StartedProcess, startProcess } from '../child-process.ts';
 import { endProcess } from '../end-process.ts';
 import { ServiceError } from '../errors.ts';
+import { isAlone } from '../process-tree.ts';
 import { settledWithin } from '../settled-within.ts';
 import { failureOfStart } from './failure.ts';
 import { LineSplitter } from './lines.ts';
 
 /** How a process is started; made by `agents.ts` from the settings, the task and the sandbox. */
 export type Launch = {
+  /** What is started; a sandbox's when the agent runs in one. */
   command: string;
   args: string[];
   cwd: string;
@@ -15,6 +17,8 @@ export type Launch = {
   stdin: 'ignore' | 'pipe';
   /** Unique; finds the tree's members. */
   marker: string;
+  /** The agent's own command, by which it is told from what it starts. */
+  agent: string;
 };
 
 export type ProcessListener = {
@@ -33,6 +37,7 @@ const drainMs = 250;
 
 export class AgentProcess {
   readonly #started: StartedProcess;
+  readonly #agent: string;
   #listener: ProcessListener | undefined;
   #stderr: Buffer = Buffer.alloc(0);
   #exit: Exit | undefined;
@@ -41,14 +46,15 @@ export class AgentProcess {
   /** Throws `agent_not_started`. */
   static async start(launch: Launch): Promise<AgentProcess> {
     try {
-      return new AgentProcess(await startProcess(launch.command, launch.args, launch));
+      return new AgentProcess(await startProcess(launch.command, launch.args, launch), launch.agent);
     } catch (error) {
       throw failureOfStart(error);
     }
   }
 
-  private constructor(started: StartedProcess) {
+  private constructor(started: StartedProcess, agent: string) {
     this.#started = started;
+    this.#agent = agent;
     const { stdout, stderr } = started.child;
     const lines = new LineSplitter(
       maxLineBytes,
@@ -85,6 +91,11 @@ export class AgentProcess {
 
   get alive(): boolean {
     return this.#exit === undefined && this.#ending === undefined;
+  }
+
+  /** Whether nothing of its tree runs but the agent itself, and the sandbox around it. */
+  isAlone(): Promise<boolean> {
+    return isAlone(this.#started.pid, this.#started.marker, this.#agent);
   }
 
   /** The last 64 KiB. */

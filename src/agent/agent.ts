@@ -30,12 +30,20 @@ export type Session = Agent & {
   readonly spentUsd: number;
   /** Whether tools were used, which may leave state behind that no clearing removes. */
   readonly usedTools: boolean;
+  /** Whether nothing goes on that its turns have started: no background task and no process. */
+  isQuiet(): Promise<boolean>;
   /** Settles when the process has ended, for whatever reason. */
   readonly ended: Promise<void>;
 };
 
-/** Where an agent works; a sandbox must also show it `reads`. */
-export type Folder = { path: string; reads: string[] };
+/** Where an agent works. */
+export type Folder = {
+  path: string;
+  /** The top of the repository that it is in: nothing above is looked at. */
+  root: string;
+  /** What a sandbox must show besides, to read only. */
+  reads: string[];
+};
 
 export type AgentStage = {
   /** An agent for one run. Throws `agent_not_started`. */

@@ -5,21 +5,18 @@ import type { Agent, AgentStage, Folder, Session } from './agent.ts';
 import { AgentProcess, type Launch } from './agent-process.ts';
 import { ArgumentAgent } from './argument-agent.ts';
 import { type Access, argumentCommand, fixedOf, promptArgument, sessionCommand } from './command-line.ts';
-import { type Containment, contain } from './containment.ts';
-import { agentEnvironment } from './environment.ts';
+import { failureOfStart } from './failure.ts';
+import { projectFiles, projectFlags, readProject } from './project.ts';
+import type { Room, Rooms } from './rooms.ts';
 import { SessionAgent } from './session-agent.ts';
-import { removeTraces } from './traces.ts';
 
 export type AgentSettings = {
   /** Looked for anew at each start: Claude Code may be installed, or replaced, while the server runs. */
   findClaude(): string | undefined;
   access: Access;
-  containment: Containment;
-  /** The host's environment; the agent gets what the allow-list leaves. */
-  environment: Record<string, string | undefined>;
-  extraEnvironment: string[];
-  /** For the CLI's own small files, which it leaves behind; a sandbox has a `/tmp` of its own instead. */
-  temporaryFolder: string;
+  rooms: Rooms;
+  /** Whether the configuration that a repository carries applies to the agents that work in it. */
+  trustWorkspace: boolean;
   /** Tells the trees of this server from those of others. */
   markerOf(runId: string): string;
   onUnknown(messageType: string): void;
@@ -27,34 +24,51 @@ export type AgentSettings = {
 
 export function createAgents(settings: AgentSettings): AgentStage {
   const held = new Set<Agent>();
-  const { access, onUnknown } = settings;
-  const env = {
-    ...agentEnvironment(settings.environment, settings.extraEnvironment),
-    // The CLI refuses to skip permissions as root anywhere else; and in a sandbox `/tmp` is its own.
-    ...(settings.containment.kind === 'bwrap' ? { IS_SANDBOX: '1' } : { CLAUDE_CODE_TMPDIR: settings.temporaryFolder }),
-  };
+  const { access, rooms, onUnknown } = settings;
 
-  const launch = (id: string, folder: Folder, args: string[], stdin: Launch['stdin']): Launch => {
-    const command = settings.findClaude();
-    if (!command) throw new ServiceError('agent_not_started', 'Cannot start claude: the command is not to be found');
-    const contained = contain({ command, args, folder }, settings.containment);
-    return { ...contained, cwd: folder.path, env, stdin, marker: settings.markerOf(id) };
+  /** A room in the folder, and how a command line is started in it. */
+  const prepare = async (id: string, folder: Folder, stdin: Launch['stdin']) => {
+    const agent = settings.findClaude();
+    if (!agent) throw new ServiceError('agent_not_started', 'Cannot start claude: the command is not to be found');
+    const project = await readProject(folder, settings.trustWorkspace);
+    const room = await rooms.prepare(agent, folder, projectFiles(project)).catch((error) => {
+      throw failureOfStart(error);
+    });
+    const marker = settings.markerOf(id);
+    const launch = (args: string[]): Launch => ({
+      ...room.enter(args),
+      agent,
+      cwd: folder.path,
+      env: room.env,
+      stdin,
+      marker,
+    });
+    const flags = projectFlags(project, room.fileAt, stdin === 'ignore');
+    return { room, launch, flags, instructions: project?.instructions };
   };
 
   /** Remembered until it is released, so that `destroy` finds it. */
-  const hold = <T extends Agent>(agent: T, cwd: string): T => {
+  const hold = <T extends Agent>(agent: T, room: Room): T => {
     held.add(agent);
     const release = agent.release.bind(agent);
     agent.release = async () => {
-      await release().finally(() => held.delete(agent));
-      await removeTraces(cwd, env);
+      await release().finally(() => {
+        held.delete(agent);
+        room.leave();
+      });
     };
     return agent;
   };
 
   const startSession: AgentStage['startSession'] = async (id, fixed, model, folder): Promise<Session> => {
-    const process = await AgentProcess.start(launch(id, folder, sessionCommand(fixed, access, model), 'pipe'));
-    return hold(new SessionAgent(process, model, onUnknown), folder.path);
+    const { room, launch, flags, instructions } = await prepare(id, folder, 'pipe');
+    try {
+      const process = await AgentProcess.start(launch(sessionCommand(fixed, access, flags, model)));
+      return hold(new SessionAgent(process, { model, instructions, onUnknown }), room);
+    } catch (error) {
+      room.leave();
+      throw error;
+    }
   };
 
   return {
@@ -64,10 +78,8 @@ export function createAgents(settings: AgentSettings): AgentStage {
       signal.throwIfAborted();
       const prompt = promptArgument(task);
       if (prompt === undefined) return startSession(task.id, fixedOf(task), task.model, folder);
-      return hold(
-        new ArgumentAgent(launch(task.id, folder, argumentCommand(task, access, prompt), 'ignore'), onUnknown),
-        folder.path,
-      );
+      const { room, launch, flags } = await prepare(task.id, folder, 'ignore');
+      return hold(new ArgumentAgent(launch(argumentCommand(task, access, flags, prompt)), onUnknown), room);
     },
     identity() {
       const command = settings.findClaude();
@@ -75,6 +87,7 @@ export function createAgents(settings: AgentSettings): AgentStage {
     },
     async destroy() {
       await Promise.all([...held].map((agent) => agent.release()));
+      await rooms.idle();
     },
   };
 }

@@ -45,6 +45,7 @@ export class ArgumentAgent implements Agent {
     let result: AgentResult | undefined;
     let resultTimer: NodeJS.Timeout | undefined;
     const resultGrace = new AbortController();
+    let backgroundTasks = 0;
     const exit = await exchange<Exit | 'never'>(process, {
       signal: AbortSignal.any([signal, resultGrace.signal]),
       stallMs: task.limits.stallMs,
@@ -52,10 +53,13 @@ export class ArgumentAgent implements Agent {
       onPlain: (line) => plain.add(line),
       onUnknown: this.#onUnknown,
       settle: (message: ProtocolMessage, line: string) => {
-        if (message.type !== 'result') return undefined;
+        if (message.type === 'background') backgroundTasks = message.running;
+        if (message.type !== 'result' || result || message.result.spontaneous) return undefined;
         if (message.result.text === undefined) plain.add(line);
         result = message.result;
-        resultTimer ??= setTimeout(() => resultGrace.abort(), exitGraceMs);
+        // When a background task ends, the CLI would ask the model again, and nobody has asked for that.
+        if (backgroundTasks > 0) resultGrace.abort();
+        else resultTimer = setTimeout(() => resultGrace.abort(), exitGraceMs);
         return undefined;
       },
       settleExit: (ended) => ended,

@@ -23,14 +23,14 @@ export function promptArgument(task: Task): string | undefined {
 }
 
 /** One process for one run: it reads nothing, so its stdin must be closed (an open one costs 3 s). */
-export function argumentCommand(task: Task, access: Access, prompt: string): string[] {
+export function argumentCommand(task: Task, access: Access, project: string[], prompt: string): string[] {
   const effort = task.effort ? ['--effort', task.effort] : [];
-  return [...common(fixedOf(task), access, task.model), ...effort, '--', prompt];
+  return [...common(fixedOf(task), access, task.model), ...project, ...effort, '--', prompt];
 }
 
 /** A process that takes turns over stdin. */
-export function sessionCommand(fixed: Fixed, access: Access, model: string): string[] {
-  return [...common(fixed, access, model), '--input-format', 'stream-json', '--include-partial-messages'];
+export function sessionCommand(fixed: Fixed, access: Access, project: string[], model: string): string[] {
+  return [...common(fixed, access, model), ...project, '--input-format', 'stream-json', '--include-partial-messages'];
 }
 
 export function fixedOf(task: Task): Fixed {

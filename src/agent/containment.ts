@@ -1,92 +1,71 @@
-/** Ties an agent's life to the server's, and its writing to its workspace, as far as the host has the means. */
-import { delimiter } from 'node:path';
+/** Ties an agent's life to the server's, and its reach to its workspace, as far as the host has the means. */
 import { runCommand } from '../child-process.ts';
-import type { Folder } from './agent.ts';
+import { bubblewrapArguments, hiddenFolders } from './bubblewrap.ts';
+
+type Environment = Record<string, string | undefined>;
 
 /**
- * `bwrap`: a namespace of its own, whole tree dies with the server, writes only where it may.
- * `pdeathsig`: the kernel sends SIGTERM to the agent when the server dies, and the agent then ends its own children.
+ * `bwrap`: namespaces of its own; the whole tree ends with the server, sees what `bubblewrap.ts` shows, and writes only
+ * where it may. `nested`: this `bwrap` cannot forbid further user namespaces.
+ * `pdeathsig`: the kernel sends SIGTERM to the agent when the server ends, and the agent then ends its own children.
  * `none`: an agent with a closed stdin outlives a killed server until the next start finds it by its marker.
  */
-export type Containment =
-  | { kind: 'bwrap'; writable: string[]; hidden: string[]; programs: string[] }
-  | { kind: 'pdeathsig' }
-  | { kind: 'none' };
+export type Containment = { kind: 'bwrap'; nested: boolean } | { kind: 'pdeathsig' } | { kind: 'none' };
 
 export type SandboxSetting = 'auto' | 'required' | 'off';
 
-/**
- * Tries what the host can do. Throws an Error when `required` cannot be met.
- * @param dataDir holds the key and other runs' work: a sandboxed agent sees nothing of it but its own folder
- */
-export async function findContainment(
-  sandbox: SandboxSetting,
-  host: Record<string, string | undefined>,
-  dataDir: string,
-): Promise<Containment> {
-  const writable = writableFolders(host);
-  const programs = (host['PATH'] ?? '').split(delimiter);
-  const trial = contain(
-    { command: 'true', args: [], folder: { path: '/', reads: [] } },
-    { kind: 'bwrap', writable, hidden: [], programs },
-  );
-  if (sandbox !== 'off' && (await works(trial.command, trial.args, host))) {
-    return { kind: 'bwrap', writable, hidden: [dataDir], programs };
+export type FoundContainment = {
+  containment: Containment;
+  /** For people: what agents are not kept from, why, and the command or setting that helps. */
+  missing?: { what: string; remedy: string };
+};
+
+/** Tries what the host can do. Never rejects. */
+export async function findContainment(sandbox: SandboxSetting, host: Environment): Promise<FoundContainment> {
+  if (sandbox === 'off') {
+    const what = 'agents are not contained: SANDBOX=off';
+    return { containment: await withoutSandbox(host), missing: { what, remedy: 'set SANDBOX=auto' } };
   }
-  if (sandbox === 'required') {
-    throw new Error(
-      'Cannot start with SANDBOX=required: bwrap does not work here; install bubblewrap, or allow user namespaces',
-    );
+  const hidden = hiddenFolders(host, []);
+  const view = { hidden, readable: [], placed: [] };
+  for (const nested of [false, true]) {
+    if (await works('bwrap', [...bubblewrapArguments(view, nested), '--', 'true'], host)) {
+      const containment: Containment = { kind: 'bwrap', nested };
+      return nested ? { containment, missing: tooOld } : { containment };
+    }
   }
-  if (await works('setpriv', ['--pdeathsig', 'TERM', '--', 'true'], host)) return { kind: 'pdeathsig' };
-  return { kind: 'none' };
+  return { containment: await withoutSandbox(host), missing: await whyNone(host) };
 }
 
-type Command = { command: string; args: string[]; folder: Folder };
+const tooOld = {
+  what: 'agents are contained, but may make user namespaces: bwrap is older than 0.8',
+  remedy: 'install bubblewrap 0.8 or newer',
+};
 
-export function contain(
-  { command, args, folder }: Command,
-  containment: Containment,
-): { command: string; args: string[] } {
-  switch (containment.kind) {
-    case 'bwrap':
-      return { command: 'bwrap', args: [...bubble(folder, containment, command), '--', command, ...args] };
-    case 'pdeathsig':
-      return { command: 'setpriv', args: ['--pdeathsig', 'TERM', '--', command, ...args] };
-    case 'none':
-      return { command, args };
+async function whyNone(host: Environment): Promise<{ what: string; remedy: string }> {
+  if (process.platform !== 'linux') {
+    return {
+      what: 'agents are not contained: there is no sandbox for this system',
+      remedy: 'run the server on Linux, or set SANDBOX=off',
+    };
   }
+  const installed = await works('bwrap', ['--version'], host);
+  return installed
+    ? {
+        what: 'agents are not contained: bwrap may not make namespaces here',
+        remedy:
+          'sudo sysctl kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0 (those that exist)',
+      }
+    : { what: 'agents are not contained: bwrap is not installed', remedy: 'sudo apt-get install bubblewrap' };
 }
 
-/** Everything else can be read, as without a sandbox; only these folders, the run's own and a private /tmp be written. */
-function bubble({ path, reads }: Folder, rules: Extract<Containment, { kind: 'bwrap' }>, command: string): string[] {
-  const { writable, hidden, programs } = rules;
-  return [
-    ...['--die-with-parent', '--unshare-pid', '--new-session'],
-    ...['--ro-bind', '/', '/', '--dev', '/dev', '--proc', '/proc', '--tmpfs', '/tmp'],
-    ...inTemporaryFolder([command, ...programs]).flatMap((folder) => ['--ro-bind-try', folder, folder]),
-    ...writable.flatMap((folder) => ['--bind-try', folder, folder]),
-    ...hidden.flatMap((folder) => ['--tmpfs', folder]),
-    ...reads.flatMap((folder) => ['--ro-bind', folder, folder]),
-    ...(path === '/' ? [] : ['--bind', path, path]),
-    ...['--chdir', path],
-  ];
+async function withoutSandbox(host: Environment): Promise<Containment> {
+  return (await works('setpriv', ['--pdeathsig', 'TERM', '--', 'true'], host))
+    ? { kind: 'pdeathsig' }
+    : { kind: 'none' };
 }
 
-/** Whoever installed the agent, or what it runs, below /tmp still has it there: the first folder below, as a whole. */
-function inTemporaryFolder(paths: string[]): string[] {
-  const below = paths.map((path) => /^\/tmp\/[^/]+/.exec(path)?.[0]).filter((path) => path !== undefined);
-  return [...new Set(below)];
-}
-
-/** Where Claude Code keeps its login and state; it renews the login while it runs. */
-function writableFolders(host: Record<string, string | undefined>): string[] {
-  const home = host['HOME'];
-  const config = host['CLAUDE_CONFIG_DIR'];
-  return [...(config ? [config] : []), ...(home ? [`${home}/.claude`, `${home}/.claude.json`] : [])];
-}
-
-async function works(command: string, args: string[], host: Record<string, string | undefined>): Promise<boolean> {
+async function works(command: string, args: string[], host: Environment): Promise<boolean> {
   try {
     const { code } = await runCommand(command, args, { cwd: '/', env: { PATH: host['PATH'] }, timeoutMs: 5000 });
     return code === 0;

@@ -1,4 +1,5 @@
 /** What the agent sees of the server's environment: an allow-list, so that keys of the server never reach it. */
+import { isProviderVariable, isUsedVariable } from './providers.ts';
 
 type Environment = Record<string, string | undefined>;
 
@@ -47,7 +48,6 @@ const names = new Set([
   'MCP_TOOL_TIMEOUT',
   'MAX_MCP_OUTPUT_TOKENS',
   'IS_SANDBOX',
-  'CLOUD_ML_REGION',
   'DISABLE_AUTOUPDATER',
   'DISABLE_TELEMETRY',
   'DISABLE_ERROR_REPORTING',
@@ -55,17 +55,16 @@ const names = new Set([
   'USE_BUILTIN_RIPGREP',
 ]);
 
-/** Claude Code's own settings, and the credentials of the model providers that it can use. */
-const prefixes = [
-  'ANTHROPIC_',
-  'CLAUDE_CODE_',
-  'CLAUDE_CONFIG_',
-  'LC_',
-  'AWS_',
-  'GOOGLE_',
-  'VERTEX_',
-  'AZURE_',
-  'NODE_EXTRA_',
+/** Claude Code's own settings. Those of cloud providers are in `providers.ts`. */
+const prefixes = ['ANTHROPIC_', 'CLAUDE_CODE_', 'CLAUDE_CONFIG_', 'CLAUDE_SECURESTORAGE_', 'LC_', 'NODE_EXTRA_'];
+
+/** They name places or sockets of the host, which a sandbox does not show. */
+const placesOfHost =
+  /^(XDG_.*|TMPDIR|SSH_AUTH_SOCK|CLAUDE_CODE_TMPDIR|CLAUDE_CONFIG_DIR|CLAUDE_SECURESTORAGE_CONFIG_DIR)$/;
+
+const certificates = [
+  ...['SSL_CERT_FILE', 'SSL_CERT_DIR', 'NODE_EXTRA_CA_CERTS'],
+  ...['REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE', 'GIT_SSL_CAINFO'],
 ];
 
 const fixed = {
@@ -77,8 +76,22 @@ const fixed = {
 
 /** @param extra names that the operator adds (`AGENT_ENV`) */
 export function agentEnvironment(host: Environment, extra: string[]): Environment {
-  const allowed = Object.entries(host).filter(
-    ([name]) => names.has(name) || extra.includes(name) || prefixes.some((prefix) => name.startsWith(prefix)),
-  );
+  const isAllowed = (name: string) =>
+    extra.includes(name) ||
+    (isProviderVariable(name)
+      ? isUsedVariable(name, host)
+      : names.has(name) || prefixes.some((prefix) => name.startsWith(prefix)));
+  const allowed = Object.entries(host).filter(([name]) => isAllowed(name));
   return { ...Object.fromEntries(allowed), ...fixed };
+}
+
+/** The same for an agent in a sandbox. The CLI refuses to skip permissions as root anywhere else. */
+export function sandboxEnvironment(allowed: Environment, extra: string[]): Environment {
+  const kept = Object.entries(allowed).filter(([name]) => !placesOfHost.test(name) || extra.includes(name));
+  return { ...Object.fromEntries(kept), IS_SANDBOX: '1' };
+}
+
+/** The files by which the agent's tools know whom to trust. */
+export function certificateFiles(host: Environment): string[] {
+  return certificates.flatMap((name) => host[name] ?? []);
 }

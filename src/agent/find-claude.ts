@@ -1,4 +1,4 @@
-/** Where the agent's command is: the operator's choice, `claude` on PATH, or the packaged one. */
+/** Where the agent's command is: the packaged one, which the server was measured with, or the operator's choice. */
 import { accessSync, constants } from 'node:fs';
 import { delimiter, dirname, join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,10 +8,10 @@ import { fileURLToPath } from 'node:url';
  * @param configured a path, or a name to look for on `path`
  */
 export function findClaude(configured: string | undefined, path: string | undefined): string | undefined {
-  if (configured?.includes(sep)) return isExecutable(configured) ? resolve(configured) : undefined;
+  if (configured === undefined) return [packagedClaude()].find(isExecutable);
+  if (configured.includes(sep)) return isExecutable(configured) ? resolve(configured) : undefined;
   const folders = (path ?? '').split(delimiter).filter((folder) => folder && !folder.endsWith(npmScriptFolder));
-  const onPath = folders.map((folder) => join(folder, configured ?? 'claude'));
-  return [...onPath, ...(configured ? [] : [packagedClaude()])].find(isExecutable);
+  return folders.map((folder) => join(folder, configured)).find(isExecutable);
 }
 
 /** npm puts this folder first on PATH, which would hide the operator's own `claude` behind the packaged one. */

@@ -1,4 +1,5 @@
 /** An agent that takes turns over stdin: real roles, images, a system prompt, and text as it is made. */
+import { randomUUID } from 'node:crypto';
 import { ServiceError } from '../errors.ts';
 import type { AgentEvent, Effort, Outcome, Task, Turn } from '../task.ts';
 import type { Session, TurnOptions } from './agent.ts';
@@ -8,30 +9,38 @@ import { failureOfExit } from './failure.ts';
 import { outcomeOf } from './outcome.ts';
 import { assistantLine, type ControlRequest, clearLine, controlLine, userLine } from './protocol/input.ts';
 import type { ProtocolMessage } from './protocol/messages.ts';
-import type { AgentResult } from './protocol/result.ts';
+import { type AgentResult, isAnswerTo } from './protocol/result.ts';
 import { redact } from './redact.ts';
 import { withRunLimit } from './run-limit.ts';
 
 /** Appending a past turn takes 20 ms; a process that is silent for this long is broken. */
 const appendMs = 30_000;
 
+export type SessionOptions = {
+  /** What the process was started with. */
+  model: string;
+  /** Those of the project, for the system prompt. */
+  instructions: string | undefined;
+  onUnknown(name: string): void;
+};
+
 export class SessionAgent implements Session {
   readonly #process: AgentProcess;
-  readonly #onUnknown: (name: string) => void;
+  readonly #options: SessionOptions;
   #model: string;
   #effort: Effort | undefined;
   #initialized = false;
   #lastResult: AgentResult | undefined;
   #sessionId: string | undefined;
   #requests = 0;
+  #backgroundTasks = 0;
   turnsServed = 0;
   usedTools = false;
 
-  /** @param model what the process was started with */
-  constructor(process: AgentProcess, model: string, onUnknown: (name: string) => void) {
+  constructor(process: AgentProcess, options: SessionOptions) {
     this.#process = process;
-    this.#model = model;
-    this.#onUnknown = onUnknown;
+    this.#model = options.model;
+    this.#options = options;
   }
 
   run(task: Task, options: TurnOptions): Promise<Outcome> {
@@ -54,8 +63,8 @@ export class SessionAgent implements Session {
 
   async clear(signal: AbortSignal): Promise<void> {
     const before = this.#sessionId;
-    const settle = (message: ProtocolMessage) => (message.type === 'result' ? message.result : undefined);
-    const result = await this.#exchange(clearLine(), { signal }, appendMs, settle);
+    const id = randomUUID();
+    const result = await this.#exchange(clearLine(id), { signal }, appendMs, resultFor(id));
     if (result.isError || !result.sessionId || result.sessionId === before) {
       throw new ServiceError('agent_failed', 'The agent could not be cleared: its conversation is the same');
     }
@@ -66,6 +75,12 @@ export class SessionAgent implements Session {
 
   get alive(): boolean {
     return this.#process.alive;
+  }
+
+  /** A process that a command left running is not told of, so it is looked for. */
+  async isQuiet(): Promise<boolean> {
+    if (!this.usedTools) return true;
+    return this.#backgroundTasks === 0 && (await this.#process.isAlone());
   }
 
   get spentUsd(): number {
@@ -85,8 +100,10 @@ export class SessionAgent implements Session {
    * Only the first `initialize` of a process counts, and only before its first turn (measured on 2.1.329).
    */
   #prepare(task: Task): void {
-    if (!this.#initialized && (task.system !== undefined || task.outputSchema)) {
-      this.#control({ subtype: 'initialize', appendSystemPrompt: task.system, jsonSchema: task.outputSchema });
+    const system = [this.#options.instructions, task.system].filter((text) => text !== undefined);
+    if (!this.#initialized && (system.length > 0 || task.outputSchema)) {
+      const appendSystemPrompt = system.length > 0 ? system.join('\n\n') : undefined;
+      this.#control({ subtype: 'initialize', appendSystemPrompt, jsonSchema: task.outputSchema });
       this.#initialized = true;
     }
     if (task.model !== this.#model) {
@@ -110,8 +127,8 @@ export class SessionAgent implements Session {
       if (past.role === 'assistant') {
         this.#process.write(assistantLine(past));
       } else {
-        const settle = (message: ProtocolMessage) => (message.type === 'result' ? true : undefined);
-        await this.#exchange(userLine(past, false), { signal: turn.signal }, appendMs, settle);
+        const id = randomUUID();
+        await this.#exchange(userLine(past, id, false), { signal: turn.signal }, appendMs, resultFor(id));
       }
     }
   }
@@ -133,9 +150,9 @@ export class SessionAgent implements Session {
       // A job is watched for what it spends; the CLI answers in 2 ms, between its own calls of the model.
       if (event.type === 'tool_result' && task.kind === 'job') this.#control({ subtype: 'get_session_cost' });
     };
-    const result = await this.#exchange(userLine(last, true), { ...turn, onEvent }, task.limits.stallMs, (message) =>
-      message.type === 'result' ? message.result : undefined,
-    );
+    const id = randomUUID();
+    const line = userLine(last, id, true);
+    const result = await this.#exchange(line, { ...turn, onEvent }, task.limits.stallMs, resultFor(id));
     const before = this.#lastResult;
     this.#lastResult = result;
     this.#sessionId = result.sessionId;
@@ -164,14 +181,20 @@ export class SessionAgent implements Session {
       onEvent,
       settle: (message) => {
         if (message.type === 'control_response') this.#hear(message, onEvent);
+        if (message.type === 'background') this.#backgroundTasks = message.running;
         return settle(message);
       },
-      onUnknown: this.#onUnknown,
+      onUnknown: this.#options.onUnknown,
       settleExit: (exit) => {
         throw failureOfExit({ exit, stderr: this.#process.stderr });
       },
     });
   }
+}
+
+/** The CLI also prints results that nobody asked for, when a background task has ended. */
+function resultFor(id: string): (message: ProtocolMessage) => AgentResult | undefined {
+  return (message) => (message.type === 'result' && isAnswerTo(message.result, id) ? message.result : undefined);
 }
 
 function refusal(reason: string): ServiceError {

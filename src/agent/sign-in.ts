@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { runCommand } from '../child-process.ts';
 import { killTree } from '../end-process.ts';
-import { agentEnvironment } from './environment.ts';
+import type { Room, Rooms } from './rooms.ts';
 
 export type SignIn = {
   /** `key`: an API key or a cloud provider's credentials; whether they are accepted only a run can tell. */
@@ -15,11 +15,9 @@ export type SignIn = {
 const timeoutMs = 10_000;
 
 export type SignInQuestion = {
-  /** Of the host; the CLI gets what an agent would get of it. */
-  environment: Record<string, string | undefined>;
   claudeBin: string;
-  /** Names that the operator adds (`AGENT_ENV`). */
-  extra: string[];
+  /** It is asked where agents run, so that it tells what they would find. */
+  rooms: Rooms;
   /** By which the next start finds what is left when this process is killed meanwhile. */
   marker?: string;
   signal?: AbortSignal;
@@ -27,17 +25,19 @@ export type SignInQuestion = {
 
 /** Never rejects: what cannot be found out is `unknown`. Nothing of the command's tree runs any more when it settles. */
 export async function findSignIn({
-  environment,
   claudeBin,
-  extra,
+  rooms,
   marker = `sign-in:${randomUUID()}`,
   signal,
 }: SignInQuestion): Promise<SignIn> {
+  let room: Room | undefined;
   try {
+    room = await rooms.prepare(claudeBin);
     // An old CLI takes `auth` for a prompt but stops at the flag, so that nothing is ever asked of a model.
-    const { stdout, stopped } = await runCommand(claudeBin, ['auth', 'status', '--json'], {
+    const { command, args } = room.enter(['auth', 'status', '--json']);
+    const { stdout, stopped } = await runCommand(command, args, {
       cwd: '/',
-      env: agentEnvironment(environment, extra),
+      env: room.env,
       timeoutMs,
       signal,
       marker,
@@ -51,6 +51,8 @@ export async function findSignIn({
       state: 'unknown',
       how: name ? `claude cannot be started: ${name}` : '"claude auth status" gave no status',
     };
+  } finally {
+    room?.leave();
   }
 }
 

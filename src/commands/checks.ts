@@ -1,11 +1,14 @@
 /** The checks of `doctor`. Each looks at one thing as the server would use it. */
-import { access, constants, readFile, stat } from 'node:fs/promises';
+import { access, constants, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { findVersion, tooOldMessage } from '../agent/cli-version.ts';
 import { findContainment } from '../agent/containment.ts';
 import { findClaude } from '../agent/find-claude.ts';
-import { findSignIn } from '../agent/sign-in.ts';
-import { runCommand } from '../child-process.ts';
+import { createRooms } from '../agent/rooms.ts';
+import { findSignIn, type SignIn } from '../agent/sign-in.ts';
+import { containmentProblem } from '../agent-stage.ts';
 import type { Config, Environment } from '../config.ts';
 import { examineWorkspace } from '../workspace/examine.ts';
 import type { Finding } from './doctor.ts';
@@ -22,17 +25,18 @@ export async function checkNode(version: string): Promise<Finding> {
 }
 
 export async function checkClaude(config: Config, environment: Environment): Promise<Finding[]> {
-  const install = 'npm install --global @anthropic-ai/claude-code, or set CLAUDE_BIN to the command';
+  const install = 'npm install (it brings a claude), or set CLAUDE_BIN to the command';
   const command = findClaude(config.claudeBin, environment['PATH']);
   if (!command)
     return [{ state: 'failure', what: `${config.claudeBin ?? 'claude'} is not to be found`, mend: install }];
-  const version = await printed(command, ['--version'], environment);
-  if (!/^\d+\.\d+/.test(version)) {
-    return [{ state: 'failure', what: `${command} does not tell its version: ${version}`, mend: install }];
+  const version = await findVersion(command, environment);
+  if (version.state === 'unknown') {
+    return [{ state: 'failure', what: `${command} does not tell its version: ${version.said}`, mend: install }];
   }
-  const { state, how } = await findSignIn({ environment, claudeBin: command, extra: config.agentEnv });
+  if (version.state === 'too_old') return [{ state: 'failure', what: tooOldMessage(version.version) }];
+  const { state, how } = await signInOf(command, config, environment);
   const signIn = { what: `Claude Code is signed in: ${how}`, mend: `${command} auth login, or set ANTHROPIC_API_KEY` };
-  const found: Finding = { state: 'ok', what: `claude ${version} at ${command}` };
+  const found: Finding = { state: 'ok', what: `claude ${version.version} at ${command}` };
   if (state === 'none') return [found, { ...signIn, state: 'failure', what: `Claude Code is not signed in: ${how}` }];
   if (state === 'unknown')
     return [found, { ...signIn, state: 'warning', what: `Signed in or not is not known: ${how}` }];
@@ -123,51 +127,50 @@ export function checkPort(host: string, port: number): Promise<Finding> {
   });
 }
 
-export async function checkSandbox(
-  { sandbox, agentAccess, dataDir }: Config,
-  environment: Environment,
-): Promise<Finding> {
-  const found = await findContainment(sandbox, environment, dataDir).catch(() => ({ kind: 'unmet' as const }));
-  if (found.kind === 'bwrap') return { state: 'ok', what: 'The sandbox works (bwrap)' };
-  if (sandbox === 'off' && agentAccess !== 'full') return { state: 'ok', what: 'The sandbox is off, as SANDBOX says' };
-  if (sandbox === 'off') {
-    const what = 'AGENT_ACCESS=full without a sandbox: an agent may write whatever the server may';
-    return { state: 'warning', what, mend: 'set SANDBOX=auto' };
+export async function checkSandbox(config: Config, environment: Environment): Promise<Finding> {
+  const found = await findContainment(config.sandbox, environment);
+  const { missing } = found;
+  if (!missing) return { state: 'ok', what: `Agents are contained (${found.containment.kind})` };
+  const refused = containmentProblem(config, found) !== undefined;
+  if (config.sandbox === 'off' && config.agentAccess !== 'full') {
+    return { state: 'ok', what: 'The sandbox is off, as SANDBOX says: agents see all that you see' };
   }
-  const version = await printed('bwrap', ['--version'], environment);
-  const installed = version.startsWith('bubblewrap');
-  return {
-    state: found.kind === 'unmet' ? 'failure' : 'warning',
-    what: installed
-      ? `There is no sandbox: ${version} may not make namespaces here, so agents may write outside their workspace`
-      : 'There is no sandbox: bwrap is not installed, so agents may write outside their workspace',
-    mend: installed
-      ? 'sudo sysctl kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0 (those that exist), or set SANDBOX=off'
-      : 'sudo apt-get install bubblewrap (Linux), or set SANDBOX=off',
-  };
+  const full = config.agentAccess === 'full' ? ', and AGENT_ACCESS=full lets them run any command as you' : '';
+  return { state: refused ? 'failure' : 'warning', what: `${missing.what}${full}`, mend: missing.remedy };
 }
 
-/** The first line that a command prints, or why there is none. */
-async function printed(command: string, args: string[], environment: Environment): Promise<string> {
+/** As an agent would find it: in a home of its own. */
+async function signInOf(claudeBin: string, config: Config, host: Environment): Promise<SignIn> {
+  const homesFolder = await mkdtemp(join(tmpdir(), 'claude-agent-server-doctor-'));
+  const { containment } = await findContainment(config.sandbox, host);
+  const importSettings = config.agentHome === 'import';
+  const shared = { containment, host, homesFolder, importSettings, extra: config.agentEnv, reads: config.agentReads };
+  const rooms = createRooms({ ...shared, hides: [], onProblem: () => {} });
   try {
-    const { stdout, stderr, stopped, code } = await runCommand(command, args, {
-      cwd: '/',
-      env: { PATH: environment['PATH'], HOME: environment['HOME'] },
-      timeoutMs: 10_000,
-    });
-    if (stopped) return 'no answer within 10 s';
-    return `${stdout}${stderr}`.trim().split('\n')[0] || `exit status ${code}`;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code ?? 'unknown error';
+    return await findSignIn({ claudeBin, rooms });
+  } finally {
+    await rooms.idle();
+    await rm(homesFolder, { recursive: true, force: true });
   }
+}
+
+/** A note when the operator's own Claude Code has settings that agents do not get. */
+export async function checkHome({ agentHome }: Config, host: Environment): Promise<Finding[]> {
+  const folder = host['CLAUDE_CONFIG_DIR'] || join(host['HOME'] ?? '/', '.claude');
+  if (agentHome === 'import') return [{ state: 'ok', what: `Agents read your Claude Code settings in ${folder}` }];
+  const names = ['settings.json', 'CLAUDE.md', 'agents', 'skills', 'commands'];
+  const found = await Promise.all(names.map(async (name) => ((await exists(join(folder, name))) ? [name] : [])));
+  if (found.flat().length === 0) return [];
+  const what = `Agents do not get your own Claude Code settings (${found.flat().join(', ')} in ${folder}); AGENT_HOME=import hands them over`;
+  return [{ state: 'ok', what }];
 }
 
 async function nearestExisting(path: string): Promise<string> {
-  const exists = await stat(path).then(
-    () => true,
-    () => false,
-  );
-  return exists || path === dirname(path) ? path : nearestExisting(dirname(path));
+  return (await exists(path)) || path === dirname(path) ? path : nearestExisting(dirname(path));
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined)) !== undefined;
 }
 
 async function isFolder(path: string): Promise<boolean> {

@@ -1,6 +1,6 @@
 /** Checks what the server needs before it is started, one line each: what is wrong, and the command that mends it. */
 import type { Config, Environment } from '../config.ts';
-import { checkClaude, checkDataDir, checkNode, checkPort, checkSandbox, checkWorkspace } from './checks.ts';
+import { checkClaude, checkDataDir, checkHome, checkNode, checkPort, checkSandbox, checkWorkspace } from './checks.ts';
 
 export type Finding = {
   /** `failure`: the server would not work. `warning`: it would, with less. */
@@ -22,6 +22,7 @@ export async function runDoctor(config: Config, environment: Environment): Promi
     checkDataDir(config.dataDir),
     checkPort(config.host, config.port),
     checkSandbox(config, environment),
+    checkHome(config, environment),
   ]);
   const all = findings.flat();
   return { ok: all.every(({ state }) => state !== 'failure'), lines: all.map(lineOf) };

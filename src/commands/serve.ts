@@ -1,21 +1,23 @@
 /** `claude-agent-server serve`: runs until a signal; the first lets runs finish, the second ends them. */
+import { findVersion, tooOldMessage } from '../agent/cli-version.ts';
+import type { FoundContainment } from '../agent/containment.ts';
 import { findClaude } from '../agent/find-claude.ts';
-import { findSignIn } from '../agent/sign-in.ts';
 import { type Config, type Environment, hostEnvironment, loadConfig } from '../config.ts';
-import { createMarkers } from '../leftovers.ts';
-import { startService } from '../service.ts';
+import { type Service, startService } from '../service.ts';
 import type { CommandContext } from './command.ts';
 
 export async function serve(args: string[], { stop, stopNow, print }: CommandContext): Promise<number> {
   const config = loadConfig(args);
   const environment = hostEnvironment();
+  await checkVersion(config, environment, stop);
   const service = await startService(config, environment);
   print(`claude-agent-server listens on ${service.url}`);
   print(`  contract door ${service.url}/v1   OpenAI door ${service.url}/openai/v1`);
   if (service.tokenCreated) print(`  API key (shown once, kept in the data folder): ${service.token}`);
   if (service.token === '') print('  API_BEARER_TOKEN is empty: every request but /health is refused');
+  for (const line of containmentLines(config, service.contained)) print(line);
   // Beside the rest: it asks the CLI, which takes its time.
-  const advised = signInAdvice(config, environment, stop).then((lines) => lines.forEach(print));
+  const advised = adviceFor(service).then((lines) => lines.forEach(print));
 
   await aborted(stop);
   print(`stopping: runs may finish within ${config.shutdownGraceSeconds} s; a second signal ends them`);
@@ -25,16 +27,35 @@ export async function serve(args: string[], { stop, stopNow, print }: CommandCon
   return 0;
 }
 
-async function signInAdvice(config: Config, environment: Environment, signal: AbortSignal): Promise<string[]> {
+/** Throws an Error for a CLI that is too old: every request would fail, or be read as commands. */
+async function checkVersion(config: Config, environment: Environment, stop: AbortSignal): Promise<void> {
   const command = findClaude(config.claudeBin, environment['PATH']);
-  if (!command) return ['  claude is not to be found: install Claude Code, or set CLAUDE_BIN'];
-  const marker = createMarkers(config.dataDir).of('sign-in');
-  const { state } = await findSignIn({ environment, claudeBin: command, extra: config.agentEnv, marker, signal });
-  if (state !== 'none') return [];
-  return [
-    '  Claude Code has no login and no API key: requests will fail.',
-    '  Run "claude" and sign in, or set ANTHROPIC_API_KEY; "claude-agent-server doctor" checks the rest.',
-  ];
+  const found = command && (await findVersion(command, environment, stop));
+  if (found && found.state === 'too_old') throw new Error(tooOldMessage(found.version));
+}
+
+/** What agents are kept from, and what the operator has switched off. */
+function containmentLines(config: Config, { containment, missing }: FoundContainment): string[] {
+  const trusted = config.trustWorkspace
+    ? ['  TRUST_WORKSPACE=on: hooks, settings and MCP servers of the workspace run with your key']
+    : [];
+  if (!missing) return [`  agents run in a sandbox (${containment.kind})`, ...trusted];
+  return [`  WARNING: ${missing.what}. To change that: ${missing.remedy}`, ...trusted];
+}
+
+async function adviceFor(service: Service): Promise<string[]> {
+  const error = await service.notReady();
+  switch (error?.code) {
+    case 'agent_not_started':
+      return ['  claude is not to be found: run npm install, or set CLAUDE_BIN'];
+    case 'not_signed_in':
+      return [
+        '  Claude Code has no login and no API key: requests will fail.',
+        '  Run "claude" and sign in, or set ANTHROPIC_API_KEY; "claude-agent-server doctor" checks the rest.',
+      ];
+    default:
+      return [];
+  }
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

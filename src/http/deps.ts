@@ -1,4 +1,5 @@
 /** What the edge is given: its settings, the service behind it, and where to tell what happens. */
+import type { ServiceError } from '../errors.ts';
 import type { ModelSettings } from '../openai/models.ts';
 import type { Jobs } from '../queue/jobs.ts';
 import type { RunOptions } from '../run-task.ts';
@@ -70,8 +71,8 @@ export type ServerDeps = {
   /** Absent: this server takes no jobs. */
   jobs?: JobDesk;
   state(): ServiceState;
-  /** `undefined`: ready; else why not, in a few words. */
-  notReady(): string | undefined;
+  /** Why the server cannot take work; `undefined`: it can. */
+  notReady(): Promise<ServiceError | undefined>;
   /** In the text format of Prometheus. */
   metrics(): Promise<{ contentType: string; text: string }>;
   log: HttpLog;

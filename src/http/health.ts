@@ -1,6 +1,5 @@
 /** How the server is: for load balancers, orchestrators and dashboards. */
 import type { FastifyInstance } from 'fastify';
-import { ServiceError } from '../errors.ts';
 import type { ServerDeps } from './deps.ts';
 
 export function healthRoutes(server: FastifyInstance, deps: ServerDeps): void {
@@ -11,9 +10,9 @@ export function healthRoutes(server: FastifyInstance, deps: ServerDeps): void {
   }));
 
   server.get('/ready', async () => {
-    const why = deps.notReady();
-    if (why === undefined) return { status: 'ready' };
-    throw new ServiceError('shutting_down', `Cannot take work: ${why}`);
+    const error = await deps.notReady();
+    if (error) throw error;
+    return { status: 'ready' };
   });
 
   server.get('/metrics', async (_request, reply) => {

@@ -12,8 +12,6 @@ export function loopbackAgentEnvironment(modelUrl: string, home: string, host: E
     TMPDIR: host['TMPDIR'],
     LANG: 'C.UTF-8',
     HOME: home,
-    // The CLI never removes what it puts there; below `.claude` it can write in a sandbox too.
-    CLAUDE_CODE_TMPDIR: `${home}/.claude/tmp`,
     ANTHROPIC_BASE_URL: modelUrl,
     ANTHROPIC_API_KEY: 'loopback',
     CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',

@@ -1,27 +1,45 @@
 /** Settings of the agents: which command, what it may do, how many run at once and how many are kept ready. */
 import { availableParallelism } from 'node:os';
-import { choice, decimal, integer, list, optionalText, pairs, text } from './setting.ts';
+import { choice, decimal, flag, integer, list, optionalText, pairs, text } from './setting.ts';
 
 export const agentSettings = {
-  claudeBin: optionalText('CLAUDE_BIN', "The agent's command. Unset: `claude` on PATH, else the packaged one.", {
-    shownDefault: '`claude` on PATH',
-  }),
+  claudeBin: optionalText(
+    'CLAUDE_BIN',
+    'Another `claude` than the packaged one: a path, or a name on PATH. It takes version 2.1.299 or newer.',
+    { shownDefault: 'the packaged one' },
+  ),
   agentAccess: choice(
     'AGENT_ACCESS',
     'edit',
     ['read', 'edit', 'full'],
-    '`read`: looks only; `edit`: also edits files in its workspace; `full`: runs any command without asking (use a sandbox).',
+    '`read`: looks only; `edit`: also edits files in its workspace; `full`: runs any command without asking; without a sandbox it takes `SANDBOX=off`.',
   ),
   agentEnv: list(
     'AGENT_ENV',
     [],
     'Names of further environment variables that the agent may see; everything not on the allow-list is withheld.',
   ),
+  agentReads: list(
+    'AGENT_READS',
+    [],
+    'Further files and folders that an agent in a sandbox may read, such as a toolchain in a home. They must be absolute paths.',
+  ),
+  agentHome: choice(
+    'AGENT_HOME',
+    'private',
+    ['private', 'import'],
+    "Every agent has a home of its own, which goes when it ends. `import`: agents also read the operator's own Claude Code settings, agents, skills, commands, MCP servers and CLAUDE.md.",
+  ),
+  trustWorkspace: flag(
+    'TRUST_WORKSPACE',
+    false,
+    'Let the configuration that the workspace carries apply to its agents: settings, hooks, helpers, variables and MCP servers run on this machine with your key. Off: only its CLAUDE.md and its agent definitions reach them.',
+  ),
   sandbox: choice(
     'SANDBOX',
     'auto',
     ['auto', 'required', 'off'],
-    'Run the agent inside bubblewrap: it writes only in its workspace and ends with the server. `auto`: where `bwrap` works.',
+    'Run agents in bubblewrap: an agent writes only in its workspace, does not see homes and other projects in them, and ends with the server. `auto`: where `bwrap` works; `AGENT_ACCESS=full` then starts only where it does.',
   ),
   models: list('MODELS', ['haiku', 'sonnet', 'opus'], 'The models served, by the names that `claude --model` takes.'),
   defaultModel: text('DEFAULT_MODEL', 'sonnet', 'Used when a request names none.'),

@@ -96,7 +96,8 @@ export function createSeats(stages: Stages, settings: SeatSettings): Seats {
         await session.release();
       },
       async release() {
-        const prepared = served && resting.wants(served.task, session) ? await workspace.keep() : undefined;
+        const mayRest = served && resting.wants(served.task, session) && (await session.isQuiet());
+        const prepared = mayRest ? await workspace.keep() : undefined;
         if (served && prepared) resting.add({ ...served, session, prepared });
         else await releaseBoth(workspace, session);
       },

@@ -39,13 +39,15 @@ export async function createWorkspaces(given: WorkspaceSettings): Promise<Worksp
   const repository = await findRepository(workspaceDir);
   switch (workspaceMode) {
     case 'shared':
-      return createShared(git, workspaceDir, settings);
+      return createShared(git, workspaceDir, repository, settings);
     case 'worktree':
       if (!repository) throw new Error('Cannot use WORKSPACE_MODE=worktree: WORKSPACE_DIR is not a git repository');
-      return createWorktrees(git, workspaceDir, settings);
+      return createWorktrees(git, workspaceDir, repository, settings);
     case 'auto': {
       const belongs = repository && (await isTracked(git, repository));
-      return belongs ? createWorktrees(git, workspaceDir, settings) : createShared(git, workspaceDir, settings);
+      return belongs
+        ? createWorktrees(git, workspaceDir, repository, settings)
+        : createShared(git, workspaceDir, repository, settings);
     }
   }
 }

@@ -2,10 +2,10 @@
 import { randomUUID } from 'node:crypto';
 import { readdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import { removeFolder } from '../remove-folder.ts';
 import type { Baseline } from './baseline.ts';
 import type { Git } from './git.ts';
 import type { KeptPatches } from './kept-patches.ts';
-import { removeFolder } from './remove-folder.ts';
 import { isFolder, snapshot } from './snapshot.ts';
 import type { StageSettings } from './stage-settings.ts';
 import { replaceFile } from './stand-in.ts';

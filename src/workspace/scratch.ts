@@ -1,10 +1,10 @@
 /** An empty folder per run, for a server without a workspace: made for it, removed after it. */
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { removeFolder } from '../remove-folder.ts';
 import { makePlace } from './baseline.ts';
 import type { Git } from './git.ts';
 import { preparing } from './preparing.ts';
-import { removeFolder } from './remove-folder.ts';
 import type { StageSettings } from './stage-settings.ts';
 import { prepareEmptyStandIn } from './stand-in.ts';
 import { createWork, type Work } from './work.ts';
@@ -32,6 +32,7 @@ export async function createScratch(git: Git, settings: StageSettings): Promise<
     };
     return {
       path,
+      root: path,
       sync: { state: 'off' },
       revision: undefined,
       reads: [],
@@ -45,6 +46,7 @@ export async function createScratch(git: Git, settings: StageSettings): Promise<
 
   const preparedOf = (path: string, clean: boolean): Prepared => ({
     path,
+    root: path,
     reads: [],
     clean,
     claim: async () => leaseOf(path),
@@ -52,6 +54,7 @@ export async function createScratch(git: Git, settings: StageSettings): Promise<
   });
 
   return {
+    hides: [],
     async lease(runId, signal) {
       signal.throwIfAborted();
       return leaseOf(await make(runId));

@@ -1,22 +1,30 @@
 /** The workspace itself, one run at a time: brought up to date, then worked on in place. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { removeFolder } from '../remove-folder.ts';
 import type { SyncReport } from '../task.ts';
 import { type Git, GitError } from './git.ts';
 import { readGitSettings } from './git-settings.ts';
 import { preparing } from './preparing.ts';
-import { removeFolder } from './remove-folder.ts';
-import { findRepository } from './repository.ts';
+import { findRepository, type Repository } from './repository.ts';
 import { workInPlace } from './shared-work.ts';
 import { checkRequired, type StageSettings } from './stage-settings.ts';
 import { prepareStandIn } from './stand-in.ts';
 import { type Checkout, syncInPlace } from './sync-in-place.ts';
 import { createTurns } from './turns.ts';
 import { unknownWork } from './work.ts';
+import { checkSameFolder } from './work-folder.ts';
 import { type Lease, type Prepared, safeRunId, unavailable, type Workspaces } from './workspaces.ts';
 
-export async function createShared(git: Git, workspaceDir: string, settings: StageSettings): Promise<Workspaces> {
+/** @param first the repository as it is at the server's start, if there is one */
+export async function createShared(
+  git: Git,
+  workspaceDir: string,
+  first: Repository | undefined,
+  settings: StageSettings,
+): Promise<Workspaces> {
   const turns = createTurns();
+  const root = first?.root ?? workspaceDir;
   const baselines = join(settings.dataDir, 'baselines');
   await removeFolder(baselines);
   await mkdir(baselines, { recursive: true, mode: 0o700 });
@@ -31,12 +39,13 @@ export async function createShared(git: Git, workspaceDir: string, settings: Sta
     try {
       const { checkout, sync } = await preparing(bringUpToDate(git, workspaceDir, settings, baselines, signal), signal);
       checkRequired(settings, sync);
+      if (first) checkSameFolder(first, await findRepository(workspaceDir));
       const work = checkout
         ? await preparing(workInPlace(checkout, kept, settings))
         : unknownWork('the workspace is not a git repository');
       signal.throwIfAborted();
       const { collect, deliver } = work;
-      const given = { path: workspaceDir, sync, revision: sync.revision, reads: [], notes: [], collect, deliver };
+      const given = { path: workspaceDir, root, sync, revision: sync.revision, reads: [], notes: [], collect, deliver };
       return { ...given, release, keep: () => keep(sync, release) };
     } catch (error) {
       await release();
@@ -52,6 +61,7 @@ export async function createShared(git: Git, workspaceDir: string, settings: Sta
 
   const preparedAt = (revision: string | undefined): Prepared => ({
     path: workspaceDir,
+    root,
     reads: [],
     clean: true,
     async claim(runId, signal) {
@@ -64,6 +74,7 @@ export async function createShared(git: Git, workspaceDir: string, settings: Sta
   });
 
   return {
+    hides: [],
     lease,
     // The revision is not known before the first sync; a spare is young, and its agent reads files when it is asked.
     prepare: async () => preparedAt(undefined),

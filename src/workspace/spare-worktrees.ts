@@ -1,8 +1,8 @@
 /** Worktrees made ahead, so that a run need not wait for thousands of files to be written. */
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { removeFolder } from '../remove-folder.ts';
 import type { Git } from './git.ts';
-import { removeFolder } from './remove-folder.ts';
 import { type SyncedHead, sameHead } from './synced-head.ts';
 import { makeWorktree, moveWorktree, type Worktree } from './worktree-folder.ts';
 

@@ -9,6 +9,8 @@ import type { KeptPatch } from './kept-patches.ts';
 export type Lease = {
   /** What the agent works in. */
   path: string;
+  /** The top of the repository that it is in; the folder itself when there is none. */
+  root: string;
   sync: SyncReport;
   /** The commit that the run begins from. */
   revision: string | undefined;
@@ -36,6 +38,8 @@ export type Lease = {
 export type Prepared = {
   path: string;
   /** See `Lease`. */
+  root: string;
+  /** See `Lease`. */
   reads: string[];
   /** Holds nothing but what a fresh one does; false until that has been looked at. */
   readonly clean: boolean;
@@ -48,6 +52,8 @@ export type Prepared = {
 };
 
 export type Workspaces = {
+  /** Folders that no agent has to see but for its own part of them: what runs are made from. */
+  hides: string[];
   /** Makes a folder ready ahead of a run. Throws `workspace_unavailable`. */
   prepare(id: string): Promise<Prepared>;
   /** Throws `workspace_unavailable`, or the signal's reason. */

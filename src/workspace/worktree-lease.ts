@@ -26,6 +26,7 @@ export async function leaseOf(tools: LeaseTools, worktree: Worktree, runId: stri
   const release = () => retirement.retire(worktree.folder, work.settled());
   return {
     path: pathOf(worktree),
+    root: worktree.baseline.place.workTree,
     sync,
     revision: worktree.head.revision,
     reads: await objectFolders(worktree.head.standIn.objects),
@@ -54,6 +55,7 @@ export async function preparedOf(
   };
   return {
     path: pathOf(worktree),
+    root: worktree.baseline.place.workTree,
     reads: await objectFolders(worktree.head.standIn.objects),
     get clean() {
       return clean;

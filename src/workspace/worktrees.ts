@@ -6,22 +6,29 @@ import { createFresh } from './fresh.ts';
 import { type Git, GitError } from './git.ts';
 import { createKeptPatches } from './kept-patches.ts';
 import { preparing } from './preparing.ts';
-import { findRepository } from './repository.ts';
+import { findRepository, type Repository } from './repository.ts';
 import { createRetirement } from './retire.ts';
 import { createSpares } from './spare-worktrees.ts';
 import { checkRequired, type StageSettings } from './stage-settings.ts';
 import { tidyStandIn } from './stand-in.ts';
 import { findSyncedHead, type SyncedHead } from './synced-head.ts';
 import { aborting } from './turns.ts';
+import { checkSameFolder, makeWorkFolder } from './work-folder.ts';
 import { safeRunId, type Workspaces } from './workspaces.ts';
 import { makeWorktree, relocated, type Worktree } from './worktree-folder.ts';
-import { type LeaseTools, leaseOf, pathOf, preparedOf } from './worktree-lease.ts';
+import { type LeaseTools, leaseOf, preparedOf } from './worktree-lease.ts';
 
-export async function createWorktrees(git: Git, workspaceDir: string, settings: StageSettings): Promise<Workspaces> {
+/** @param first the repository as it is at the server's start */
+export async function createWorktrees(
+  git: Git,
+  workspaceDir: string,
+  first: Repository,
+  settings: StageSettings,
+): Promise<Workspaces> {
   const root = join(settings.dataDir, 'worktrees');
   await mkdir(root, { recursive: true, mode: 0o700 });
   const name = folderName(workspaceDir);
-  const heads = createFresh(() => syncNow(git, workspaceDir, settings), settings.syncFreshMs);
+  const heads = createFresh(() => syncNow(git, workspaceDir, first, settings), settings.syncFreshMs);
   const patches = createKeptPatches(settings.dataDir, settings.keepPatchesMs);
   const retirement = createRetirement(git, root, patches, settings);
   await retirement.adoptLeftovers();
@@ -58,11 +65,17 @@ export async function createWorktrees(git: Git, workspaceDir: string, settings: 
     const folder = join(root, safeRunId(id));
     await rename(worktree.folder, folder);
     const taken = { ...worktree, folder, baseline: relocated(worktree.baseline, folder) };
-    await mkdir(pathOf(taken), { recursive: true });
+    try {
+      await makeWorkFolder(taken.baseline.place.workTree, taken.head.prefix);
+    } catch (error) {
+      await retirement.retire(folder, true);
+      throw error;
+    }
     return taken;
   }
 
   return {
+    hides: [first.root, first.gitDir, first.commonDir],
     async lease(runId, signal) {
       signal.throwIfAborted();
       safeRunId(runId);
@@ -88,8 +101,14 @@ export async function createWorktrees(git: Git, workspaceDir: string, settings: 
   };
 }
 
-async function syncNow(git: Git, workspaceDir: string, settings: StageSettings): Promise<SyncedHead> {
+async function syncNow(
+  git: Git,
+  workspaceDir: string,
+  first: Repository,
+  settings: StageSettings,
+): Promise<SyncedHead> {
   const repository = await findRepository(workspaceDir);
+  checkSameFolder(first, repository);
   if (!repository) throw new GitError('the workspace is no longer a git repository');
   const began = performance.now();
   const head = await findSyncedHead(git, repository, settings);

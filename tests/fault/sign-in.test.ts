@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { findSignIn } from '../../src/agent/sign-in.ts';
 import { hostEnvironment } from '../../src/config.ts';
 import { listMarked } from '../../src/process-tree.ts';
+import { openRooms } from '../support/rooms.ts';
 import { faultAgent } from '../support/service.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
@@ -12,15 +13,14 @@ for (const [agent, how] of [
   ['leaves-grandchild', 'gave no status'],
   ['hangs-with-grandchild', 'did not answer'],
 ] as const) {
-  test(`asking "${agent}" who is signed in leaves nothing running`, async () => {
+  test(`asking "${agent}" who is signed in leaves nothing running`, async (t) => {
     const marker = `test-sign-in:${randomUUID()}`;
     const running = () => listMarked((found) => found === marker);
     const hangs = agent === 'hangs-with-grandchild';
     const client = new AbortController();
     const asked = findSignIn({
-      environment: hostEnvironment(),
+      rooms: await openRooms(t, hostEnvironment()),
       claudeBin: faultAgent(agent),
-      extra: [],
       marker,
       signal: client.signal,
     });

@@ -6,6 +6,7 @@ import type { AgentEvent, Task, Turn } from '../../src/task.ts';
 import { createSeats, type SeatSettings, type Start } from '../../src/warm/seats.ts';
 import { createWorkspaces, type WorkspaceSettings } from '../../src/workspace/create.ts';
 import { loopbackAgent, scratchFolder } from './loopback-agent.ts';
+import { openRooms } from './rooms.ts';
 
 type Overrides = { spares?: Partial<SeatSettings['spares']>; resting?: Partial<SeatSettings['resting']> };
 
@@ -20,10 +21,8 @@ export async function startSeats(
   const agents = createAgents({
     findClaude: () => identity,
     access: 'edit',
-    containment: { kind: 'none' },
-    environment,
-    extraEnvironment: [],
-    temporaryFolder: dataDir,
+    rooms: await openRooms(t, environment),
+    trustWorkspace: false,
     markerOf: (id) => `kept-agents-test:${dataDir}:${process.pid}:${id}`,
     onUnknown: () => {},
   });

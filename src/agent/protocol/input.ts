@@ -4,14 +4,16 @@ import type { Json } from './json.ts';
 
 /**
  * A user turn. `client_composed` makes the CLI deliver the text as written: no `@path` is inlined and no `/command` run.
+ * @param id a UUID; the result that answers the line names it
  * @param query false appends it to the conversation without a turn; the CLI acknowledges with an empty result
  */
-export function userLine(turn: Turn, query: boolean): string {
+export function userLine(turn: Turn, id: string, query: boolean): string {
   const message = { role: 'user', content: turn.blocks.map(wireBlock) };
   return line({
     type: 'user',
     message,
     parent_tool_use_id: null,
+    uuid: id,
     client_composed: true,
     ...(query ? {} : { shouldQuery: false }),
   });
@@ -27,8 +29,8 @@ export function assistantLine(turn: Turn): string {
 }
 
 /** Empties the conversation; it must be dispatched as a command, so it is not `client_composed`. */
-export function clearLine(): string {
-  return line({ type: 'user', message: { role: 'user', content: '/clear' }, parent_tool_use_id: null });
+export function clearLine(id: string): string {
+  return line({ type: 'user', message: { role: 'user', content: '/clear' }, parent_tool_use_id: null, uuid: id });
 }
 
 export type ControlRequest =

@@ -11,6 +11,8 @@ export type ProtocolMessage =
   | { type: 'events'; events: AgentEvent[] }
   | { type: 'result'; result: AgentResult }
   | { type: 'control_response'; requestId: string; error?: string; costUsd?: number }
+  /** How many background tasks run from now on. */
+  | { type: 'background'; running: number }
   | { type: 'unknown'; name: string };
 
 /** `undefined`: the line is no message of this protocol (plain text, or other JSON). */
@@ -93,6 +95,8 @@ function systemMessage(message: Json): ProtocolMessage {
           status: number(message['error_status']),
         },
       ]);
+    case 'background_tasks_changed':
+      return { type: 'background', running: array(message['tasks']).length };
     default:
       return { type: 'unknown', name: `system/${string(message['subtype'])}` };
   }

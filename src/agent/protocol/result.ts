@@ -17,7 +17,16 @@ export type AgentResult = {
   turns: number;
   durationMs: number;
   stopReason: StopReason;
+  /** The ids of the lines that it answers, where the CLI tells them. */
+  answers?: string[];
+  /** The CLI began the turn by itself, as it does when a background task ends: it answers no line. */
+  spontaneous: boolean;
 };
+
+/** Whether a result is the one to the line with this id. */
+export function isAnswerTo(result: AgentResult, id: string): boolean {
+  return result.answers ? result.answers.includes(id) : !result.spontaneous;
+}
 
 export function readResult(message: Json): AgentResult {
   const models = Object.fromEntries(
@@ -37,6 +46,8 @@ export function readResult(message: Json): AgentResult {
     turns: number(message['num_turns']) ?? 0,
     durationMs: number(message['duration_ms']) ?? 0,
     stopReason: readStopReason(message['stop_reason']),
+    answers: Array.isArray(message['user_message_uuids']) ? message['user_message_uuids'].map(String) : undefined,
+    spontaneous: object(message['origin'])['kind'] !== undefined,
   };
 }
 

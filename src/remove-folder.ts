@@ -1,6 +1,6 @@
 /** Removes a folder that an agent has written in: with everything, also what it made read-only. */
 import { rmdir } from 'node:fs/promises';
-import { runCommand } from '../child-process.ts';
+import { runCommand } from './child-process.ts';
 
 const options = { cwd: '/', env: { PATH: '/usr/bin:/bin' }, timeoutMs: 120_000 };
 

@@ -1,0 +1,85 @@
+/** The arguments of `bwrap` for an agent: what it sees, what it may write, and what it cannot become. */
+import { existsSync, lstatSync, realpathSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { isBelow } from './toolchain.ts';
+
+type Environment = Record<string, string | undefined>;
+
+export type View = {
+  /** Real paths that an agent does not see; each is an empty folder to it. */
+  hidden: string[];
+  /** Shown to read only, also below what is hidden. */
+  readable: string[];
+  /** Placed elsewhere than on the host. */
+  placed: { from: string; at: string; writable: boolean }[];
+  /** The folder that the agent works in; it may write there. */
+  workFolder?: string;
+};
+
+/** Where every agent finds its home. A minimal system may have no `/home`; `/tmp` is always an agent's own. */
+export const homeInside = isRealFolder('/home') ? '/home/agent' : '/tmp/agent';
+
+/** Of the machine's own: covering one of these would leave nothing to run. */
+const system = [
+  '/',
+  '/bin',
+  '/boot',
+  '/dev',
+  '/etc',
+  '/lib',
+  '/lib64',
+  '/nix',
+  '/opt',
+  '/proc',
+  '/sbin',
+  '/srv',
+  '/sys',
+  '/usr',
+  '/var',
+];
+
+/**
+ * Homes, temporary files, sockets of services, and what the server keeps for others.
+ * @param more folders of the server and of the workspace
+ */
+export function hiddenFolders(host: Environment, more: string[]): string[] {
+  const all = ['/home', '/root', '/run', '/tmp', '/var/tmp', homedir(), host['HOME'] ?? '', ...more];
+  const real = [
+    ...new Set(all.filter((path) => path.startsWith('/') && existsSync(path)).map((path) => realpathSync(path))),
+  ];
+  const hidden = real.filter((path) => !system.includes(path));
+  return hidden.filter((path) => !isBelow(path, hidden)).sort();
+}
+
+/**
+ * No capability is left, and none can be had again: there are no further user namespaces, as root or not. Root of the
+ * host is still the owner of the kernel's settings in `/proc/sys`, so these are covered.
+ * @param nested whether further user namespaces must be left possible, because `bwrap` is older than 0.8
+ */
+export function bubblewrapArguments(view: View, nested = false): string[] {
+  const { hidden, readable, placed, workFolder } = view;
+  return [
+    ...['--die-with-parent', '--new-session'],
+    ...['--unshare-user', '--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try'],
+    ...(nested ? [] : ['--disable-userns']),
+    ...['--cap-drop', 'ALL'],
+    ...['--ro-bind', '/', '/', '--dev', '/dev', '--proc', '/proc'],
+    ...kernelSettings.flatMap((path) => ['--ro-bind-try', path, path]),
+    ...hidden.flatMap((folder) => ['--tmpfs', folder]),
+    ...readable.flatMap((path) => ['--ro-bind-try', path, path]),
+    ...placed.flatMap(({ from, at, writable }) => [writable ? '--bind' : '--ro-bind', from, at]),
+    ...(workFolder === undefined ? [] : ['--bind', workFolder, workFolder]),
+    ...['--chdir', workFolder ?? '/'],
+  ];
+}
+
+const kernelSettings = ['/proc/sys', '/proc/sysrq-trigger', '/proc/fs', '/proc/acpi', '/proc/scsi'];
+
+/** Which of the paths a mount over a hidden folder would take away: those must be shown again. */
+export function coveredBy(hidden: string[], paths: string[]): string[] {
+  return [...new Set(paths)].filter((path) => isBelow(path, hidden)).sort();
+}
+
+function isRealFolder(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}

@@ -1,0 +1,147 @@
+/**
+ * The private home of an agent: Claude Code's folder as it is on a new machine. Nothing that an agent writes there is
+ * read by another agent or by the operator's own `claude`; only the login is the operator's.
+ */
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { runCommand } from '../child-process.ts';
+import { removeFolder } from '../remove-folder.ts';
+import { needsNoLogin } from './providers.ts';
+
+type Environment = Record<string, string | undefined>;
+
+export type Home = {
+  /** On the host. Holds `.claude` and what else an agent finds in its home. */
+  path: string;
+  /** The operator's own files that stand at a place in it, by that place. The login is the only one it may write. */
+  shared: { from: string; at: string; writable: boolean }[];
+  /** Removes it, in the background and once. */
+  remove(): void;
+};
+
+export type Homes = {
+  make(files: Record<string, string>): Promise<Home>;
+  /** Settles when every home that was given up is gone. */
+  idle(): Promise<void>;
+};
+
+export type HomeSettings = {
+  /** Where they are made; belongs to this stage alone. */
+  folder: string;
+  host: Environment;
+  /** Whether agents see the operator's own Claude Code settings, agents, skills, commands and memory, to read only. */
+  importSettings: boolean;
+  onProblem(what: string, error: unknown): void;
+};
+
+const imported = ['settings.json', 'CLAUDE.md', 'agents', 'skills', 'commands', 'output-styles'];
+
+/** Of `.claude.json`: who is signed in, and what spares a new folder its first steps. Not projects, not MCP servers. */
+const keptFields = [
+  ...['oauthAccount', 'primaryApiKey', 'customApiKeyResponses', 'userID', 'machineID', 'firstStartTime'],
+  ...['hasCompletedOnboarding', 'migrationVersion', 'opusProMigrationComplete'],
+];
+
+export function createHomes({ folder, host, importSettings, onProblem }: HomeSettings): Homes {
+  const operator = operatorFolder(host);
+  const shared = () => [
+    ...(needsNoLogin(host) ? [] : [share(loginFolder(host), '.credentials.json', true)]),
+    ...(importSettings ? imported.map((name) => share(operator, name, false)) : []),
+  ];
+  const removals = new Set<Promise<void>>();
+  const identity = gitIdentity(host);
+
+  const remove = (path: string): void => {
+    const removal = removeFolder(path)
+      .catch(() => removeFolder(path))
+      .catch((error) => onProblem('the home of an agent could not be removed', error))
+      .finally(() => removals.delete(removal));
+    removals.add(removal);
+  };
+
+  return {
+    async make(files) {
+      const path = join(folder, randomUUID());
+      const own = join(path, '.claude');
+      await mkdir(own, { recursive: true, mode: 0o700 });
+      let removed = false;
+      const home: Home = {
+        path,
+        shared: shared().filter(({ from }) => existsSync(from)),
+        remove() {
+          if (!removed) remove(path);
+          removed = true;
+        },
+      };
+      try {
+        const [kept, settings] = await Promise.all([keptOf(host, importSettings), identity]);
+        const all = { '.claude.json': JSON.stringify(kept.config), 'mcp.json': kept.mcp, ...files };
+        await Promise.all([
+          writeFile(join(path, '.gitconfig'), settings, { mode: 0o600 }),
+          ...Object.entries(all).map(([name, text]) => writeFile(join(own, name), text, { mode: 0o600 })),
+        ]);
+        return home;
+      } catch (error) {
+        home.remove();
+        throw error;
+      }
+    },
+    async idle() {
+      await Promise.all(removals);
+    },
+  };
+}
+
+/** Without a sandbox nothing can be bound into a home; a link to what the operator imports serves there. */
+export async function linkImports({ path, shared }: Home): Promise<void> {
+  const readable = shared.filter(({ writable }) => !writable);
+  await Promise.all(readable.map(({ from, at }) => symlink(from, join(path, at))));
+}
+
+/** The folder of the operator's own Claude Code. */
+function operatorFolder(host: Environment): string {
+  return host['CLAUDE_CONFIG_DIR'] || join(host['HOME'] ?? '/', '.claude');
+}
+
+/** Where the CLI keeps the login; measured on 2.1.299 and 2.1.329. */
+function loginFolder(host: Environment): string {
+  return host['CLAUDE_SECURESTORAGE_CONFIG_DIR'] || operatorFolder(host);
+}
+
+/** By which an agent with another Claude Code folder finds the operator's login; it also names the entry in a keychain. */
+export function loginVariable(host: Environment): Environment {
+  return {
+    CLAUDE_SECURESTORAGE_CONFIG_DIR: host['CLAUDE_SECURESTORAGE_CONFIG_DIR'] ?? host['CLAUDE_CONFIG_DIR'] ?? '',
+  };
+}
+
+function share(folder: string, name: string, writable: boolean) {
+  return { from: join(folder, name), at: join('.claude', name), writable };
+}
+
+async function keptOf(host: Environment, importSettings: boolean): Promise<{ config: object; mcp: string }> {
+  const file = host['CLAUDE_CONFIG_DIR']
+    ? join(host['CLAUDE_CONFIG_DIR'], '.claude.json')
+    : join(host['HOME'] ?? '/', '.claude.json');
+  const all = await readFile(file, 'utf8').then(JSON.parse, () => ({}));
+  const config = Object.fromEntries(keptFields.flatMap((name) => (name in all ? [[name, all[name]]] : [])));
+  const mcpServers = (importSettings && all.mcpServers) || {};
+  return { config, mcp: JSON.stringify({ mcpServers }) };
+}
+
+/** In whose name the agent commits. Never rejects. */
+async function gitIdentity(host: Environment): Promise<string> {
+  const options = { cwd: '/', env: { PATH: host['PATH'], HOME: host['HOME'] }, timeoutMs: 10_000 };
+  const args = ['config', '--global', '--includes', '-z', '--get-regexp', '^user\\.(name|email)$'];
+  const listed = await runCommand('git', args, options).then(
+    ({ stdout }) => stdout.toString('utf8'),
+    () => '',
+  );
+  const lines = listed.split('\0').flatMap((entry) => {
+    const [, name, value] = /^user\.(name|email)\n([^\n]*)$/.exec(entry) ?? [];
+    return name && value ? [`\t${name} = ${JSON.stringify(value)}\n`] : [];
+  });
+  return lines.length > 0 ? `[user]\n${lines.join('')}` : '';
+}

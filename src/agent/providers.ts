@@ -1,0 +1,66 @@
+/** What the CLI needs of the host for each way to a model: variables, and files below the operator's home. */
+
+type Environment = Record<string, string | undefined>;
+
+type Provider = {
+  /** The settings of Claude Code that turn this way on. */
+  settings: string[];
+  /** Its variables reach an agent only when the way is on. */
+  variables: RegExp;
+  /** Below the operator's home, where its command line tools keep their credentials. */
+  folders: string[];
+  /** Variables that hold the path of a credentials file. */
+  fileVariables: string[];
+};
+
+const providers: Provider[] = [
+  {
+    settings: ['CLAUDE_CODE_USE_BEDROCK', 'CLAUDE_CODE_USE_MANTLE', 'CLAUDE_CODE_USE_ANTHROPIC_AWS'],
+    variables: /^AWS_/,
+    folders: ['.aws'],
+    fileVariables: ['AWS_CONFIG_FILE', 'AWS_SHARED_CREDENTIALS_FILE', 'AWS_WEB_IDENTITY_TOKEN_FILE', 'AWS_CA_BUNDLE'],
+  },
+  {
+    settings: ['CLAUDE_CODE_USE_VERTEX', 'CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD'],
+    variables: /^(GOOGLE_|GCLOUD_|CLOUDSDK_|VERTEX_|CLOUD_ML_REGION$)/,
+    folders: ['.config/gcloud'],
+    fileVariables: ['GOOGLE_APPLICATION_CREDENTIALS', 'CLOUDSDK_CONFIG'],
+  },
+  {
+    settings: ['CLAUDE_CODE_USE_FOUNDRY'],
+    variables: /^AZURE_/,
+    folders: ['.azure'],
+    fileVariables: ['AZURE_CONFIG_DIR', 'AZURE_FEDERATED_TOKEN_FILE', 'AZURE_CLIENT_CERTIFICATE_PATH'],
+  },
+];
+
+/** Whether a variable belongs to a provider: it then reaches the agent only when that provider is used. */
+export function isProviderVariable(name: string): boolean {
+  return providers.some(({ variables }) => variables.test(name));
+}
+
+export function isUsedVariable(name: string, host: Environment): boolean {
+  return used(host).some(({ variables }) => variables.test(name));
+}
+
+/** Files and folders of the host that the providers in use read. `below`: relative to the operator's home. */
+export function providerFiles(host: Environment): { below: string[]; absolute: string[] } {
+  const active = used(host);
+  const named = active.flatMap(({ fileVariables }) => fileVariables.map((name) => host[name]));
+  return { below: active.flatMap(({ folders }) => folders), absolute: named.filter((path) => path !== undefined) };
+}
+
+/** Whether the model is reached without a login of Claude Code: with a key, a token or a cloud provider. */
+export function needsNoLogin(host: Environment): boolean {
+  const keys = ['ANTHROPIC_API_KEY', 'ANTHROPIC_AUTH_TOKEN', 'CLAUDE_CODE_OAUTH_TOKEN'];
+  return used(host).length > 0 || keys.some((name) => Boolean(host[name]));
+}
+
+function used(host: Environment): Provider[] {
+  return providers.filter(({ settings }) => settings.some((name) => isOn(host[name])));
+}
+
+/** As the CLI reads its switches. */
+function isOn(word: string | undefined): boolean {
+  return /^(1|true|yes|on)$/i.test(word ?? '');
+}

@@ -1,0 +1,136 @@
+/** Where an agent runs: a home of its own, the variables that it gets, and the sandbox around it where there is one. */
+import { existsSync, realpathSync } from 'node:fs';
+import { realpath } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Folder } from './agent.ts';
+import { bubblewrapArguments, coveredBy, hiddenFolders, homeInside, type View } from './bubblewrap.ts';
+import type { Containment } from './containment.ts';
+import { agentEnvironment, certificateFiles, sandboxEnvironment } from './environment.ts';
+import { createHomes, type Home, linkImports, loginVariable } from './homes.ts';
+import { providerFiles } from './providers.ts';
+import { findToolchain } from './toolchain.ts';
+
+type Environment = Record<string, string | undefined>;
+
+export type Room = {
+  env: Environment;
+  /** Where the agent finds a file of its Claude Code folder. */
+  fileAt(name: string): string;
+  /** The command as it is started on the host. */
+  enter(args: string[]): { command: string; args: string[] };
+  /** Gives its home up. Nothing of the agent may run any more. */
+  leave(): void;
+};
+
+export type Rooms = {
+  /**
+   * @param command the absolute path of what runs in it
+   * @param folder where it works; without one it works nowhere
+   * @param files texts for its Claude Code folder, by name
+   */
+  prepare(command: string, folder?: Folder, files?: Record<string, string>): Promise<Room>;
+  /** Settles when the homes of all that have left are gone. */
+  idle(): Promise<void>;
+};
+
+export type RoomSettings = {
+  containment: Containment;
+  host: Environment;
+  /** Names of further variables that the agent gets (`AGENT_ENV`). */
+  extra: string[];
+  /** Where the homes are made; belongs to this stage alone. */
+  homesFolder: string;
+  importSettings: boolean;
+  /** Further paths that an agent sees, to read only (`AGENT_READS`). */
+  reads: string[];
+  /** Folders of the server and of the workspace that no agent sees but for its own part of them. */
+  hides: string[];
+  onProblem(what: string, error: unknown): void;
+};
+
+export function createRooms(settings: RoomSettings): Rooms {
+  const { containment, host, extra, importSettings } = settings;
+  const homes = createHomes({ folder: settings.homesFolder, host, importSettings, onProblem: settings.onProblem });
+  const allowed = agentEnvironment(host, extra);
+  const look = createLook(settings);
+
+  const sandboxed = async (home: Home, command: string, folder: Folder | undefined, nested: boolean): Promise<Room> => {
+    const { hidden, readable, variables, ofProviders } = look(command);
+    const workFolder = folder && (await realpath(folder.path));
+    const objects = await Promise.all((folder?.reads ?? []).map((path) => realpath(path)));
+    const view = {
+      hidden,
+      readable: [...readable, ...objects],
+      placed: [{ from: home.path, at: homeInside, writable: true }, ...ofProviders, ...home.shared.map(inHome)],
+      ...(workFolder === undefined ? {} : { workFolder }),
+    };
+    const own = join(homeInside, '.claude');
+    return {
+      env: { ...sandboxEnvironment(allowed, extra), ...variables, HOME: homeInside, CLAUDE_CONFIG_DIR: own },
+      fileAt: (name) => join(own, name),
+      enter: (args) => ({ command: 'bwrap', args: [...bubblewrapArguments(view, nested), '--', command, ...args] }),
+      leave: home.remove,
+    };
+  };
+
+  const open = async (home: Home, kind: 'pdeathsig' | 'none', command: string): Promise<Room> => {
+    await linkImports(home);
+    const own = join(home.path, '.claude');
+    return {
+      env: { ...allowed, ...loginVariable(host), CLAUDE_CONFIG_DIR: own, CLAUDE_CODE_TMPDIR: join(home.path, 'tmp') },
+      fileAt: (name) => join(own, name),
+      enter: (args) =>
+        kind === 'none'
+          ? { command, args }
+          : { command: 'setpriv', args: ['--pdeathsig', 'TERM', '--', command, ...args] },
+      leave: home.remove,
+    };
+  };
+
+  return {
+    idle: homes.idle,
+    async prepare(command, folder, files = {}) {
+      const home = await homes.make(files);
+      try {
+        return containment.kind === 'bwrap'
+          ? await sandboxed(home, command, folder, containment.nested)
+          : await open(home, containment.kind, command);
+      } catch (error) {
+        home.remove();
+        throw error;
+      }
+    },
+  };
+}
+
+type Look = Pick<View, 'hidden' | 'readable'> & { variables: Environment; ofProviders: View['placed'] };
+
+/** What every agent of a command sees and does not see, found out once: it takes a look at every folder on PATH. */
+function createLook({ host, hides, reads }: RoomSettings): (command: string) => Look {
+  const hidden = hiddenFolders(host, hides);
+  const providers = providerFiles(host);
+  const ofProviders = providers.below
+    .map((name) => ({ from: join(host['HOME'] ?? '/', name), at: join(homeInside, name), writable: false }))
+    .filter(({ from }) => existsSync(from));
+  const known = new Map<string, Look>();
+  const lookOf = (command: string): Look => {
+    const { paths, variables } = findToolchain(command, host, hidden);
+    const readable = coveredBy(hidden, [...paths, ...providers.absolute, ...certificateFiles(host), ...nameServers()]);
+    return { hidden, readable: [...readable, ...reads], variables, ofProviders };
+  };
+  return (command) => {
+    const look = known.get(command) ?? lookOf(command);
+    known.set(command, look);
+    return look;
+  };
+}
+
+function inHome({ from, at, writable }: Home['shared'][number]): View['placed'][number] {
+  return { from, at: join(homeInside, at), writable };
+}
+
+/** Where names are looked up is often written in `/run`. */
+function nameServers(): string[] {
+  const path = '/etc/resolv.conf';
+  return existsSync(path) ? [realpathSync(path)] : [];
+}

@@ -1,0 +1,100 @@
+/** What of the hidden folders an agent must see all the same, to read only: its own command and the tools on PATH. */
+import { readdirSync, realpathSync, statSync } from 'node:fs';
+import { delimiter, dirname, join, sep } from 'node:path';
+
+type Environment = Record<string, string | undefined>;
+
+/**
+ * Version managers keep what they run outside PATH, and find it by the home of whoever runs them or by a variable.
+ * None of these folders holds credentials.
+ */
+const managers: { folder: string; variable: string }[] = [
+  { folder: '.rustup', variable: 'RUSTUP_HOME' },
+  { folder: '.pyenv', variable: 'PYENV_ROOT' },
+  { folder: '.rbenv', variable: 'RBENV_ROOT' },
+  { folder: '.asdf', variable: 'ASDF_DATA_DIR' },
+  { folder: '.local/share/mise', variable: 'MISE_DATA_DIR' },
+  { folder: '.nvm', variable: 'NVM_DIR' },
+  { folder: '.volta', variable: 'VOLTA_HOME' },
+  { folder: '.sdkman', variable: 'SDKMAN_DIR' },
+];
+
+export type Toolchain = {
+  /** Absolute, existing. */
+  paths: string[];
+  /** Variables by which the tools find them from another home. */
+  variables: Environment;
+};
+
+/**
+ * @param command the absolute path of the agent's command
+ * @param hidden the folders that an agent does not see
+ */
+export function findToolchain(command: string, host: Environment, hidden: string[]): Toolchain {
+  const found = managers.flatMap(({ folder, variable }) => {
+    const path = host[variable] ?? (host['HOME'] && join(host['HOME'], folder));
+    return path && isFolder(path) ? [{ path, variable }] : [];
+  });
+  const onPath = (host['PATH'] ?? '').split(delimiter).filter((folder) => folder.startsWith('/'));
+  const paths = [...folderOfCommand(command, hidden), ...onPath.flatMap(partsOf), ...found.map(({ path }) => path)];
+  return {
+    paths: [...new Set(paths)].filter((path) => isBelow(path, hidden) && exists(path)),
+    variables: Object.fromEntries(found.map(({ path, variable }) => [variable, path])),
+  };
+}
+
+/** Whether a path is in one of the folders, and not one of them itself. */
+export function isBelow(path: string, folders: string[]): boolean {
+  return folders.some((folder) => path.startsWith(`${folder}${sep}`));
+}
+
+/** A command may be a link, and needs what lies beside the file that it leads to; but never a whole home. */
+function folderOfCommand(command: string, hidden: string[]): string[] {
+  const file = realOf(command);
+  const [, packageRoot] = /^(.*\/node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(file) ?? [];
+  return [file, packageRoot ?? (isBelow(dirname(file), hidden) && !isHome(dirname(file)) ? dirname(file) : file)];
+}
+
+/** A folder on PATH, and what its programs load: the libraries beside it, or the packages that npm links from. */
+function partsOf(folder: string): string[] {
+  if (folder.endsWith(join('node_modules', '.bin'))) return [dirname(folder)];
+  const prefix = dirname(folder);
+  const libraries = isHome(prefix) ? [] : ['lib', 'lib64', 'libexec', 'include'].map((name) => join(prefix, name));
+  return [folder, ...libraries, ...linksIn(folder).map((file) => installationOf(file, folder))];
+}
+
+/** A link may lead to a program that was installed elsewhere: that is then needed as a whole. */
+function installationOf(file: string, folder: string): string {
+  const [, prefix] = /^(.+)\/bin\/[^/]+$/.exec(file) ?? [];
+  const isApart = prefix !== undefined && !isHome(prefix) && !isBelow(folder, [prefix]);
+  return isApart ? prefix : file;
+}
+
+function linksIn(folder: string): string[] {
+  try {
+    const links = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isSymbolicLink());
+    return links.map((entry) => realOf(join(folder, entry.name)));
+  } catch {
+    return [];
+  }
+}
+
+function isHome(folder: string): boolean {
+  return folder === '/root' || dirname(folder) === '/home';
+}
+
+function realOf(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}
+
+function exists(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}

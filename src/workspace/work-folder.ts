@@ -1,0 +1,42 @@
+/**
+ * The folder of a repository that agents work in, when it is not the top. Upstream can turn it, or one above it, into a
+ * link to any place of the host, so it is never followed unseen.
+ */
+import { mkdir, realpath, stat } from 'node:fs/promises';
+import { join, sep } from 'node:path';
+import type { Repository } from './repository.ts';
+import { unavailable } from './workspaces.ts';
+
+/**
+ * Makes what is missing of `root/prefix`, a step at a time. Throws `workspace_unavailable`, before anything is made,
+ * when a step leads out of `root`.
+ */
+export async function makeWorkFolder(root: string, prefix: string): Promise<void> {
+  const top = await realpath(root);
+  let path = root;
+  for (const step of prefix.split(sep).filter(Boolean)) {
+    path = join(path, step);
+    const real = await realpath(path).catch(async (error: NodeJS.ErrnoException) => {
+      // A link to nothing is refused as well: making its target would be making a folder elsewhere.
+      if (error.code !== 'ENOENT') throw error;
+      await mkdir(path, { mode: 0o777 });
+      return realpath(path);
+    });
+    if (!real.startsWith(top + sep)) throw leadsOutside();
+    if (!(await stat(real)).isDirectory()) throw unavailable('its folder in the repository is a file');
+  }
+}
+
+/**
+ * Throws `workspace_unavailable` when the workspace is another folder than it was at the server's start.
+ * @param first the repository that it was in then
+ */
+export function checkSameFolder(first: Repository, now: Repository | undefined): void {
+  // The top of a repository is the operator's to move; only a folder within one is upstream's.
+  if (first.prefix === '' || (now?.root === first.root && now.prefix === first.prefix)) return;
+  throw leadsOutside();
+}
+
+function leadsOutside() {
+  return unavailable('its folder in the repository is a link that leads out of it');
+}

@@ -1,0 +1,21 @@
+/** Rooms for agents without a sandbox, in a scratch folder. */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import type { Containment } from '../../src/agent/containment.ts';
+import { createRooms, type RoomSettings, type Rooms } from '../../src/agent/rooms.ts';
+import type { Environment } from '../../src/config.ts';
+import { scratchFolder } from './loopback-agent.ts';
+
+export async function openRooms(
+  t: TestContext,
+  host: Environment,
+  containment: Containment = { kind: 'none' },
+  more: Partial<RoomSettings> = {},
+): Promise<Rooms & { homesFolder: string }> {
+  const homesFolder = join(await scratchFolder(t), 'homes');
+  await mkdir(homesFolder);
+  const settings = { containment, host, homesFolder, extra: [], reads: [], hides: [], importSettings: false };
+  const rooms = createRooms({ ...settings, onProblem: (what, error) => t.diagnostic(`${what}: ${error}`), ...more });
+  return { ...rooms, homesFolder };
+}
