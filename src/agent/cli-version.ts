@@ -1,5 +1,5 @@
 /** Which versions of the CLI the server can work with. */
-import { readFile } from 'node:fs/promises';
+import { readFile, realpath } from 'node:fs/promises';
 import { runCommand } from '../child-process.ts';
 
 /**
@@ -33,7 +33,8 @@ export function tooOldMessage(version: string): string {
 }
 
 async function packagedVersion(command: string): Promise<string | undefined> {
-  const [, folder] = /^(.*\/node_modules\/@anthropic-ai\/claude-code)\/bin\/[^/]+$/.exec(command) ?? [];
+  const file = await realpath(command).catch(() => command);
+  const [, folder] = /^(.*\/node_modules\/@anthropic-ai\/claude-code)\/bin\/[^/]+$/.exec(file) ?? [];
   const manifest = folder && (await readFile(`${folder}/package.json`, 'utf8').catch(() => undefined));
   return manifest ? (JSON.parse(manifest) as { version?: string }).version : undefined;
 }

@@ -52,7 +52,11 @@ export function isBelow(path: string, folders: string[]): boolean {
 function folderOfCommand(command: string, hidden: string[]): string[] {
   const file = realOf(command);
   const [, packageRoot] = /^(.*\/node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(file) ?? [];
-  return [file, packageRoot ?? (isBelow(dirname(file), hidden) && !isHome(dirname(file)) ? dirname(file) : file)];
+  return [
+    command,
+    file,
+    packageRoot ?? (isBelow(dirname(file), hidden) && !isHome(dirname(file)) ? dirname(file) : file),
+  ];
 }
 
 /** A folder on PATH, and what its programs load: the libraries beside it, or the packages that npm links from. */

@@ -34,7 +34,7 @@ test('an installation that works has no failure', async (t) => {
   const { examine } = await installation(t);
   const { ok, lines } = await examine();
   assert.equal(ok, true, lines.join('\n'));
-  assert.match(lineWith(lines, /^ok .*claude/), /\d+\.\d+\.\d+ \(Claude Code\)/);
+  assert.match(lineWith(lines, /^ok .*claude/), /claude \d+\.\d+\.\d+ at /);
   lineWith(lines, /^ok .*signed in: API key from ANTHROPIC_API_KEY/);
   lineWith(lines, /^ok .*data folder .* will be made on the first start/);
 });
@@ -65,10 +65,7 @@ test('no claude, and one that is something else', async (t) => {
   const { examine, home } = await installation(t);
   const missing = await examine({ CLAUDE_BIN: join(home, 'claude') });
   assert.equal(missing.ok, false);
-  lineWith(
-    missing.lines,
-    /^failure .*is not to be found\. To mend it: npm install --global @anthropic-ai\/claude-code/,
-  );
+  lineWith(missing.lines, /^failure .*is not to be found\. To mend it: npm install .*CLAUDE_BIN/);
   const other = join(home, 'other');
   await writeFile(other, '#!/bin/sh\necho "unknown option $1" >&2; exit 2\n');
   await chmod(other, 0o755);
@@ -81,11 +78,32 @@ test('no claude, and one that is something else', async (t) => {
 test('a claude whose sign-in cannot be found out is only a warning', async (t) => {
   const { examine, home } = await installation(t);
   const old = join(home, 'old');
-  await writeFile(old, '#!/bin/sh\n[ "$1" = --version ] && echo "1.0.0 (Claude Code)" || exit 1\n');
+  await writeFile(old, '#!/bin/sh\n[ "$1" = --version ] && echo "9.0.0 (Claude Code)" || exit 1\n');
   await chmod(old, 0o755);
   const { ok, lines } = await examine({ CLAUDE_BIN: old });
   assert.equal(ok, true);
   lineWith(lines, /^warning .*not known/);
+});
+
+test('a claude that is too old is a failure that names the version and the remedy', async (t) => {
+  const { examine, home } = await installation(t);
+  const old = join(home, 'old');
+  for (const [version, ok] of [
+    ['2.1.298', false],
+    ['2.1.258', false],
+    ['1.99.999', false],
+    ['2.1.299', true],
+    ['2.1.1000', true],
+    ['2.2.0', true],
+    ['10.0.0', true],
+  ] as const) {
+    await writeFile(old, `#!/bin/sh\n[ "$1" = --version ] && echo "${version} (Claude Code)" || exit 1\n`);
+    await chmod(old, 0o755);
+    const found = await examine({ CLAUDE_BIN: old });
+    assert.equal(found.ok, ok, version);
+    if (!ok)
+      lineWith(found.lines, new RegExp(`^failure .*claude ${version}: it takes 2\\.1\\.299 or newer.*claude update`));
+  }
 });
 
 test('a port that is taken, and an address that is not of this machine', async (t) => {
@@ -171,15 +189,28 @@ test('nothing on PATH: no git, no sandbox', async (t) => {
   const bare = { PATH: home };
   const { lines } = await examine({ WORKSPACE_DIR: folder, SANDBOX: 'auto' }, bare);
   lineWith(lines, /^failure .*git cannot be started/);
-  lineWith(lines, /^warning .*no sandbox: bwrap is not installed.*apt-get install bubblewrap/);
+  lineWith(lines, /^warning .*not contained: bwrap is not installed.*apt-get install bubblewrap/);
   const required = await examine({ SANDBOX: 'required' }, bare);
   assert.equal(required.ok, false);
-  lineWith(required.lines, /^failure .*no sandbox/);
+  lineWith(required.lines, /^failure .*not contained/);
 });
 
-test('an agent that may do everything without a sandbox is warned of', async (t) => {
-  const { examine } = await installation(t);
-  lineWith((await examine({ AGENT_ACCESS: 'full' })).lines, /^warning .*AGENT_ACCESS=full without a sandbox/);
+test('an agent that may do everything without a sandbox is a failure, or a warning where SANDBOX=off says so', async (t) => {
+  const { examine, home } = await installation(t);
+  lineWith(
+    (await examine({ AGENT_ACCESS: 'full' })).lines,
+    /^warning .*SANDBOX=off.*AGENT_ACCESS=full lets them run any/,
+  );
+  const found = await examine({ AGENT_ACCESS: 'full', SANDBOX: 'auto' }, { PATH: home });
+  assert.equal(found.ok, false);
+  lineWith(found.lines, /^failure .*not contained: .*AGENT_ACCESS=full lets them run any/);
+});
+
+test("the operator's own settings that agents do not get are named", async (t) => {
+  const { examine, home } = await installation(t);
+  await mkdir(join(home, '.claude', 'agents'), { recursive: true });
+  lineWith((await examine()).lines, /^ok .*do not get your own .*agents.*AGENT_HOME=import/);
+  lineWith((await examine({ AGENT_HOME: 'import' })).lines, /^ok .*Agents read your Claude Code settings/);
 });
 
 test('a Node that is too old', async () => {
