@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { hasBubblewrap } from '../support/bubblewrap.ts';
+import { unsealed } from '../support/bubblewrap.ts';
 import { type Canary, startCanary } from '../support/canary.ts';
 import { commit, makeClone, makeSandbox } from '../support/git-repositories.ts';
 import { scratchFolder } from '../support/loopback-agent.ts';
@@ -93,7 +93,7 @@ for (const access of ['read', 'edit', 'full']) {
       const { service, canary, model } = await serve(t, {
         AGENT_ACCESS: access,
         WARM_AGENTS: warm,
-        ...unsealed(access),
+        ...unsealed,
       });
       for (const door of ['/openai/v1', '/v1']) {
         const answer = await service.post(`${door}/chat/completions`, ask(work));
@@ -153,8 +153,3 @@ test('instructions that are a link out of the repository are not read', async (t
   assert.equal(answer.status, 200, await answer.text());
   assert.ok(!JSON.stringify(model.asked().at(-1)).includes('SECRET'));
 });
-
-/** Where there is no sandbox, `full` starts only when the operator says so. */
-function unsealed(access: string): Record<string, string> {
-  return access === 'full' && !hasBubblewrap ? { SANDBOX: 'off' } : {};
-}

@@ -2,9 +2,13 @@
 import { findContainment } from '../../src/agent/containment.ts';
 import { hostEnvironment } from '../../src/config.ts';
 
-const { containment } = await findContainment('auto', hostEnvironment());
+/** As the server would run agents here. */
+export const { containment } = await findContainment('auto', hostEnvironment());
 
 export const hasBubblewrap = containment.kind === 'bwrap';
 
 /** For `test(..., { skip: withoutBubblewrap })`. */
 export const withoutBubblewrap = hasBubblewrap ? false : 'bubblewrap does not work on this machine';
+
+/** Without a sandbox `AGENT_ACCESS=full` starts only when the operator says so. */
+export const unsealed: Record<string, string> = hasBubblewrap ? {} : { SANDBOX: 'off' };

@@ -22,7 +22,8 @@ export async function loopbackAgent(t: TestContext, options?: LoopbackModelOptio
   const model = await startLoopbackModel(options);
   t.after(() => model.close());
   const home = await scratchFolder(t);
-  const environment = loopbackAgentEnvironment(model.url, home, hostEnvironment());
+  // As root the CLI skips permissions only where it is told that it is in a sandbox.
+  const environment = { ...loopbackAgentEnvironment(model.url, home, hostEnvironment()), IS_SANDBOX: '1' };
   return { model, environment, home, claudeBin: packagedClaude };
 }
 

@@ -18,6 +18,8 @@ export type Script = {
   /** Said before the tool. */
   before?: string;
   tool?: { name: string; input: unknown; result: string };
+  /** The text of a result that answers no line, printed before its own. */
+  unasked?: string;
   /** Members of its result that are to be other than usual. */
   result?: Record<string, unknown>;
   exit?: number;

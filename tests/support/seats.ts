@@ -1,6 +1,8 @@
 /** The seats of the server on their own, with the real CLI in front of the loopback model. */
 import type { TestContext } from 'node:test';
 import { createAgents } from '../../src/agent/agents.ts';
+import type { Access } from '../../src/agent/command-line.ts';
+import type { Containment } from '../../src/agent/containment.ts';
 import { listMarked } from '../../src/process-tree.ts';
 import type { AgentEvent, Task, Turn } from '../../src/task.ts';
 import { createSeats, type SeatSettings, type Start } from '../../src/warm/seats.ts';
@@ -8,7 +10,12 @@ import { createWorkspaces, type WorkspaceSettings } from '../../src/workspace/cr
 import { loopbackAgent, scratchFolder } from './loopback-agent.ts';
 import { openRooms } from './rooms.ts';
 
-type Overrides = { spares?: Partial<SeatSettings['spares']>; resting?: Partial<SeatSettings['resting']> };
+type Overrides = {
+  access?: Access;
+  containment?: Containment;
+  spares?: Partial<SeatSettings['spares']>;
+  resting?: Partial<SeatSettings['resting']>;
+};
 
 export async function startSeats(
   t: TestContext,
@@ -20,8 +27,8 @@ export async function startSeats(
   let identity = claudeBin;
   const agents = createAgents({
     findClaude: () => identity,
-    access: 'edit',
-    rooms: await openRooms(t, environment),
+    access: overrides.access ?? 'edit',
+    rooms: await openRooms(t, environment, overrides.containment),
     trustWorkspace: false,
     markerOf: (id) => `kept-agents-test:${dataDir}:${process.pid}:${id}`,
     onUnknown: () => {},

@@ -4,6 +4,7 @@ import { rmSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { ServiceError } from '../../src/errors.ts';
+import { containment, hasBubblewrap } from '../support/bubblewrap.ts';
 import { makeClone, makeSandbox } from '../support/git-repositories.ts';
 import { chat, startSeats } from '../support/seats.ts';
 import { waitUntil } from '../support/wait-until.ts';
@@ -25,6 +26,31 @@ describe('a conversation', () => {
       .filter((role) => role !== 'system');
     assert.deepEqual(roles, ['user', 'assistant', 'user']);
     assert.equal(lastRequest().split('one [[say').length, 2, 'the first question is there once');
+  });
+
+  test('continues after a command that has ended, and not after one that left something running', async (t) => {
+    const { run, processes } = await startSeats(t, {
+      access: 'full',
+      containment,
+      resting: { recycle: false, count: 10 },
+    });
+    const follow = async (first: string, answer: string) => {
+      await run(chat([first]));
+      return run(chat([first, answer, '[[say: next]]']));
+    };
+    const bash = (command: string) => `[[tool: Bash ${JSON.stringify({ command })}]] [[say: ${command.length}]]`;
+    for (const [command, start] of [
+      ['true', 'continued'],
+      ['sleep 0.1; echo done', 'continued'],
+      ['(setsid sleep 300 > /dev/null 2>&1 &); true', 'cold'],
+      // Without a sandbox such a process is not found: it carries no mark and has no parent of ours.
+      ...(hasBubblewrap ? ([['(env -i setsid sleep 300 > /dev/null 2>&1 &); true', 'cold']] as const) : []),
+    ] as const) {
+      assert.equal((await follow(bash(command), String(command.length))).start, start, command);
+    }
+    const background = '[[tool: Bash {"command":"sleep 300","run_in_background":true}]] [[say: b]]';
+    assert.equal((await follow(background, 'b')).start, 'cold');
+    assert.ok((await processes()).length > 0, 'the agents of the follow-ups rest');
   });
 
   test('that was changed by its client is replayed in another process', async (t) => {

@@ -1,0 +1,99 @@
+/** What an agent starts in the background: it neither answers for another question nor outlives its own. */
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { unsealed } from '../support/bubblewrap.ts';
+import { askFor, startScriptedService } from '../support/scripted-agent.ts';
+import { processesOf } from '../support/server-process.ts';
+import { ask, startLoopbackService, type TestService } from '../support/service.ts';
+import { waitUntil } from '../support/wait-until.ts';
+
+type Answer = { choices: { message: { content: string } }[] };
+
+async function textOf(answer: Response): Promise<string> {
+  const body = (await answer.json()) as Answer;
+  assert.equal(answer.status, 200, JSON.stringify(body));
+  return body.choices[0]?.message.content ?? '';
+}
+
+function start(t: TestContext) {
+  return startLoopbackService(t, { AGENT_ACCESS: 'full', RECYCLE_AGENTS: 'on', ...unsealed });
+}
+
+const background = (seconds: number) => `[[tool: Bash {"command":"sleep ${seconds}","run_in_background":true}]]`;
+
+/** A conversation, a question at a time; each question is sent with all that was said before. */
+async function converse(service: TestService, questions: string[]): Promise<string[]> {
+  const messages: { role: string; content: string }[] = [];
+  for (const question of questions) {
+    messages.push({ role: 'user', content: question });
+    const text = await textOf(await service.post('/openai/v1/chat/completions', { model: 'haiku', messages }));
+    messages.push({ role: 'assistant', content: text });
+  }
+  return messages.filter(({ role }) => role === 'assistant').map(({ content }) => content);
+}
+
+for (const door of ['/v1', '/openai/v1']) {
+  test(`${door}: the answer is the agent's own, not what it says when its background command ends`, async (t) => {
+    const { service, model } = await start(t);
+    const post = (question: string) => service.post(`${door}/chat/completions`, ask(question));
+    for (const seconds of [0.1, 0.5, 60]) {
+      assert.equal(await textOf(await post(`${background(seconds)} [[say: REAL ${seconds}]]`)), `REAL ${seconds}`);
+    }
+    await waitUntil('nothing of the runs goes on', async () => (await processesOf(process.pid)).length === 0);
+    const asked = model.asked().length;
+    assert.equal(await textOf(await post('[[say: NEXT]]')), 'NEXT');
+    assert.equal(
+      model.asked().length,
+      asked + 1,
+      'the model was asked once for the next question and never for nobody',
+    );
+  });
+}
+
+test('each turn of a conversation gets its own answer while background commands end between and during the turns', async (t) => {
+  const { service } = await start(t);
+  const slow = '[[tool: Bash {"command":"sleep 1"}]]';
+  const answers = await converse(service, [
+    `${background(0.3)} [[say: ONE]]`,
+    `${slow} [[say: TWO]]`,
+    '[[say: THREE]]',
+  ]);
+  assert.deepEqual(answers, ['ONE', 'TWO', 'THREE']);
+});
+
+test('a process that a command left running ends with the run', async (t) => {
+  const { service } = await start(t);
+  const left = '[[tool: Bash {"command":"(setsid sleep 300 >/dev/null 2>&1 &) ; true"}]] [[say: LEFT]]';
+  assert.deepEqual(await converse(service, [left, '[[say: AFTER]]']), ['LEFT', 'AFTER']);
+  await waitUntil('at most the agent of the last turn rests', async () => {
+    const names = await processesOf(process.pid);
+    return names.length <= agentSize;
+  });
+});
+
+/** A rested agent with the sandbox around it. */
+const agentSize = 4;
+
+test('a job ends with its own answer, and its background command with it', async (t) => {
+  const { service } = await start(t);
+  const prompt = `${background(60)} [[say: JOB]]`;
+  const { job_id } = (await (await service.post('/execute', { prompt })).json()) as { job_id: string };
+  const job = await waitUntil(
+    'the job has ended',
+    async () => {
+      const record = (await (await service.get(`/jobs/${job_id}`)).json()) as { status: string; result: string };
+      return record.status === 'completed' ? record : undefined;
+    },
+    20_000,
+  );
+  assert.equal(job.result, 'JOB');
+  await waitUntil('nothing of the run goes on', async () => (await processesOf(process.pid)).length === 0);
+});
+
+test('a result that answers no line is passed over', async (t) => {
+  const service = await startScriptedService(t);
+  for (const door of ['/v1', '/openai/v1'] as const) {
+    const answer = await service.chat(door, askFor({ unasked: 'a notice', say: ['mine'] }));
+    assert.equal(await textOf(answer), 'mine');
+  }
+});
