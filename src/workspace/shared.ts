@@ -77,7 +77,10 @@ export async function createShared(
     hides: [],
     lease,
     // The revision is not known before the first sync; a spare is young, and its agent reads files when it is asked.
-    prepare: async () => preparedAt(undefined),
+    async prepare() {
+      if (first) checkSameFolder(first, await findRepository(workspaceDir));
+      return preparedAt(undefined);
+    },
     keptPatch: async () => undefined,
     forgetPatch: async () => {},
     close: async () => {},

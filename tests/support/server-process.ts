@@ -14,6 +14,7 @@ export type ServerProcess = {
   child: ChildProcess;
   /** What it printed so far. */
   stdout(): string;
+  stderr(): string;
   /** Settles with the exit status, or the signal's name. */
   exited: Promise<number | string | null>;
   /** The living processes that carry its mark, those of its agents and any other. */
@@ -79,6 +80,7 @@ export async function startServerProcess(
     dataDir: folder,
     child,
     stdout: () => printed,
+    stderr: () => complained,
     exited,
     processes,
     post: (path, body) =>

@@ -1,0 +1,96 @@
+/** A workspace within a repository, whose folder upstream turns into a link to somewhere else. */
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { commit, git, makeClone, write } from '../support/git-repositories.ts';
+import { waitUntil } from '../support/wait-until.ts';
+import { open, read, sandbox, worktreesLeft } from './bed.ts';
+import { never } from './support.ts';
+
+const refused = {
+  code: 'workspace_unavailable',
+  message: /its folder in the repository is a link that leads out of it/,
+};
+
+/** A clone with files below `part/pkg`, and a folder elsewhere that agents have no business in. */
+function makeGround() {
+  const { clone, remote } = makeClone(sandbox, { 'part/pkg/a.txt': 'one\n', 'other/b.txt': 'two\n' });
+  const elsewhere = join(sandbox.folder, 'elsewhere');
+  mkdirSync(join(elsewhere, 'pkg'), { recursive: true });
+  return { clone, remote, elsewhere };
+}
+
+/** Upstream replaces `path` by a link to `target`; the user's own clone has not pulled it yet. */
+function pushLink(remote: string, path: string, target: string): void {
+  const theirs = join(sandbox.folder, `theirs-${path.replace('/', '-')}`);
+  git(sandbox.folder, 'clone', '--quiet', remote, theirs);
+  rmSync(join(theirs, path), { recursive: true });
+  symlinkSync(target, join(theirs, path));
+  commit(theirs, {});
+  git(theirs, 'push', '--quiet');
+}
+
+describe('a folder of the repository that upstream has turned into a link', () => {
+  for (const workspaceMode of ['worktree', 'shared'] as const) {
+    for (const [what, path, target] of [
+      ['the folder itself, to an absolute path', 'part/pkg', (elsewhere: string) => elsewhere],
+      ['the folder itself, to a relative path', 'part/pkg', () => '../../../elsewhere'],
+      ['a folder above it', 'part', (elsewhere: string) => elsewhere],
+      ['the folder itself, to a place that does not exist', 'part/pkg', (elsewhere: string) => join(elsewhere, 'new')],
+      ['the folder itself, to the root of the machine', 'part/pkg', () => '/'],
+    ] as const) {
+      test(`is refused in ${workspaceMode} mode: ${what}`, async () => {
+        const { clone, remote, elsewhere } = makeGround();
+        const workspaces = await open(join(clone, 'part/pkg'), { workspaceMode });
+        const before = await workspaces.lease('before', never);
+        assert.equal(read(before, 'a.txt'), 'one\n');
+        await before.release();
+        pushLink(remote, path, target(elsewhere));
+        await assert.rejects(workspaces.lease('after', never), (error: { code: string; message: string }) => {
+          assert.equal(error.code, refused.code, String(error));
+          return true;
+        });
+        await assert.rejects(
+          workspaces.prepare('spare').then((prepared) => prepared.claim('claimed', never)),
+          { code: refused.code },
+        );
+        assert.deepEqual(readdirSync(elsewhere), ['pkg']);
+        assert.deepEqual(readdirSync(join(elsewhere, 'pkg')), []);
+        if (workspaceMode === 'worktree') await waitUntil('no worktree is left', () => worktreesLeft().length === 0);
+      });
+    }
+  }
+
+  test('is refused with its reason', async () => {
+    const { clone, remote, elsewhere } = makeGround();
+    const workspaces = await open(join(clone, 'part/pkg'), { workspaceMode: 'worktree' });
+    pushLink(remote, 'part', elsewhere);
+    await assert.rejects(workspaces.lease('run', never), refused);
+    assert.equal(existsSync(join(elsewhere, 'pkg', 'a.txt')), false);
+  });
+
+  test('is worked in when the link stays within the repository', async () => {
+    const { clone, remote } = makeGround();
+    const workspaces = await open(join(clone, 'part/pkg'), { workspaceMode: 'worktree' });
+    pushLink(remote, 'part/pkg', '../other');
+    const run = await workspaces.lease('run', never);
+    assert.equal(read(run, 'b.txt'), 'two\n');
+    await run.release();
+  });
+
+  test('is made when upstream has removed it', async () => {
+    const { clone } = makeGround();
+    const workspaces = await open(join(clone, 'part/pkg'), { workspaceMode: 'worktree', gitSync: 'off' });
+    git(clone, 'rm', '-r', '--quiet', 'part');
+    mkdirSync(join(clone, 'part/pkg'), { recursive: true });
+    commit(clone, { 'other/b.txt': 'three\n' });
+    const run = await workspaces.lease('run', never);
+    write(run.path, { 'new.txt': 'new\n' });
+    assert.deepEqual(
+      (await run.collect()).files.map(({ path }) => path),
+      ['part/pkg/new.txt'],
+    );
+    await run.release();
+  });
+});
