@@ -16,6 +16,18 @@ export type View = {
   workFolder?: string;
 };
 
+/**
+ * `sealed`: one of its own, and no further ones. `nested`: further ones are possible, because `bwrap` is older than 0.8.
+ * `host`: that of the host, where the kernel lets nobody make one; `bwrap` then has the rights of root to begin with.
+ */
+export type UserNamespace = 'sealed' | 'nested' | 'host';
+
+const userFlags: Record<UserNamespace, string[]> = {
+  sealed: ['--unshare-user', '--disable-userns'],
+  nested: ['--unshare-user'],
+  host: [],
+};
+
 /** Where every agent finds its home. A minimal system may have no `/home`; `/tmp` is always an agent's own. */
 export const homeInside = isRealFolder('/home') ? '/home/agent' : '/tmp/agent';
 
@@ -54,15 +66,13 @@ export function hiddenFolders(host: Environment, more: string[]): string[] {
 /**
  * No capability is left, and none can be had again: there are no further user namespaces, as root or not. Root of the
  * host is still the owner of the kernel's settings in `/proc/sys`, so these are covered.
- * @param nested whether further user namespaces must be left possible, because `bwrap` is older than 0.8
  */
-export function bubblewrapArguments(view: View, nested = false): string[] {
+export function bubblewrapArguments(view: View, users: UserNamespace): string[] {
   const { hidden, readable, placed, workFolder } = view;
   return [
     ...['--die-with-parent', '--new-session'],
-    ...['--unshare-user', '--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try'],
-    ...(nested ? [] : ['--disable-userns']),
-    ...['--cap-drop', 'ALL'],
+    ...userFlags[users],
+    ...['--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try', '--cap-drop', 'ALL'],
     ...['--ro-bind', '/', '/', '--dev', '/dev', '--proc', '/proc'],
     ...kernelSettings.flatMap((path) => ['--ro-bind-try', path, path]),
     ...hidden.flatMap((folder) => ['--tmpfs', folder]),

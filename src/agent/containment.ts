@@ -1,16 +1,16 @@
 /** Ties an agent's life to the server's, and its reach to its workspace, as far as the host has the means. */
 import { runCommand } from '../child-process.ts';
-import { bubblewrapArguments, hiddenFolders } from './bubblewrap.ts';
+import { bubblewrapArguments, hiddenFolders, type UserNamespace } from './bubblewrap.ts';
 
 type Environment = Record<string, string | undefined>;
 
 /**
  * `bwrap`: namespaces of its own; the whole tree ends with the server, sees what `bubblewrap.ts` shows, and writes only
- * where it may. `nested`: this `bwrap` cannot forbid further user namespaces.
+ * where it may.
  * `pdeathsig`: the kernel sends SIGTERM to the agent when the server ends, and the agent then ends its own children.
  * `none`: an agent with a closed stdin outlives a killed server until the next start finds it by its marker.
  */
-export type Containment = { kind: 'bwrap'; nested: boolean } | { kind: 'pdeathsig' } | { kind: 'none' };
+export type Containment = { kind: 'bwrap'; users: UserNamespace } | { kind: 'pdeathsig' } | { kind: 'none' };
 
 export type SandboxSetting = 'auto' | 'required' | 'off';
 
@@ -28,10 +28,10 @@ export async function findContainment(sandbox: SandboxSetting, host: Environment
   }
   const hidden = hiddenFolders(host, []);
   const view = { hidden, readable: [], placed: [] };
-  for (const nested of [false, true]) {
-    if (await works('bwrap', [...bubblewrapArguments(view, nested), '--', 'true'], host)) {
-      const containment: Containment = { kind: 'bwrap', nested };
-      return nested ? { containment, missing: tooOld } : { containment };
+  for (const users of ['sealed', 'nested', 'host'] as const) {
+    if (await works('bwrap', [...bubblewrapArguments(view, users), '--', 'true'], host)) {
+      const containment: Containment = { kind: 'bwrap', users };
+      return users === 'nested' ? { containment, missing: tooOld } : { containment };
     }
   }
   return { containment: await withoutSandbox(host), missing: await whyNone(host) };

@@ -36,6 +36,10 @@ export type HomeSettings = {
   onProblem(what: string, error: unknown): void;
 };
 
+/** Where the login is found in a home with a sandbox around it. */
+export const loginPlace = '.login';
+const credentials = '.credentials.json';
+
 const imported = ['settings.json', 'CLAUDE.md', 'agents', 'skills', 'commands', 'output-styles'];
 
 /** Of `.claude.json`: who is signed in, and what spares a new folder its first steps. Not projects, not MCP servers. */
@@ -46,8 +50,9 @@ const keptFields = [
 
 export function createHomes({ folder, host, importSettings, onProblem }: HomeSettings): Homes {
   const operator = operatorFolder(host);
-  const shared = () => [
-    ...(needsNoLogin(host) ? [] : [share(loginFolder(host), '.credentials.json', true)]),
+  const locks = join(folder, '.login');
+  const shared = (): Home['shared'] => [
+    ...(needsNoLogin(host) ? [] : loginIn(host, locks)),
     ...(importSettings ? imported.map((name) => share(operator, name, false)) : []),
   ];
   const removals = new Set<Promise<void>>();
@@ -65,7 +70,7 @@ export function createHomes({ folder, host, importSettings, onProblem }: HomeSet
     async make(files) {
       const path = join(folder, randomUUID());
       const own = join(path, '.claude');
-      await mkdir(own, { recursive: true, mode: 0o700 });
+      await Promise.all([own, locks].map((each) => mkdir(each, { recursive: true, mode: 0o700 })));
       let removed = false;
       const home: Home = {
         path,
@@ -115,6 +120,19 @@ export function loginVariable(host: Environment): Environment {
   return {
     CLAUDE_SECURESTORAGE_CONFIG_DIR: host['CLAUDE_SECURESTORAGE_CONFIG_DIR'] ?? host['CLAUDE_CONFIG_DIR'] ?? '',
   };
+}
+
+/**
+ * The one file with the login, in a folder that all agents share: the CLI keeps its locks there, so that two agents that
+ * renew the login at once do not sign each other out.
+ */
+function loginIn(host: Environment, locks: string): Home['shared'] {
+  const from = join(loginFolder(host), credentials);
+  if (!existsSync(from)) return [];
+  return [
+    { from: locks, at: loginPlace, writable: true },
+    { from, at: join(loginPlace, credentials), writable: true },
+  ];
 }
 
 function share(folder: string, name: string, writable: boolean) {

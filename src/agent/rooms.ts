@@ -3,10 +3,17 @@ import { existsSync, realpathSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Folder } from './agent.ts';
-import { bubblewrapArguments, coveredBy, hiddenFolders, homeInside, type View } from './bubblewrap.ts';
+import {
+  bubblewrapArguments,
+  coveredBy,
+  hiddenFolders,
+  homeInside,
+  type UserNamespace,
+  type View,
+} from './bubblewrap.ts';
 import type { Containment } from './containment.ts';
 import { agentEnvironment, certificateFiles, sandboxEnvironment } from './environment.ts';
-import { createHomes, type Home, linkImports, loginVariable } from './homes.ts';
+import { createHomes, type Home, linkImports, loginPlace, loginVariable } from './homes.ts';
 import { providerFiles } from './providers.ts';
 import { findToolchain } from './toolchain.ts';
 
@@ -54,7 +61,12 @@ export function createRooms(settings: RoomSettings): Rooms {
   const allowed = agentEnvironment(host, extra);
   const look = createLook(settings);
 
-  const sandboxed = async (home: Home, command: string, folder: Folder | undefined, nested: boolean): Promise<Room> => {
+  const sandboxed = async (
+    home: Home,
+    command: string,
+    folder: Folder | undefined,
+    users: UserNamespace,
+  ): Promise<Room> => {
     const { hidden, readable, variables, ofProviders } = look(command);
     const workFolder = folder && (await realpath(folder.path));
     const objects = await Promise.all((folder?.reads ?? []).map((path) => realpath(path)));
@@ -66,9 +78,15 @@ export function createRooms(settings: RoomSettings): Rooms {
     };
     const own = join(homeInside, '.claude');
     return {
-      env: { ...sandboxEnvironment(allowed, extra), ...variables, HOME: homeInside, CLAUDE_CONFIG_DIR: own },
+      env: {
+        ...sandboxEnvironment(allowed, extra),
+        ...variables,
+        HOME: homeInside,
+        CLAUDE_CONFIG_DIR: own,
+        CLAUDE_SECURESTORAGE_CONFIG_DIR: join(homeInside, loginPlace),
+      },
       fileAt: (name) => join(own, name),
-      enter: (args) => ({ command: 'bwrap', args: [...bubblewrapArguments(view, nested), '--', command, ...args] }),
+      enter: (args) => ({ command: 'bwrap', args: [...bubblewrapArguments(view, users), '--', command, ...args] }),
       leave: home.remove,
     };
   };
@@ -93,7 +111,7 @@ export function createRooms(settings: RoomSettings): Rooms {
       const home = await homes.make(files);
       try {
         return containment.kind === 'bwrap'
-          ? await sandboxed(home, command, folder, containment.nested)
+          ? await sandboxed(home, command, folder, containment.users)
           : await open(home, containment.kind, command);
       } catch (error) {
         home.remove();

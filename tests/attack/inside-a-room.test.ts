@@ -160,19 +160,19 @@ test('nothing piles up: the home of an agent goes when it ends', { skip: without
   for (let at = 0; at < 3; at += 1)
     await inside(all, `mkdir -p ~/a/b; head -c 100000 /dev/zero > ~/a/b/big; chmod 0 ~/a/b ~/a; echo ${at}`);
   await all.service.close(0);
-  assert.deepEqual(readdirSync(join(all.service.dataDir, 'homes')), []);
+  assert.deepEqual(readdirSync(join(all.service.dataDir, 'homes')), ['.login']);
 });
 
 test('the login is the only file of the operator in the room, and only where it is needed', {
   skip: withoutBubblewrap,
 }, async (t) => {
-  const look = 'cat ~/.claude/.credentials.json; echo looked';
+  const look = 'cat ~/.login/.credentials.json ~/.claude/.credentials.json; echo looked';
   assert.doesNotMatch(await inside(await ground(t), look), /LOGIN-OF-THE-OPERATOR/);
   const script = join(modules, '.test-login-agent');
   t.after(() => rmSync(script, { force: true }));
   writeFileSync(
     script,
-    '#!/bin/sh\ncat "$CLAUDE_CONFIG_DIR/.credentials.json"; find ~ -type f | sort; echo x >> "$CLAUDE_CONFIG_DIR/.credentials.json"\n',
+    '#!/bin/sh\ncat "$CLAUDE_SECURESTORAGE_CONFIG_DIR/.credentials.json"; find ~ -type f | sort; echo x >> "$CLAUDE_SECURESTORAGE_CONFIG_DIR/.credentials.json"\n',
     { mode: 0o755 },
   );
   const { service, home } = await ground(t, { CLAUDE_BIN: script }, { ANTHROPIC_API_KEY: undefined });
