@@ -1,6 +1,7 @@
 /** Puts the settings together from flags and the environment, which is read here and nowhere else. */
 import { join, resolve } from 'node:path';
 import { agentSettings } from './settings/agent.ts';
+import { callbackSecretProblem } from './settings/callback-secret.ts';
 import { chatSettings } from './settings/chat.ts';
 import { jobsSettings } from './settings/jobs.ts';
 import { serverSettings } from './settings/server.ts';
@@ -84,10 +85,17 @@ function checkTogether(config: Config, problems: string[]): void {
     const places = `of MAX_CONCURRENT_RUNS=${config.maxConcurrentRuns} places none is left for jobs`;
     problems.push(`Cannot use CHAT_RESERVED_PLACES=${config.chatReservedPlaces}: ${places}`);
   }
+  const secretProblem = config.callbackSecret && callbackSecretProblem(config.callbackSecret, keysOf(config));
+  if (secretProblem) problems.push(secretProblem);
   if (config.role !== 'all' && !config.databaseUrl) {
     problems.push(`Cannot use ROLE=${config.role}: DATABASE_URL is not set, so there is no other machine`);
   }
   if (config.workspaceMode !== 'auto' && !config.workspaceDir) {
     problems.push(`Cannot use WORKSPACE_MODE=${config.workspaceMode}: WORKSPACE_DIR is not set`);
   }
+}
+
+/** Those that the settings name; one that is made at the first start is in the data folder. */
+function keysOf({ apiBearerToken, apiKeys }: Config): string[] {
+  return [apiBearerToken ?? '', ...apiKeys];
 }

@@ -1,5 +1,7 @@
 /** Builds the jobs from the settings: the store that they ask for, and what runs jobs in this process, if anything. */
+import { loadCallbackRoot } from './callback-root.ts';
 import type { Config } from './config.ts';
+import { callbackSecretOf } from './queue/callback-secret.ts';
 import type { ExecuteChat } from './queue/chat-run.ts';
 import type { JobRecord } from './queue/job.ts';
 import type { ExecuteJob } from './queue/job-run.ts';
@@ -12,8 +14,8 @@ import type { Telemetry } from './telemetry.ts';
 export type JobStageOptions = {
   config: Config;
   telemetry: Telemetry;
-  /** The API key signs callbacks where no secret of their own is set. */
-  token: string;
+  /** The operator's key first; an empty one is nobody's. */
+  keys: string[];
   places: Admission;
   execute: ExecuteJob;
   /** For chat requests that came to another machine. */
@@ -32,12 +34,16 @@ export type JobStage = {
 
 /** Takes back what an earlier process left, then starts. Throws an Error with one line when the store cannot be had. */
 export async function openJobs(options: JobStageOptions): Promise<JobStage> {
-  const { config, telemetry, token, places, execute, executeChat } = options;
+  const { config, telemetry, keys, places, execute, executeChat } = options;
   const store = await openJobStore({
     dataDir: config.dataDir,
     databaseUrl: config.databaseUrl,
     workerTimeoutMs: config.workerTimeoutSeconds * 1000,
     onTrouble: telemetry.storeTrouble,
+  });
+  const root = await loadCallbackRoot(config, store, keys).catch(async (error: unknown) => {
+    await store.close();
+    throw error;
   });
   const shared = config.databaseUrl !== undefined;
   const jobs = await createJobs({
@@ -58,7 +64,7 @@ export async function openJobs(options: JobStageOptions): Promise<JobStage> {
     events: { maxEvents: config.maxJobEvents, maxBytes: config.maxJobEventBytes },
     retention: { ttlMs: config.jobTtlHours * 3_600_000, maxJobs: config.maxJobsKept, maxBytes: config.maxJobsBytes },
     callbacks: {
-      secret: config.callbackSecret ?? token,
+      secretOf: (owner) => callbackSecretOf(root, owner),
       allowPrivate: config.callbackAllowPrivate,
       render: options.render,
     },

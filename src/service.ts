@@ -63,6 +63,7 @@ async function build(given: Config, environment: Environment, releases: Releases
   // A sandbox hides and shows folders by their real paths.
   const config = { ...given, dataDir: await realpath(given.dataDir) };
   const key = await loadApiKey(config.apiBearerToken, config.dataDir);
+  const keys = [key.token, ...config.apiKeys];
   const places = createPlaces({
     capacity: config.maxConcurrentRuns,
     maxQueued: config.maxQueuedRuns,
@@ -80,7 +81,7 @@ async function build(given: Config, environment: Environment, releases: Releases
   const { jobs, remote } = await openJobs({
     config,
     telemetry,
-    token: key.token,
+    keys,
     places,
     execute: createExecuteJob(run),
     executeChat: (task, tools) => run(task, { ...tools, whenBusy: 'queue' }, alreadyAdmitted),
@@ -99,7 +100,7 @@ async function build(given: Config, environment: Environment, releases: Releases
   };
   const server = createServer({
     settings: config,
-    keys: [key.token, ...config.apiKeys],
+    keys,
     version: await readVersion(),
     run: chat.run,
     jobs,

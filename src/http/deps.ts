@@ -57,7 +57,7 @@ export type HttpLog = {
 };
 
 /** What the job routes ask of the jobs. */
-export type JobDesk = Pick<Jobs, 'submit' | 'get' | 'list' | 'cancel' | 'events' | 'patch'>;
+export type JobDesk = Pick<Jobs, 'submit' | 'get' | 'list' | 'cancel' | 'events' | 'patch' | 'callbackSecret'>;
 
 export type ServerDeps = {
   settings: HttpSettings;

@@ -3,6 +3,7 @@ import { createHmac } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { resolveCallback } from './callback-address.ts';
+import { keyBytes } from './callback-secret.ts';
 
 export type CallbackAttempt = { url: string; id: string; body: string; secret: string; allowPrivate: boolean };
 
@@ -50,8 +51,7 @@ export async function sendCallback(attempt: CallbackAttempt): Promise<number> {
 
 /** As the Standard Webhooks specification has it: `v1,` and the base64 of an HMAC-SHA256 over `id.timestamp.body`. */
 export function sign(secret: string, id: string, timestamp: number, body: string): string {
-  const key = secret.startsWith('whsec_') ? Buffer.from(secret.slice(6), 'base64') : Buffer.from(secret);
-  return `v1,${createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest('base64')}`;
+  return `v1,${createHmac('sha256', keyBytes(secret)).update(`${id}.${timestamp}.${body}`).digest('base64')}`;
 }
 
 /** A name server that does not answer is no reason to wait longer. */

@@ -1,11 +1,13 @@
 /** Tells the callback URLs of ended jobs, and goes on trying, also after a restart. */
+import type { Owner } from '../task.ts';
 import { sendCallback } from './callback-request.ts';
 import type { CallbackReport, JobRecord } from './job.ts';
 import type { JobStore } from './job-store.ts';
 
 export type CallbackOptions = {
   store: JobStore;
-  secret: string;
+  /** What the callbacks of this owner's jobs are signed with. */
+  secretOf(owner: Owner): string;
   allowPrivate: boolean;
   /** The final record as clients know it. */
   render(job: JobRecord): unknown;
@@ -81,9 +83,10 @@ async function deliver(options: CallbackOptions, job: JobRecord): Promise<void> 
 
 type Attempted = { status?: number; detail?: string };
 
-async function attempt({ secret, allowPrivate, render }: CallbackOptions, job: JobRecord): Promise<Attempted> {
+async function attempt({ secretOf, allowPrivate, render }: CallbackOptions, job: JobRecord): Promise<Attempted> {
   try {
     const body = JSON.stringify(render(job));
+    const secret = secretOf(job.owner);
     const status = await sendCallback({ url: job.callbackUrl ?? '', id: job.id, body, secret, allowPrivate });
     return status >= 200 && status < 300 ? { status } : { status, detail: `the receiver answered ${status}` };
   } catch (error) {

@@ -83,5 +83,7 @@ export type JobStore = {
   /** Callbacks to be tried now; nobody else is given them for `leaseMs`. */
   takeCallbacks(limit: number, leaseMs: number): Promise<JobRecord[]>;
   recordCallback(id: string, report: CallbackReport): Promise<void>;
+  /** The secret of this name, the same for all that share the store; where there is none yet, the one that is offered. */
+  keepSecret(name: string, offered: string): Promise<string>;
   close(): Promise<void>;
 };

@@ -1,5 +1,6 @@
 /** Jobs as the rest of the server sees them: hand one in, look at it, follow it, stop it, collect it. */
 import { ServiceError } from '../errors.ts';
+import type { Owner } from '../task.ts';
 import { type CallbackOptions, startCallbacks } from './callbacks.ts';
 import { createChatRun, type ExecuteChat } from './chat-run.ts';
 import type { EventBounds } from './event-log.ts';
@@ -42,6 +43,8 @@ export type Jobs = {
   events(id: string, options: { after?: number; signal: AbortSignal }): AsyncIterable<JobEvent>;
   /** The unified diff of what the job changed; `undefined` when there is none. */
   patch(id: string): Promise<string | undefined>;
+  /** What the callbacks of this owner's jobs are signed with, in the form `whsec_...`. */
+  callbackSecret(owner: Owner): string;
   /** How many wait and run, on all machines that share the store. */
   counters(): Promise<{ queued: number; running: number }>;
   /** Takes no more jobs and starts none; settles when those that run here have ended. What waits stays in the store. */
@@ -67,7 +70,7 @@ export type JobsOptions = {
   maxAttempts: number;
   events: EventBounds;
   retention: Retention;
-  callbacks: Pick<CallbackOptions, 'secret' | 'allowPrivate' | 'render' | 'waitsMs' | 'everyMs'>;
+  callbacks: Pick<CallbackOptions, 'secretOf' | 'allowPrivate' | 'render' | 'waitsMs' | 'everyMs'>;
   /** Told which jobs were removed, so that what else belongs to them can go too. */
   onRemoved?(ids: string[]): Promise<void> | void;
   log: JobsLog;
@@ -177,6 +180,10 @@ class JobDesk implements Jobs {
 
   patch(id: string): Promise<string | undefined> {
     return this.#store.patch(id);
+  }
+
+  callbackSecret(owner: Owner): string {
+    return this.#options.callbacks.secretOf(owner);
   }
 
   counters() {

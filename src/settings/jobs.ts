@@ -50,10 +50,11 @@ export const jobsSettings = {
     [10_000, 1_073_741_824],
     'How much the recorded events of one job may take.',
   ),
-  callbackSecret: optionalText('CALLBACK_SECRET', 'Signs the callbacks of jobs. Unset: the API key does.', {
-    secret: true,
-    shownDefault: 'the API key',
-  }),
+  callbackSecret: optionalText(
+    'CALLBACK_SECRET',
+    'The root of the secrets that sign callbacks, of at least 24 bytes; each key has a secret derived from it. Unset: one is made, and kept in `DATA_DIR` or in the database.',
+    { secret: true, shownDefault: 'made on first start' },
+  ),
   callbackAllowPrivate: flag(
     'CALLBACK_ALLOW_PRIVATE',
     false,

@@ -209,6 +209,11 @@ const jobs: Row[] = [
   ['J-21', 'the command line goes on where it was when the connection is lost', 'own'],
   ['J-22', 'Ctrl-C cancels the job that the command line waits for', 'own'],
   ['J-23', 'the description of the API has the job routes', 'own'],
+  [
+    'J-24',
+    'callbacks are signed with a secret of their key: no other key can forge them, and no key can be guessed',
+    'own',
+  ],
 ];
 
 export const requirements: Requirement[] = [

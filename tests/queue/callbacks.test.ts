@@ -40,7 +40,7 @@ async function reported(jobs: TestJobs, id: string, state: CallbackReport['state
 }
 
 const render = (job: JobRecord) => ({ job_id: job.id, status: job.state, result: job.result });
-const callbacks = { secret: 'whsec_c2VjcmV0', allowPrivate: true, render, waitsMs: [1, 1], everyMs: 20 };
+const callbacks = { secretOf: () => 'whsec_c2VjcmV0', allowPrivate: true, render, waitsMs: [1, 1], everyMs: 20 };
 
 for (const engine of testEngines()) {
   type Tools = { stores: TestStores; start(options?: Partial<JobsOptions>): Promise<TestJobs> };

@@ -67,6 +67,15 @@ describeStore('The job store', (onStore) => {
     await submit(store);
   });
 
+  onStore('keeps the first secret of a name for all that share it', async (store, stores) => {
+    const offers = Array.from({ length: 8 }, (_, at) => store.keepSecret('root', `secret ${at}`));
+    const secrets = new Set(await Promise.all(offers));
+    assert.equal(secrets.size, 1);
+    const peer = await stores.peer();
+    assert.deepEqual(new Set([await peer.keepSecret('root', 'late')]), secrets);
+    assert.equal(await store.keepSecret('another', 'a'), 'a');
+  });
+
   onStore('hands out jobs by priority, and owners take turns within one', async (store) => {
     const names = new Map<string, string>();
     for (const [name, owner, priority] of [

@@ -168,7 +168,7 @@ for (const engine of testEngines()) {
     });
 
     onJobs('are refused for what cannot be met, naming the field', async ({ start }) => {
-      const callbacks = { secret: 's', allowPrivate: false, render: () => ({}) };
+      const callbacks = { secretOf: () => 's', allowPrivate: false, render: () => ({}) };
       const jobs = await start(undefined, { callbacks });
       const bad: [Partial<JobRequest>, string][] = [
         [{ prompt: '' }, 'prompt'],

@@ -30,7 +30,7 @@ export async function startJobs(
     maxAttempts: 3,
     events: { maxEvents: 1000, maxBytes: 1_000_000 },
     retention: { ttlMs: 3_600_000, maxJobs: 1000, maxBytes: 1_000_000_000 },
-    callbacks: { secret: 'secret', allowPrivate: true, render: (job) => ({ id: job.id, state: job.state }) },
+    callbacks: { secretOf: () => 'secret', allowPrivate: true, render: (job) => ({ id: job.id, state: job.state }) },
     log: {
       trouble: (error) => troubles.push(error),
       takenBack: () => {},

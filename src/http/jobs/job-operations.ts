@@ -23,5 +23,6 @@ export function jobOperations(): Operation[] {
       errors: [400],
     },
     { method: 'get', path: '/jobs/{id}/diff', summary: 'What it changed, as a unified diff', errors: [409] },
+    { method: 'get', path: '/callback-secret', summary: 'What the callbacks of this key are signed with' },
   ];
 }

@@ -50,6 +50,12 @@ export function jobRoutes(server: FastifyInstance, deps: ServerDeps, jobs: JobDe
     return { job_id: id, status: job.state, did };
   });
 
+  // Each key its own and no other's, the operator's key too: who has a secret can forge what it signs.
+  server.get('/callback-secret', async (request, reply) => {
+    reply.header('cache-control', 'no-store');
+    return { secret: jobs.callbackSecret(request.owner) };
+  });
+
   eventRoute(server, deps, jobs, reads);
 }
 

@@ -55,6 +55,12 @@ const steps: string[][] = [
       patch TEXT NOT NULL
     )`,
   ],
+  [
+    `CREATE TABLE agent_secrets (
+      name TEXT PRIMARY KEY,
+      secret TEXT NOT NULL
+    )`,
+  ],
 ];
 
 /** @param lock run first in the transaction, so that two processes do not do it at once */

@@ -7,6 +7,7 @@ import { recordCallback, takeCallbacks } from './callback-rows.ts';
 import { createChatStore } from './chat-rows.ts';
 import type { Sql, Value } from './database.ts';
 import type { Engine } from './engine.ts';
+import { keepSecret } from './keep-secret.ts';
 import { outlook } from './outlook.ts';
 import { removeOld } from './retention.ts';
 import { recordColumns, summaryColumns, toEvent, toRecord, toSummary } from './rows.ts';
@@ -142,6 +143,10 @@ export class SqlJobStore implements JobStore {
 
   recordCallback(id: string, report: CallbackReport): Promise<void> {
     return recordCallback(this.engine.database, id, report);
+  }
+
+  keepSecret(name: string, offered: string): Promise<string> {
+    return keepSecret(this.engine.database, name, offered);
   }
 
   close(): Promise<void> {
