@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { loadConfig } from '../../src/config.ts';
 import { callbackSecretOf } from '../../src/queue/callback-secret.ts';
+import { startService } from '../../src/service.ts';
 import { requirement } from '../contract/requirements.ts';
 import { execute, promptFor } from '../support/http-jobs.ts';
 import { scratchFolder } from '../support/loopback-agent.ts';
@@ -167,14 +168,14 @@ describe('CALLBACK_SECRET is refused', () => {
   test('as the key that is kept in the data folder', async (t) => {
     const dataDir = await scratchFolder(t);
     const environment = { DATA_DIR: dataDir, PORT: '0', LOG_LEVEL: 'silent', WARM_AGENTS: '0' };
-    const { startService } = await import('../../src/service.ts');
-    const service = await startService(loadConfig([], environment), {});
-    await service.close(0);
-    const config = loadConfig([], { ...environment, CALLBACK_SECRET: service.token });
-    await assert.rejects(startService(config, {}), /^Error: Cannot use CALLBACK_SECRET: it is one of the API keys/);
-    const again = await startService(loadConfig([], environment), {});
-    assert.equal(again.token, service.token);
-    await again.close(0);
+    const start = async (more: Record<string, string> = {}) => {
+      const service = await startService(loadConfig([], { ...environment, ...more }), {});
+      await service.close(0);
+      return service.token;
+    };
+    const key = await start();
+    await assert.rejects(start({ CALLBACK_SECRET: key }), /^Error: Cannot use CALLBACK_SECRET: it is one of the API/);
+    assert.equal(await start(), key);
   });
 });
 
