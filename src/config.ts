@@ -85,6 +85,20 @@ function checkTogether(config: Config, problems: string[]): void {
     const places = `of MAX_CONCURRENT_RUNS=${config.maxConcurrentRuns} places none is left for jobs`;
     problems.push(`Cannot use CHAT_RESERVED_PLACES=${config.chatReservedPlaces}: ${places}`);
   }
+  for (const [name, budget] of [
+    ['CHAT_BUDGET_USD', config.chatBudgetUsd],
+    ['JOB_BUDGET_USD', config.jobBudgetUsd],
+  ]) {
+    if (Number(budget) <= config.maxBudgetUsd) continue;
+    problems.push(
+      `Cannot use ${name}=${budget}: MAX_BUDGET_USD=${config.maxBudgetUsd} is the most that a run may have`,
+    );
+  }
+  const { maxWaitingJobs, reservedWaitingJobs = 0 } = config;
+  if (maxWaitingJobs > 0 && reservedWaitingJobs >= maxWaitingJobs) {
+    const left = `of MAX_WAITING_JOBS=${maxWaitingJobs} none is left for other keys`;
+    problems.push(`Cannot use RESERVED_WAITING_JOBS=${reservedWaitingJobs}: ${left}`);
+  }
   const secretProblem = config.callbackSecret && callbackSecretProblem(config.callbackSecret, keysOf(config));
   if (secretProblem) problems.push(secretProblem);
   if (config.role !== 'all' && !config.databaseUrl) {

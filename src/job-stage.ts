@@ -9,13 +9,16 @@ import { createJobs, type Jobs } from './queue/jobs.ts';
 import { openJobStore } from './queue/open-store.ts';
 import type { Admission } from './queue/places.ts';
 import { createRemoteRuns, type RemoteRuns } from './queue/remote-runs.ts';
+import type { Owner } from './task.ts';
 import type { Telemetry } from './telemetry.ts';
 
 export type JobStageOptions = {
   config: Config;
   telemetry: Telemetry;
-  /** The operator's key first; an empty one is nobody's. */
+  /** All of them, which the root of the callback secrets must not be one of. */
   keys: string[];
+  /** Absent: no key is the operator's. */
+  operator?: Owner;
   places: Admission;
   execute: ExecuteJob;
   /** For chat requests that came to another machine. */
@@ -34,7 +37,7 @@ export type JobStage = {
 
 /** Takes back what an earlier process left, then starts. Throws an Error with one line when the store cannot be had. */
 export async function openJobs(options: JobStageOptions): Promise<JobStage> {
-  const { config, telemetry, keys, places, execute, executeChat } = options;
+  const { config, telemetry, keys, operator, places, execute, executeChat } = options;
   const store = await openJobStore({
     dataDir: config.dataDir,
     databaseUrl: config.databaseUrl,
@@ -57,9 +60,15 @@ export async function openJobs(options: JobStageOptions): Promise<JobStage> {
         waitMs: config.jobWaitSeconds * 1000,
         budgetUsd: config.jobBudgetUsd,
       },
+      maxBudgetUsd: config.maxBudgetUsd,
       onInterrupt: config.onInterrupt,
     },
+    ...(operator !== undefined && { operator }),
     maxWaiting: config.maxWaitingJobs,
+    tenants: {
+      maxWaitingPerKey: config.maxWaitingJobsPerKey,
+      reserved: config.reservedWaitingJobs ?? usualReserve(config.maxWaitingJobs),
+    },
     maxAttempts: config.maxJobAttempts,
     events: { maxEvents: config.maxJobEvents, maxBytes: config.maxJobEventBytes },
     retention: { ttlMs: config.jobTtlHours * 3_600_000, maxJobs: config.maxJobsKept, maxBytes: config.maxJobsBytes },
@@ -80,4 +89,9 @@ export async function openJobs(options: JobStageOptions): Promise<JobStage> {
   if (!shared) return { jobs };
   const waits = { maxQueued: config.maxQueuedRuns, waitMs: config.queueTimeoutSeconds * 1000 };
   return { jobs, remote: createRemoteRuns(store, waits) };
+}
+
+/** A queue that is too small for a reserve of one has none. */
+function usualReserve(maxWaiting: number): number {
+  return Math.min(50, Math.floor(maxWaiting / 20));
 }

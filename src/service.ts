@@ -5,6 +5,7 @@ import { openAgents, requireContainment } from './agent-stage.ts';
 import { loadApiKey } from './api-key.ts';
 import type { Config, Environment } from './config.ts';
 import { asServiceError, ServiceError } from './errors.ts';
+import { ownerOfKey } from './http/auth.ts';
 import { renderJob } from './http/jobs/job-view.ts';
 import { createServer } from './http/server.ts';
 import { openJobs } from './job-stage.ts';
@@ -82,6 +83,7 @@ async function build(given: Config, environment: Environment, releases: Releases
     config,
     telemetry,
     keys,
+    ...(key.token !== '' && { operator: ownerOfKey(key.token) }),
     places,
     execute: createExecuteJob(run),
     executeChat: (task, tools) => run(task, { ...tools, whenBusy: 'queue' }, alreadyAdmitted),

@@ -47,7 +47,7 @@ const mayImport: Record<string, string[]> = {
   'run-job': ['queue', 'type:run-task', 'type:task', 'type:workspace'],
   'run-anywhere': ['errors', 'type:task', 'type:queue', 'type:run-task'],
   'agent-stage': ['agent', 'remove-folder', 'type:config', 'type:telemetry'],
-  'job-stage': ['callback-root', 'queue', 'type:config', 'type:telemetry'],
+  'job-stage': ['callback-root', 'queue', 'type:config', 'type:task', 'type:telemetry'],
   'callback-root': ['kept-secret', 'settings', 'type:config', 'type:queue'],
   warm: ['releases', 'type:task', 'type:workspace', 'type:agent'],
   queue: ['errors', 'type:task', 'type:releases'],

@@ -8,15 +8,19 @@ import type { JobLimits, JobSpec, OnInterrupt } from './job.ts';
 export type JobRequest = Pick<JobSpec, 'prompt' | 'owner' | 'model'> &
   Partial<Omit<JobSpec, 'prompt' | 'owner' | 'model' | 'limits'>> & { limits?: Partial<JobLimits> };
 
-export type JobDefaults = { agent?: string; limits: JobLimits; onInterrupt: OnInterrupt };
+/** `maxBudgetUsd`: what a job may ask for, at most. */
+export type JobDefaults = { agent?: string; limits: JobLimits; maxBudgetUsd: number; onInterrupt: OnInterrupt };
 
 /** The queue of the PostgreSQL engine lets no job run for more than a day. Milliseconds. */
 const longestRunMs = 23 * 60 * 60 * 1000;
 const maxKeyLength = 255;
 const maxMetadataBytes = 64 * 1024;
 
+/** What this caller may ask for. */
+export type JobRights = { maxPriority: number; allowPrivateCallbacks: boolean };
+
 /** Throws `invalid_request`. */
-export function specOf(request: JobRequest, defaults: JobDefaults, allowPrivateCallbacks: boolean): JobSpec {
+export function specOf(request: JobRequest, defaults: JobDefaults, rights: JobRights): JobSpec {
   const spec: JobSpec = {
     ...(defaults.agent !== undefined && { agent: defaults.agent }),
     priority: 0,
@@ -29,14 +33,17 @@ export function specOf(request: JobRequest, defaults: JobDefaults, allowPrivateC
   if (!Number.isInteger(spec.priority) || Math.abs(spec.priority) > 9) {
     refuse('priority', 'it is not a whole number from -9 to 9');
   }
-  checkLimits(spec.limits);
+  // Or the jobs of one key would go before those of all others.
+  if (spec.priority > rights.maxPriority)
+    refuse('priority', "it is above 0, which only the operator's key may ask for");
+  checkLimits(spec.limits, defaults.maxBudgetUsd);
   if (spec.idempotencyKey === '' || (spec.idempotencyKey?.length ?? 0) > maxKeyLength) {
     refuse('idempotencyKey', `it is not of 1 to ${maxKeyLength} characters`);
   }
   if (Buffer.byteLength(JSON.stringify(spec.metadata ?? {})) > maxMetadataBytes) {
     refuse('metadata', `it is over ${maxMetadataBytes} bytes`);
   }
-  const problem = spec.callbackUrl !== undefined && callbackUrlProblem(spec.callbackUrl, allowPrivateCallbacks);
+  const problem = spec.callbackUrl !== undefined && callbackUrlProblem(spec.callbackUrl, rights.allowPrivateCallbacks);
   if (problem) refuse('callbackUrl', problem);
   return spec;
 }
@@ -46,11 +53,14 @@ export function fingerprintOf(request: JobRequest): string {
   return createHash('sha256').update(JSON.stringify(request)).digest('base64url');
 }
 
-function checkLimits({ runMs, stallMs, waitMs, budgetUsd }: JobLimits): void {
+function checkLimits({ runMs, stallMs, waitMs, budgetUsd }: JobLimits, maxBudgetUsd: number): void {
   if (!(runMs > 0 && runMs <= longestRunMs)) refuse('limits.runMs', `it is not from 1 to ${longestRunMs}`);
   if (!(stallMs >= 0)) refuse('limits.stallMs', 'it is negative');
   if (!(waitMs >= 0)) refuse('limits.waitMs', 'it is negative');
-  if (!(budgetUsd > 0 && Number.isFinite(budgetUsd))) refuse('limits.budgetUsd', 'it is not above 0');
+  if (!(budgetUsd > 0)) refuse('limits.budgetUsd', 'it is not above 0');
+  if (budgetUsd > maxBudgetUsd) {
+    refuse('limits.budgetUsd', `it is ${budgetUsd} and may be at most ${maxBudgetUsd}, as MAX_BUDGET_USD says`);
+  }
 }
 
 function refuse(param: string, why: string): never {

@@ -1,4 +1,5 @@
 /** What an engine of the job store offers. Everything it acknowledges is durable unless it says otherwise. */
+import type { Owner } from '../task.ts';
 import type { ChatEventBody, ChatStore } from './chat-store.ts';
 import type {
   CallbackReport,
@@ -21,8 +22,18 @@ export type Claim = { id: string; attempt: number };
 
 export type NewEvent = { at: number; body: JobEventBody | ChatEventBody };
 
+/** What holds for all keys but the operator's. */
+export type TenantBounds = {
+  /** How many jobs of one key may wait. */
+  maxWaitingPerKey: number;
+  /** How many of all that may wait are kept for the operator's. */
+  reserved: number;
+};
+
 export type SubmitOptions = {
   maxWaiting: number;
+  /** Absent: the job is the operator's, and only `maxWaiting` holds. */
+  tenant?: TenantBounds & { operator?: Owner };
   /** Tells whether a repeat with the same idempotency key is the same request. */
   fingerprint: string;
 };

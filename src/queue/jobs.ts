@@ -9,7 +9,7 @@ import { startHousekeeping } from './housekeeping.ts';
 import type { CallbackReport, JobEvent, JobFilter, JobPage, JobRecord } from './job.ts';
 import { createJobRun, type ExecuteJob } from './job-run.ts';
 import { fingerprintOf, type JobDefaults, type JobRequest, specOf } from './job-spec.ts';
-import type { JobStore, Retention } from './job-store.ts';
+import type { JobStore, Retention, TenantBounds } from './job-store.ts';
 import type { Admission } from './places.ts';
 import { type Runner, startRunner } from './runner.ts';
 
@@ -66,7 +66,10 @@ export type JobsOptions = {
   /** What runs jobs in this process, and the chat requests of others; absent on a gateway. */
   worker?: { places: Admission; execute: ExecuteJob; executeChat?: ExecuteChat };
   defaults: JobDefaults;
+  /** Whose jobs only `maxWaiting` bounds, and may go before those of others; absent: nobody's. */
+  operator?: Owner;
   maxWaiting: number;
+  tenants: TenantBounds;
   maxAttempts: number;
   events: EventBounds;
   retention: Retention;
@@ -148,10 +151,15 @@ class JobDesk implements Jobs {
     if (this.#draining) {
       throw new ServiceError('shutting_down', 'Cannot take the job: the server is stopping', { retryAfterSeconds: 5 });
     }
-    const { defaults, callbacks, maxWaiting } = this.#options;
-    const spec = specOf(request, defaults, callbacks.allowPrivate);
-    const fingerprint = fingerprintOf(request);
-    const { job, created } = await this.#store.submit(spec, { maxWaiting, fingerprint });
+    const { defaults, callbacks, operator, maxWaiting, tenants } = this.#options;
+    const ofOperator = request.owner === operator;
+    const maxPriority = ofOperator ? 9 : 0;
+    const spec = specOf(request, defaults, { maxPriority, allowPrivateCallbacks: callbacks.allowPrivate });
+    const { job, created } = await this.#store.submit(spec, {
+      maxWaiting,
+      ...(ofOperator ? {} : { tenant: { ...tenants, ...(operator !== undefined && { operator }) } }),
+      fingerprint: fingerprintOf(request),
+    });
     return { job: await this.#view(job), created };
   }
 

@@ -1,9 +1,15 @@
 /** Settings of jobs. */
-import { choice, decimal, flag, integer, optionalText } from './setting.ts';
+import { choice, decimal, flag, integer, optionalInteger, optionalText } from './setting.ts';
 
 export const jobsSettings = {
   jobAgent: optionalText('JOB_AGENT', 'The Claude Code agent definition for jobs that name none.'),
   jobBudgetUsd: decimal('JOB_BUDGET_USD', 5, [0.01, 10_000], 'What a job may spend that says nothing else.'),
+  maxBudgetUsd: decimal(
+    'MAX_BUDGET_USD',
+    100,
+    [0.01, 10_000],
+    'The highest budget that a job may ask for, and the bound of `JOB_BUDGET_USD` and `CHAT_BUDGET_USD`.',
+  ),
   jobTimeoutSeconds: decimal(
     'JOB_TIMEOUT_SECONDS',
     2700,
@@ -23,6 +29,18 @@ export const jobsSettings = {
     'How long a job may wait for a place that says nothing else; 0: no limit.',
   ),
   maxWaitingJobs: integer('MAX_WAITING_JOBS', 1000, [0, 1_000_000], 'How many jobs may wait; more are answered 429.'),
+  maxWaitingJobsPerKey: integer(
+    'MAX_WAITING_JOBS_PER_KEY',
+    200,
+    [1, 1_000_000],
+    'How many jobs of one key may wait; `API_BEARER_TOKEN` is exempt.',
+  ),
+  reservedWaitingJobs: optionalInteger(
+    'RESERVED_WAITING_JOBS',
+    [0, 1_000_000],
+    'How many of `MAX_WAITING_JOBS` only `API_BEARER_TOKEN` may take.',
+    { shownDefault: '5 % of `MAX_WAITING_JOBS`, at most 50' },
+  ),
   onInterrupt: choice(
     'ON_INTERRUPT',
     'mark',

@@ -42,6 +42,17 @@ export function integer(
   return number(name, fallback, range, about, options, (word) => /^-?\d+$/.test(word));
 }
 
+/** For a default that follows from other settings, which `shownDefault` explains. */
+export function optionalInteger(
+  name: string,
+  [min, max]: [min: number, max: number],
+  about: string,
+  options: Options = {},
+): Setting<number | undefined> {
+  const { parse } = integer(name, min, [min, max], about);
+  return setting<number | undefined>(name, undefined, about, options, parse);
+}
+
 export function decimal(
   name: string,
   fallback: number,

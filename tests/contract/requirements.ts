@@ -214,6 +214,9 @@ const jobs: Row[] = [
     'callbacks are signed with a secret of their key: no other key can forge them, and no key can be guessed',
     'own',
   ],
+  ['J-25', 'a budget is from 0.01 to MAX_BUDGET_USD, and anything else is 400 naming the field and the limit', 'own'],
+  ['J-26', 'no key fills the queue: each has a bound, and the operator has a reserve', 'own'],
+  ['J-27', 'the jobs of a key other than the operator’s go before nobody', 'own'],
 ];
 
 export const requirements: Requirement[] = [

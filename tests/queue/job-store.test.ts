@@ -67,6 +67,28 @@ describeStore('The job store', (onStore) => {
     await submit(store);
   });
 
+  onStore('bounds what one key has waiting, and keeps a reserve for the operator', async (store) => {
+    const operator = 'op';
+    const bounds = { ...unlimited, maxWaiting: 10, tenant: { maxWaitingPerKey: 4, reserved: 3, operator } };
+    const { tenant: _, ...ofOperator } = bounds;
+    const many = async (owner: string) => {
+      const options = owner === operator ? ofOperator : bounds;
+      const tries = Array.from({ length: 12 }, () => store.submit(jobSpec({ owner }), options));
+      const results = await Promise.allSettled(tries);
+      const refused = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as Error] : []));
+      return { taken: 12 - refused.length, told: [...new Set(refused.map(({ message }) => message))] };
+    };
+    const own = 'Cannot queue the job: 4 jobs of this key wait, and MAX_WAITING_JOBS_PER_KEY is 4';
+    assert.deepEqual(await many('a'), { taken: 4, told: [own] });
+    const all = 'Cannot queue the job: all 7 places for waiting jobs are taken';
+    assert.deepEqual(await many('b'), { taken: 3, told: [all] });
+    assert.deepEqual(await many('c'), { taken: 0, told: [all] });
+    assert.deepEqual(await many(operator), { taken: 3, told: ['Cannot queue the job: 10 of 10 places taken'] });
+    // The operator's own jobs are in the reserve: what others may have does not shrink by them.
+    await claim(store);
+    assert.equal((await many('c')).taken, 1);
+  });
+
   onStore('keeps the first secret of a name for all that share it', async (store, stores) => {
     const offers = Array.from({ length: 8 }, (_, at) => store.keepSecret('root', `secret ${at}`));
     const secrets = new Set(await Promise.all(offers));

@@ -178,6 +178,8 @@ for (const engine of testEngines()) {
         [{ limits: { runMs: 0 } }, 'limits.runMs'],
         [{ limits: { runMs: 1e12 } }, 'limits.runMs'],
         [{ limits: { budgetUsd: Number.NaN } }, 'limits.budgetUsd'],
+        [{ limits: { budgetUsd: Number.POSITIVE_INFINITY } }, 'limits.budgetUsd'],
+        [{ limits: { budgetUsd: 100.01 } }, 'limits.budgetUsd'],
         [{ idempotencyKey: '' }, 'idempotencyKey'],
         [{ metadata: { much: 'x'.repeat(70_000) } }, 'metadata'],
         [{ callbackUrl: 'ftp://example.org/' }, 'callbackUrl'],

@@ -25,8 +25,9 @@ export async function startJobs(
   const jobs = await createJobs({
     store,
     ...(execute && { worker: { places, execute, ...(executeChat && { executeChat }) } }),
-    defaults: { limits: jobSpec().limits, onInterrupt: 'mark' },
+    defaults: { limits: jobSpec().limits, maxBudgetUsd: 100, onInterrupt: 'mark' },
     maxWaiting: 100,
+    tenants: { maxWaitingPerKey: 100, reserved: 0 },
     maxAttempts: 3,
     events: { maxEvents: 1000, maxBytes: 1_000_000 },
     retention: { ttlMs: 3_600_000, maxJobs: 1000, maxBytes: 1_000_000_000 },

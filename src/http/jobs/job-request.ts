@@ -24,7 +24,11 @@ export const jobRequestShape = z.looseObject({
   agent: agentName.nullish().describe('A Claude Code agent definition; absent: JOB_AGENT.'),
   model: z.string().nullish().describe('Of GET /v1/models; absent: the default model of the server.'),
   effort: z.enum(['low', 'medium', 'high', 'xhigh', 'max']).nullish(),
-  max_budget_usd: z.number().positive('must be above 0').nullish().describe('Absent: JOB_BUDGET_USD.'),
+  max_budget_usd: z
+    .number()
+    .min(0.01)
+    .nullish()
+    .describe('US dollars, at most MAX_BUDGET_USD; absent: JOB_BUDGET_USD.'),
   timeout_seconds: z
     .number()
     .positive('must be above 0')
@@ -45,7 +49,12 @@ export const jobRequestShape = z.looseObject({
     .describe('The longest wait for a place; 0: no limit; absent: JOB_WAIT_SECONDS.'),
   metadata: z.looseObject({}).nullish().describe('Given back as it came.'),
   callback_url: z.string().nullish().describe('Gets a signed POST of the final record.'),
-  priority: z.int().min(-9).max(9).nullish().describe('9 goes first; 0 unless said.'),
+  priority: z
+    .int()
+    .min(-9)
+    .max(9)
+    .nullish()
+    .describe("9 goes first; above 0 only with the operator's key; 0 unless said."),
   on_interrupt: z
     .enum(['mark', 'requeue'])
     .nullish()

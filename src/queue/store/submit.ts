@@ -1,5 +1,6 @@
 /** Takes a job into the store: bounded, once per idempotency key, and in its owner's turn. */
 import { ServiceError } from '../../errors.ts';
+import type { Owner } from '../../task.ts';
 import type { JobRecord, JobSpec } from '../job.ts';
 import type { RunKind, SubmitOptions } from '../job-store.ts';
 import { retryAfterSeconds } from '../run-times.ts';
@@ -10,10 +11,12 @@ import { recordColumns, storedSpec, toRecord } from './rows.ts';
 import { change, type Store } from './tell.ts';
 import { orderedUuid } from './uuid.ts';
 
+type RoomBounds = Pick<SubmitOptions, 'maxWaiting' | 'tenant'>;
+
 export async function submit(
   store: Store,
   spec: JobSpec,
-  { maxWaiting, fingerprint }: SubmitOptions,
+  { maxWaiting, tenant, fingerprint }: SubmitOptions,
 ): Promise<{ job: JobRecord; created: boolean }> {
   const { engine } = store;
   return change(store, async ({ sql, tell }) => {
@@ -23,7 +26,7 @@ export async function submit(
       if (earlier.fingerprint === fingerprint) return { job: earlier.job, created: false };
       throw new ServiceError('idempotency_conflict', 'Cannot take the job: this key came with another request before');
     }
-    await checkRoom(sql, maxWaiting);
+    await checkRoom(sql, spec.owner, { maxWaiting, tenant });
     const id = orderedUuid();
     const turn = await nextTurn(sql, 'job', spec);
     await engine.offer(sql, { id, kind: 'job', priority: spec.priority, turn });
@@ -41,16 +44,38 @@ async function findEarlier(sql: Sql, spec: JobSpec): Promise<{ job: JobRecord; f
   return row && { job: toRecord(row), fingerprint: String(row['fingerprint']) };
 }
 
-async function checkRoom(sql: Sql, maxWaiting: number): Promise<void> {
-  const waiting = await countWaiting(sql, 'job');
-  if (waiting < maxWaiting) return;
-  throw new ServiceError('job_queue_full', `Cannot queue the job: ${waiting} of ${maxWaiting} places taken`, {
+async function checkRoom(sql: Sql, owner: Owner, bounds: RoomBounds): Promise<void> {
+  const problem = await fullness(sql, owner, bounds);
+  if (problem === undefined) return;
+  throw new ServiceError('job_queue_full', `Cannot queue the job: ${problem}`, {
     retryAfterSeconds: retryAfterSeconds(await expectedWait(sql, 'job', 1)),
   });
 }
 
-export async function countWaiting(sql: Sql, kind: RunKind): Promise<number> {
-  const [row] = await sql(`SELECT count(*) AS waiting FROM agent_jobs WHERE kind = $1 AND state = 'queued'`, [kind]);
+/** Why there is no room. A tenant is told how many of its own jobs wait; of those of others, only that all is taken. */
+async function fullness(sql: Sql, owner: Owner, { maxWaiting, tenant }: RoomBounds): Promise<string | undefined> {
+  const waiting = await countWaiting(sql, 'job');
+  if (tenant) {
+    const { maxWaitingPerKey, reserved, operator } = tenant;
+    const own = await countWaiting(sql, 'job', owner);
+    if (own >= maxWaitingPerKey) {
+      return `${own} jobs of this key wait, and MAX_WAITING_JOBS_PER_KEY is ${maxWaitingPerKey}`;
+    }
+    const operators = operator === undefined ? 0 : await countWaiting(sql, 'job', operator);
+    const room = maxWaiting - reserved;
+    // The operator's jobs fill the reserve first, so that they take no room of others before it is full.
+    if (waiting - Math.min(operators, reserved) >= room) return `all ${room} places for waiting jobs are taken`;
+  }
+  return waiting < maxWaiting ? undefined : `${waiting} of ${maxWaiting} places taken`;
+}
+
+/** @param owner absent: of all */
+export async function countWaiting(sql: Sql, kind: RunKind, owner?: Owner): Promise<number> {
+  const whose = owner === undefined ? '' : 'AND owner = $2';
+  const [row] = await sql(
+    `SELECT count(*) AS waiting FROM agent_jobs WHERE kind = $1 AND state = 'queued' ${whose}`,
+    owner === undefined ? [kind] : [kind, owner],
+  );
   return Number(row?.['waiting']);
 }
 
