@@ -63,8 +63,8 @@ async function fullness(sql: Sql, owner: Owner, { maxWaiting, tenant }: RoomBoun
     }
     const operators = operator === undefined ? 0 : await countWaiting(sql, 'job', operator);
     const room = maxWaiting - reserved;
-    // The operator's jobs fill the reserve first, so that they take no room of others before it is full.
-    if (waiting - Math.min(operators, reserved) >= room) return `all ${room} places for waiting jobs are taken`;
+    // The operator's jobs fill the reserve first: they take no room of others before it is full.
+    if (waiting - operators >= room) return `all ${room} places for waiting jobs are taken`;
   }
   return waiting < maxWaiting ? undefined : `${waiting} of ${maxWaiting} places taken`;
 }
