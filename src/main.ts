@@ -21,6 +21,7 @@ try {
     stop: stop.signal,
     stopNow: stopNow.signal,
     outputClosed: outputClosed.signal,
+    terminal: process.stdout.isTTY === true,
     print: (line) => process.stdout.write(`${line}\n`),
     tell: (text) => process.stderr.write(text),
   });

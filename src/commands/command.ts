@@ -8,6 +8,8 @@ export type CommandContext = {
   stopNow: AbortSignal;
   /** Aborted when nobody reads standard output any more. */
   outputClosed: AbortSignal;
+  /** A person reads standard output as it comes; otherwise it may be kept, as in a log. */
+  terminal: boolean;
   /** Standard output, a line at a time. */
   print(line: string): void;
   /** Standard error, as it is: progress and complaints. */

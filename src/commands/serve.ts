@@ -2,18 +2,23 @@
 import { findVersion, tooOldMessage } from '../agent/cli-version.ts';
 import type { FoundContainment } from '../agent/containment.ts';
 import { findClaude } from '../agent/find-claude.ts';
+import { apiKeyPath } from '../api-key.ts';
 import { type Config, type Environment, hostEnvironment, loadConfig } from '../config.ts';
 import { type Service, startService } from '../service.ts';
 import type { CommandContext } from './command.ts';
 
-export async function serve(args: string[], { stop, stopNow, print }: CommandContext): Promise<number> {
+export async function serve(args: string[], { stop, stopNow, terminal, print }: CommandContext): Promise<number> {
   const config = loadConfig(args);
   const environment = hostEnvironment();
   await checkVersion(config, environment, stop);
   const service = await startService(config, environment);
   print(`claude-agent-server listens on ${service.url}`);
   print(`  contract door ${service.url}/v1   OpenAI door ${service.url}/openai/v1`);
-  if (service.tokenCreated) print(`  API key (shown once, kept in the data folder): ${service.token}`);
+  if (service.tokenCreated) {
+    // Never into the log of a service manager or a container.
+    if (terminal) print(`  API key (shown once): ${service.token}`);
+    print(`  The API key was made now and is kept in ${apiKeyPath(config.dataDir)}`);
+  }
   if (service.token === '') print('  API_BEARER_TOKEN is empty: every request but /health is refused');
   for (const line of containmentLines(config, service.contained)) print(line);
   // Beside the rest: it asks the CLI, which takes its time.

@@ -6,7 +6,7 @@ import { choice, decimal, integer, list, optionalText, text } from './setting.ts
 export const serverSettings = {
   apiBearerToken: optionalText(
     'API_BEARER_TOKEN',
-    'The key that clients send. Unset: one is made on the first start, kept in `DATA_DIR` and printed once. Set but empty: nothing is open.',
+    'The key that clients send. Unset: one is made on the first start and kept in `DATA_DIR/api-key`. Set but empty: nothing is open.',
     { secret: true, shownDefault: 'made on first start' },
   ),
   apiKeys: list(
