@@ -6,6 +6,7 @@ import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import OpenAI from 'openai';
 import { loadConfig } from '../../src/config.ts';
 import { callbackSecretOf } from '../../src/queue/callback-secret.ts';
 import { startService } from '../../src/service.ts';
@@ -68,6 +69,7 @@ describe('callback secrets', () => {
     assert.ok(!secrets.includes(root));
 
     const isGenuine = await documentedCheck();
+    const { webhooks } = new OpenAI({ apiKey: 'none' });
     for (const [at, key] of keys.entries()) {
       const before = received.length;
       const id = await execute(service, { prompt: promptFor({ say: ['Paris.'] }), callback_url: url }, as(key));
@@ -78,6 +80,8 @@ describe('callback secrets', () => {
         genuine,
         keys.map((_, other) => other === at),
       );
+      // An implementation of the same specification that is not ours.
+      await webhooks.verifySignature(callback.body, callback.headers, secrets[at]);
       for (const guess of [...keys, root, Buffer.from(root.slice(6), 'base64')]) {
         assert.equal(signedWith(guess, callback), false, `signed with ${guess}`);
       }
