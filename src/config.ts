@@ -1,5 +1,5 @@
 /** Puts the settings together from flags and the environment, which is read here and nowhere else. */
-import { join, resolve } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import { agentSettings } from './settings/agent.ts';
 import { callbackSecretProblem } from './settings/callback-secret.ts';
 import { chatSettings } from './settings/chat.ts';
@@ -103,6 +103,9 @@ function checkTogether(config: Config, problems: string[]): void {
   if (secretProblem) problems.push(secretProblem);
   if (config.role !== 'all' && !config.databaseUrl) {
     problems.push(`Cannot use ROLE=${config.role}: DATABASE_URL is not set, so there is no other machine`);
+  }
+  for (const path of config.agentReads.filter((each) => !isAbsolute(each))) {
+    problems.push(`Cannot use AGENT_READS="${path}": it takes absolute paths`);
   }
   if (config.workspaceMode !== 'auto' && !config.workspaceDir) {
     problems.push(`Cannot use WORKSPACE_MODE=${config.workspaceMode}: WORKSPACE_DIR is not set`);
