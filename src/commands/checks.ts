@@ -95,7 +95,7 @@ export async function checkDataDir(folder: string): Promise<Finding> {
     return { state: 'failure', what: `${what} cannot be written: no permission for ${nearest}`, mend };
   }
   if (nearest !== folder) return { state: 'ok', what: `${what} will be made on the first start` };
-  for (const path of [folder, join(folder, 'api-key')]) {
+  for (const path of [folder, join(folder, 'api-key'), join(folder, 'callback-secret')]) {
     const mode = (await stat(path).catch(() => undefined))?.mode ?? 0;
     // On Windows modes say nothing.
     if (process.platform !== 'win32' && mode & 0o077) {
