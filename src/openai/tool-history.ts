@@ -9,12 +9,12 @@ type Result = Extract<Block, { type: 'tool_result' }>;
  * and a result without its call, become text: clients cut histories anywhere, and the model API refuses loose ends.
  */
 export function pairTools(turns: Turn[]): Turn[] {
-  const taken = new Set<string>();
+  const ids = new FreeIds();
   const paired = turns.map((turn) => ({ ...turn, blocks: [...turn.blocks] }));
   for (const [at, turn] of paired.entries()) {
     const previous = paired[at - 1];
     if (turn.role === 'assistant') turn.blocks = looseEnds(turn.blocks, paired[at + 1]);
-    else turn.blocks = withResults(turn.blocks, previous?.role === 'assistant' ? previous : undefined, taken);
+    else turn.blocks = withResults(turn.blocks, previous?.role === 'assistant' ? previous : undefined, ids);
   }
   return paired;
 }
@@ -27,9 +27,10 @@ function looseEnds(blocks: Block[], next: Turn | undefined): Block[] {
   );
 }
 
-/** Renames the calls of the turn before as it goes, so that ids which come again in later turns do not clash. */
-function withResults(blocks: Block[], previous: Turn | undefined, taken: Set<string>): Block[] {
+/** Renames the calls of the turn before, so that ids which come again in later turns do not clash. */
+function withResults(blocks: Block[], previous: Turn | undefined, ids: FreeIds): Block[] {
   const calls = new Map(previous?.blocks.filter(isCall).map((call) => [call.id, call]));
+  const renamed = new Map<Block, Call>();
   const results: Block[] = [];
   const rest: Block[] = [];
   for (const block of blocks) {
@@ -43,19 +44,31 @@ function withResults(blocks: Block[], previous: Turn | undefined, taken: Set<str
       continue;
     }
     calls.delete(block.toolUseId);
-    const id = freeId(call.id, taken);
-    if (previous) previous.blocks = previous.blocks.map((other) => (other === call ? { ...call, id } : other));
+    const id = ids.take(call.id);
+    renamed.set(call, { ...call, id });
     results.push({ ...block, toolUseId: id });
   }
+  if (previous) previous.blocks = previous.blocks.map((block) => renamed.get(block) ?? block);
   return [...results, ...rest];
 }
 
-function freeId(wanted: string, taken: Set<string>): string {
-  const base = wanted.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, 60);
-  let id = base;
-  for (let count = 2; taken.has(id); count += 1) id = `${base}_${count}`;
-  taken.add(id);
-  return id;
+/** Ids that no other call of the conversation has. The same one may come thousands of times: the older functions have none. */
+class FreeIds {
+  readonly #taken = new Set<string>();
+  readonly #counts = new Map<string, number>();
+
+  take(wanted: string): string {
+    const base = wanted.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, 60);
+    let count = this.#counts.get(base) ?? 1;
+    let id = base;
+    while (this.#taken.has(id)) {
+      count += 1;
+      id = `${base}_${count}`;
+    }
+    this.#counts.set(base, count);
+    this.#taken.add(id);
+    return id;
+  }
 }
 
 export function callText(call: Call): string {
