@@ -36,7 +36,10 @@ export const errorTable = {
     retry: 'never',
     about: 'The bearer token is missing or wrong.',
   },
-  invalid_json: { ...invalid, about: 'The body is not JSON, or not a JSON object.' },
+  invalid_json: {
+    ...invalid,
+    about: 'The body is not JSON, not a JSON object, or holds too many values or levels; the message names the limit.',
+  },
   invalid_request: { ...invalid, about: 'A field has a wrong type or value; the message names it.' },
   unsupported_model: {
     ...invalid,

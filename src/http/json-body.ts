@@ -1,8 +1,9 @@
-/** Reads request bodies: JSON only, also compressed, never more than the limit; the bytes are kept to tell repeats by. */
+/** Reads request bodies: JSON only, also compressed, never more than the limits; the bytes are kept to tell repeats by. */
 import type { Readable } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
 import type { FastifyInstance } from 'fastify';
 import { ServiceError } from '../errors.ts';
+import { jsonSize, overJsonLimits } from '../json-bounds.ts';
 
 export type JsonBody = { raw: Buffer; value: unknown };
 
@@ -32,6 +33,8 @@ export function readJsonBodies(server: FastifyInstance): void {
 }
 
 function parse(raw: Buffer): unknown {
+  const over = overJsonLimits(jsonSize(raw));
+  if (over) throw new ServiceError('invalid_json', `Cannot read the request: the body ${over}`);
   try {
     return JSON.parse(raw.toString('utf8').replace(/^\ufeff/, ''));
   } catch (error) {

@@ -3,7 +3,7 @@ import { ServiceError } from '../errors.ts';
 import type { Effort } from '../task.ts';
 import { type Conversation, readConversation } from './conversation.ts';
 import { ignoredFields } from './ignored.ts';
-import { fromZod, invalid } from './invalid.ts';
+import { firstFault, fromZod, invalid } from './invalid.ts';
 import type { Models } from './models.ts';
 import { type ChatBody, chatRequestShape } from './request-shape.ts';
 import { outputSchemaOf } from './response-format.ts';
@@ -42,7 +42,7 @@ export function readChatRequest(body: unknown, options: ReadOptions): ChatReques
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw new ServiceError('invalid_json', 'Cannot read the request: the body must be a JSON object');
   }
-  const parsed = chatRequestShape.safeParse(body);
+  const parsed = chatRequestShape.safeParse(body, firstFault);
   if (!parsed.success) throw fromZod(parsed.error);
   const read = readFields(parsed.data, options);
   const { asked, model } = options.models.resolve(parsed.data.model);

@@ -1,4 +1,5 @@
 /** The messages of a request as a conversation: one system text, and turns that alternate between user and assistant. */
+import { type JsonSize, jsonLimits, jsonSize, overJsonLimits } from '../json-bounds.ts';
 import type { Block, Turn } from '../task.ts';
 import { imageLimits, readImage } from './images.ts';
 import { invalid } from './invalid.ts';
@@ -16,13 +17,16 @@ export type Conversation = {
 export function readConversation(messages: Message[]): Conversation {
   const system: string[] = [];
   const turns: Turn[] = [];
+  const left = { ...jsonLimits };
   for (const [at, message] of messages.entries()) {
     if (message.role === 'system' || message.role === 'developer') {
       system.push(textOf(message.content));
       continue;
     }
     const role = message.role === 'assistant' ? 'assistant' : 'user';
-    const blocks = blocksOf(message, `messages[${at}]`).filter((block) => block.type !== 'text' || block.text.trim());
+    const blocks = blocksOf(message, `messages[${at}]`, left).filter(
+      (block) => block.type !== 'text' || block.text.trim(),
+    );
     const last = turns.at(-1);
     if (last?.role === role) last.blocks.push(...blocks);
     else if (blocks.length > 0) turns.push({ role, blocks });
@@ -37,7 +41,8 @@ export function readConversation(messages: Message[]): Conversation {
   return systemText.trim() ? { system: systemText, turns: whole } : { turns: whole };
 }
 
-function blocksOf(message: Exclude<Message, { role: 'system' | 'developer' }>, path: string): Block[] {
+/** @param left how much JSON the arguments of tool calls may yet hold, all together */
+function blocksOf(message: Exclude<Message, { role: 'system' | 'developer' }>, path: string, left: JsonSize): Block[] {
   switch (message.role) {
     case 'user':
       return typeof message.content === 'string'
@@ -51,7 +56,7 @@ function blocksOf(message: Exclude<Message, { role: 'system' | 'developer' }>, p
                 ),
           );
     case 'assistant':
-      return assistantBlocks(message);
+      return assistantBlocks(message, left);
     case 'tool':
       return [{ type: 'tool_result', toolUseId: message.tool_call_id, text: textOf(message.content), isError: false }];
     case 'function':
@@ -61,14 +66,14 @@ function blocksOf(message: Exclude<Message, { role: 'system' | 'developer' }>, p
   }
 }
 
-function assistantBlocks(message: Extract<Message, { role: 'assistant' }>): Block[] {
+function assistantBlocks(message: Extract<Message, { role: 'assistant' }>, left: JsonSize): Block[] {
   const blocks: Block[] = [];
   if (message.content) blocks.push({ type: 'text', text: textOf(message.content) });
   else if (message.refusal) blocks.push({ type: 'text', text: message.refusal });
   for (const call of message.tool_calls ?? []) {
     const name = call.function?.name ?? call.custom?.name ?? 'unknown';
     const input = call.function?.arguments ?? call.custom?.input ?? '';
-    blocks.push({ type: 'tool_use', id: call.id, name: toolName(name), input: readArguments(input) });
+    blocks.push({ type: 'tool_use', id: call.id, name: toolName(name), input: readArguments(input, left) });
   }
   const legacy = message.function_call;
   if (legacy) {
@@ -77,7 +82,7 @@ function assistantBlocks(message: Extract<Message, { role: 'assistant' }>): Bloc
       type: 'tool_use',
       id: functionId(name),
       name: toolName(name),
-      input: readArguments(legacy.arguments),
+      input: readArguments(legacy.arguments, left),
     });
   }
   return blocks;
@@ -99,12 +104,16 @@ function toolName(name: string): string {
   return name.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, 128);
 }
 
-/** A tool's input is an object to the Messages API; what is none is kept under a name. */
-function readArguments(text: string): Record<string, unknown> {
+/**
+ * A tool's input is an object to the Messages API; what is none is kept under a name, and so is what would take long to
+ * parse: it is a text in the body, whose own limits do not see what is in it.
+ */
+function readArguments(text: string, left: JsonSize): Record<string, unknown> {
+  const size = jsonSize(Buffer.from(text));
+  if (overJsonLimits(size, left)) return { arguments: text };
+  left.items -= size.items;
   try {
     const input: unknown = JSON.parse(text || '{}');
-    // Written out again later: what is too deeply nested for that stays text.
-    JSON.stringify(input);
     if (typeof input === 'object' && input !== null && !Array.isArray(input)) return input as Record<string, unknown>;
   } catch {}
   return { arguments: text };

@@ -8,12 +8,18 @@ const maxNames = 50;
 
 /** Names of what was sent and is passed over; of unknown fields only well-formed names, as they go into a header. */
 export function ignoredFields(body: ChatBody): string[] {
-  const names = Object.keys(body).filter((name) => {
-    const value = body[name];
-    if (value === null || value === undefined) return false;
-    if (Object.hasOwn(withoutEffect, name) && withoutEffect[name] === value) return false;
-    if (name === 'stream_options') return body.stream !== true;
-    return !isHonoured(name) && /^[A-Za-z0-9_.-]{1,64}$/.test(name);
-  });
-  return names.slice(0, maxNames);
+  const names: string[] = [];
+  for (const name of Object.keys(body)) {
+    if (names.length === maxNames) break;
+    if (isIgnored(body, name)) names.push(name);
+  }
+  return names;
+}
+
+function isIgnored(body: ChatBody, name: string): boolean {
+  const value = body[name];
+  if (value === null || value === undefined) return false;
+  if (Object.hasOwn(withoutEffect, name) && withoutEffect[name] === value) return false;
+  if (name === 'stream_options') return body.stream !== true;
+  return !isHonoured(name) && /^[A-Za-z0-9_.-]{1,64}$/.test(name);
 }

@@ -85,6 +85,15 @@ const honoured = {
   function_call: z.union([z.string(), anyObject]).nullish(),
 };
 
+/** As a record it would have a problem for each of its entries, however many there are. */
+const numbersByName = anyObject
+  .check(({ value, issues }) => {
+    const wrong = Object.keys(value).find((name) => !Number.isFinite(value[name]));
+    if (wrong !== undefined)
+      issues.push({ code: 'invalid_type', expected: 'number', input: value[wrong], path: [wrong] });
+  })
+  .meta({ additionalProperties: { type: 'number' } });
+
 /** What is checked and has no effect: the agent has no such control. */
 const ignored = {
   temperature: z.number().min(0).max(2).nullish(),
@@ -92,7 +101,7 @@ const ignored = {
   presence_penalty: z.number().min(-2).max(2).nullish(),
   frequency_penalty: z.number().min(-2).max(2).nullish(),
   seed: z.number().refine(Number.isInteger, 'must be a whole number').nullish(),
-  logit_bias: z.record(z.string(), z.number()).nullish(),
+  logit_bias: numbersByName.nullish(),
   logprobs: z.boolean().nullish(),
   top_logprobs: z.int().min(0).max(20).nullish(),
   max_tokens: z.int().min(1).nullish(),

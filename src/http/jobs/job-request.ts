@@ -1,7 +1,7 @@
 /** A request for a job, read: the body of `POST /execute` and its `Idempotency-Key` become what the queue takes. */
 import { z } from 'zod';
 import { ServiceError } from '../../errors.ts';
-import { fromZod, invalid } from '../../openai/invalid.ts';
+import { firstFault, fromZod, invalid } from '../../openai/invalid.ts';
 import type { Models } from '../../openai/models.ts';
 import type { JobRequest } from '../../queue/job-spec.ts';
 import type { Owner } from '../../task.ts';
@@ -71,7 +71,7 @@ export function readJobRequest(body: unknown, { models, owner, idempotencyKey }:
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw new ServiceError('invalid_json', 'Cannot read the request: the body must be a JSON object');
   }
-  const parsed = jobRequestShape.safeParse(body);
+  const parsed = jobRequestShape.safeParse(body, firstFault);
   if (!parsed.success) throw fromZod(parsed.error);
   const { prompt, agent, effort, callback_url, priority, on_interrupt, deliver } = parsed.data;
   // As it came: parsing drops names that JavaScript has a use for.

@@ -1,0 +1,82 @@
+/** How much a JSON text holds, counted before it is parsed: parsing many small values takes far longer than their bytes. */
+
+export type JsonSize = {
+  /** Values of every kind, and the names in objects. */
+  items: number;
+  /** Levels of arrays and objects; 0 for a text or a number. */
+  depth: number;
+};
+
+/** Within these, 10 MB are parsed and checked in steps of about 100 ms. A short message is 5 items, a tool call 10. */
+export const jsonLimits: JsonSize = { items: 100_000, depth: 512 };
+
+const quote = 0x22;
+const backslash = 0x5c;
+/** Beyond so many bytes of a string, a search by Node is faster than a loop. */
+const shortString = 64;
+
+/** Other bytes belong to a number or a word. */
+const isSeparator = new Uint8Array(256);
+for (const byte of Buffer.from(' \t\n\r,:')) isSeparator[byte] = 1;
+
+/** Of UTF-8. What is not JSON is counted as far as it makes sense: parsing it fails. */
+export function jsonSize(json: Uint8Array): JsonSize {
+  const bytes = Buffer.from(json.buffer, json.byteOffset, json.byteLength);
+  const { length } = bytes;
+  let items = 0;
+  let depth = 0;
+  let deepest = 0;
+  let inWord = false;
+  for (let at = 0; at < length; at += 1) {
+    const byte = bytes[at] as number;
+    if (isSeparator[byte] === 1) {
+      inWord = false;
+    } else if (byte === quote) {
+      items += 1;
+      inWord = false;
+      at = endOfString(bytes, at + 1);
+    } else if (byte === 0x5b || byte === 0x7b) {
+      items += 1;
+      inWord = false;
+      depth += 1;
+      if (depth > deepest) deepest = depth;
+    } else if (byte === 0x5d || byte === 0x7d) {
+      inWord = false;
+      depth -= 1;
+    } else if (!inWord) {
+      items += 1;
+      inWord = true;
+    }
+  }
+  return { items, depth: deepest };
+}
+
+/** What is over a limit, with the state and the limit; `undefined`: nothing. */
+export function overJsonLimits({ items, depth }: JsonSize, limits: JsonSize = jsonLimits): string | undefined {
+  if (depth > limits.depth) return `is nested ${depth} levels deep; the limit is ${limits.depth}`;
+  if (items > limits.items) return `holds ${items} names and values; the limit is ${limits.items}`;
+  return undefined;
+}
+
+/** Where the closing quote is; the end where there is none. */
+function endOfString(bytes: Buffer, start: number): number {
+  let at = start;
+  for (;;) {
+    for (const near = Math.min(at + shortString, bytes.length); at < near; at += 1) {
+      const byte = bytes[at];
+      if (byte === quote) return at;
+      if (byte === backslash) at += 1;
+    }
+    const found = bytes.indexOf(quote, at);
+    if (found < 0) return bytes.length;
+    if (!isEscaped(bytes, found, at)) return found;
+    at = found + 1;
+  }
+}
+
+/** An odd number of backslashes before it, none of them before `from`, where an escape cannot have begun. */
+function isEscaped(bytes: Buffer, found: number, from: number): boolean {
+  let start = found;
+  while (start > from && bytes[start - 1] === backslash) start -= 1;
+  return (found - start) % 2 === 1;
+}
