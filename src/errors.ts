@@ -86,6 +86,10 @@ export const errorTable = {
   },
   agent_busy: { ...busy, about: 'Every place is taken; no agent was started.' },
   queue_full: { ...busy, about: 'Every place and every place in the queue is taken; no agent was started.' },
+  schemas_waiting: {
+    ...busy,
+    about: 'As many JSON Schemas of this key wait to be checked as may wait; no agent was started.',
+  },
   job_queue_full: {
     ...busy,
     status: 429,

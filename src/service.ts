@@ -16,6 +16,7 @@ import { Releases } from './releases.ts';
 import { createRunAnywhere } from './run-anywhere.ts';
 import { createExecuteJob } from './run-job.ts';
 import { type RunOptions, runTask, type Stages } from './run-task.ts';
+import { SchemaCheck } from './schemas/schema-check.ts';
 import { settledWithin } from './settled-within.ts';
 import type { Outcome, Task } from './task.ts';
 import { createTelemetry, type Telemetry } from './telemetry.ts';
@@ -95,6 +96,9 @@ async function build(given: Config, environment: Environment, releases: Releases
   const freeHere = () => config.role !== 'gateway' && places.counters().active < config.maxConcurrentRuns;
   const chat = createRunAnywhere((task, options) => run(task, options, places), freeHere, remote);
 
+  const schemas = new SchemaCheck();
+  releases.push(() => schemas.close());
+
   let stopping = false;
   const notReady = async () => {
     if (stopping) return new ServiceError('shutting_down', 'Cannot take work: the server is stopping');
@@ -105,6 +109,7 @@ async function build(given: Config, environment: Environment, releases: Releases
     keys,
     version: await readVersion(),
     run: chat.run,
+    schemaProblem: (owner, json, signal) => schemas.problemOf(owner, json, signal),
     jobs,
     state: () => ({ busy: places.counters().active >= places.counters().capacity, ...places.counters() }),
     notReady,

@@ -4,17 +4,19 @@ import { readChatRequest } from '../openai/chat-request.ts';
 import type { Models } from '../openai/models.ts';
 import { answerStreamed, answerWhole } from './chat-answer.ts';
 import { type ChatRuns, runFor } from './chat-run.ts';
+import { watchAnswer } from './client-gone.ts';
 import type { Door } from './doors.ts';
 import type { JsonBody } from './json-body.ts';
 
 export function chatRoutes(server: FastifyInstance, door: Door, models: Models, runs: ChatRuns): void {
-  const { settings } = runs.deps;
+  const { settings, schemaProblem } = runs.deps;
 
   async function answer(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const chat = readChatRequest((request.body as JsonBody | undefined)?.value, {
+    const chat = await readChatRequest((request.body as JsonBody | undefined)?.value, {
       models,
       noStreaming: door.noStreaming,
       ignoredParams: settings.ignoredParams,
+      schemaProblem: (json) => schemaProblem(request.owner, json, goneSignal(reply)),
     });
     if (chat.ignored.length > 0) reply.header('x-ignored-params', chat.ignored.join(','));
     const { run, repeat } = runFor(runs, door, chat, request);
@@ -41,4 +43,11 @@ export function chatRoutes(server: FastifyInstance, door: Door, models: Models, 
   for (const prefix of door.prefixes) {
     server.post(`${prefix}/chat/completions`, { config: { dialect: door.dialect } }, answer);
   }
+}
+
+/** Aborts when the client goes away before it is answered. */
+function goneSignal(reply: FastifyReply): AbortSignal {
+  const gone = new AbortController();
+  watchAnswer(reply, { delivered: () => {}, gone: () => gone.abort() });
+  return gone.signal;
 }

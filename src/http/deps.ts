@@ -3,7 +3,7 @@ import type { ServiceError } from '../errors.ts';
 import type { ModelSettings } from '../openai/models.ts';
 import type { Jobs } from '../queue/jobs.ts';
 import type { RunOptions } from '../run-task.ts';
-import type { Outcome, Task } from '../task.ts';
+import type { Outcome, Owner, Task } from '../task.ts';
 import type { DoorSettings } from './doors.ts';
 
 /** Settings under their names in the configuration. */
@@ -68,6 +68,11 @@ export type ServerDeps = {
   keys: string[];
   version: string;
   run(task: Task, options: RunOptions): Promise<Outcome>;
+  /**
+   * Why a JSON Schema cannot be compiled; `undefined`: it can be. Throws `schemas_waiting`, `shutting_down`, and
+   * `client_gone` when `signal` aborts.
+   */
+  schemaProblem(owner: Owner, json: string, signal: AbortSignal): Promise<string | undefined>;
   /** Absent: this server takes no jobs. */
   jobs?: JobDesk;
   state(): ServiceState;

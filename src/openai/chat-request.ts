@@ -4,6 +4,7 @@ import type { Effort } from '../task.ts';
 import { type Conversation, readConversation } from './conversation.ts';
 import { ignoredFields } from './ignored.ts';
 import { firstFault, fromZod, invalid } from './invalid.ts';
+import type { FindProblem } from './json-schema.ts';
 import type { Models } from './models.ts';
 import { type ChatBody, chatRequestShape } from './request-shape.ts';
 import { outputSchemaOf } from './response-format.ts';
@@ -32,19 +33,24 @@ export type ReadOptions = {
   noStreaming?: string;
   /** Fields without effect: `reject` makes them an error. */
   ignoredParams: 'accept' | 'reject';
+  /** What is wrong with a schema for the answer. */
+  schemaProblem: FindProblem;
 };
 
 /** It goes into a log line. */
 const maxUserLength = 200;
 
-/** Throws `invalid_json`, `invalid_request`, `unsupported_model`, `streaming_not_supported`, in this order. */
-export function readChatRequest(body: unknown, options: ReadOptions): ChatRequest {
+/**
+ * Throws `invalid_json`, `invalid_request`, `unsupported_model`, `streaming_not_supported`, in this order; or what
+ * `schemaProblem` throws.
+ */
+export async function readChatRequest(body: unknown, options: ReadOptions): Promise<ChatRequest> {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw new ServiceError('invalid_json', 'Cannot read the request: the body must be a JSON object');
   }
   const parsed = chatRequestShape.safeParse(body, firstFault);
   if (!parsed.success) throw fromZod(parsed.error);
-  const read = readFields(parsed.data, options);
+  const read = await readFields(parsed.data, options);
   const { asked, model } = options.models.resolve(parsed.data.model);
   if (read.stream && options.noStreaming) {
     throw new ServiceError('streaming_not_supported', options.noStreaming, { param: 'stream' });
@@ -52,10 +58,10 @@ export function readChatRequest(body: unknown, options: ReadOptions): ChatReques
   return { ...read, asked, model };
 }
 
-function readFields(body: ChatBody, options: ReadOptions): Omit<ChatRequest, 'asked' | 'model'> {
+async function readFields(body: ChatBody, options: ReadOptions): Promise<Omit<ChatRequest, 'asked' | 'model'>> {
   refuseForcedTools(body);
   const conversation = readConversation(body.messages);
-  const outputSchema = outputSchemaOf(body.response_format);
+  const outputSchema = await outputSchemaOf(body.response_format, options.schemaProblem);
   const ignored = ignoredFields(body);
   if (options.ignoredParams === 'reject' && ignored[0] !== undefined) {
     throw invalid(ignored[0], 'has no effect here, and this server is set to refuse such fields');

@@ -2,14 +2,21 @@
  * A caller's JSON Schema as the agent can enforce it. The CLI compiles it as draft 7 and refuses keywords that it does
  * not know; the model API wants an object at the root.
  */
-import { createRequire } from 'node:module';
-import type { Ajv } from 'ajv';
+import { jsonSize, overJsonLimits } from '../json-bounds.ts';
 
 export type Schema = Record<string, unknown>;
+
+/** What is wrong with a schema, as the end of a sentence about it; `undefined`: it can be compiled. */
+export type FindProblem = (json: string) => Promise<string | undefined>;
+
+/** Says why, as the end of a sentence about the schema. */
+export class Unenforceable extends Error {}
 
 /** It travels on the agent's command line, where one argument has 128 KiB. */
 const maxLength = 65_536;
 const maxDepth = 64;
+/** So many are in 64 KiB only where most values are of one or two characters. */
+const limits = { items: 20_000, depth: 512 };
 
 const mapsOfSchemas = new Set(['properties', 'patternProperties', '$defs', 'definitions', 'dependencies']);
 const listsOfSchemas = new Set(['allOf', 'anyOf', 'oneOf']);
@@ -29,46 +36,30 @@ const rulesUnknownToTheAgent = new Set([
   ...['minContains', 'maxContains', '$dynamicRef', '$recursiveRef'],
 ]);
 
-let compiler: Ajv | undefined;
-
-/** Loaded with the first schema: most servers never see one, and it takes memory and start-up. */
-function newCompiler(): Ajv {
-  const { Ajv } = createRequire(import.meta.url)('ajv') as typeof import('ajv');
-  return new Ajv({ strict: false, validateFormats: false, logger: false });
-}
-
-/** Without the annotations that the agent would refuse. Throws an Error that says why a schema cannot be enforced. */
-export function enforceable(given: Schema): Schema {
-  if (lengthOf(given) > maxLength) throw new Error(`is too large: ${lengthOf(given)} characters of ${maxLength}`);
+/**
+ * Without the annotations that the agent would refuse. Throws `Unenforceable`, or what `findProblem`
+ * throws.
+ */
+export async function enforceable(given: Schema, findProblem: FindProblem): Promise<Schema> {
+  const json = JSON.stringify(given);
+  if (json.length > maxLength) throw new Unenforceable(`is too large: ${json.length} characters of ${maxLength}`);
+  const over = overJsonLimits(jsonSize(Buffer.from(json)), limits);
+  if (over) throw new Unenforceable(over);
   const schema = withObjectRoot(cleaned(given, 0));
-  compiler ??= newCompiler();
-  try {
-    compiler.compile(schema);
-  } catch (error) {
-    throw new Error(`is not a valid JSON Schema: ${(error as Error).message.slice(0, 300)}`);
-  } finally {
-    compiler.removeSchema(schema);
-  }
+  const problem = await findProblem(JSON.stringify(schema));
+  if (problem !== undefined) throw new Unenforceable(problem);
   return schema;
 }
 
-function lengthOf(schema: Schema): number {
-  try {
-    return JSON.stringify(schema).length;
-  } catch {
-    throw new Error('is nested too deeply');
-  }
-}
-
 function cleaned(schema: Schema, depth: number): Schema {
-  if (depth > maxDepth) throw new Error(`is nested too deeply: more than ${maxDepth} levels`);
+  if (depth > maxDepth) throw new Unenforceable(`is nested too deeply: more than ${maxDepth} levels`);
   const clean = (value: unknown): unknown => {
     if (Array.isArray(value)) return value.map(clean);
     return isSchema(value) ? cleaned(value, depth + 1) : value;
   };
   const kept: [string, unknown][] = [];
   for (const [keyword, value] of Object.entries(schema)) {
-    if (rulesUnknownToTheAgent.has(keyword)) throw new Error(`uses ${keyword}, which the agent cannot enforce`);
+    if (rulesUnknownToTheAgent.has(keyword)) throw new Unenforceable(`uses ${keyword}, which the agent cannot enforce`);
     if (plain.has(keyword)) kept.push([keyword, value]);
     else if (schemas.has(keyword) || listsOfSchemas.has(keyword)) kept.push([keyword, clean(value)]);
     else if (mapsOfSchemas.has(keyword)) kept.push([keyword, isSchema(value) ? mapped(value, clean) : value]);
@@ -82,13 +73,22 @@ function mapped(schemasByName: Schema, clean: (value: unknown) => unknown): Sche
 
 /** Some generators write the root as a reference to one of its own definitions. */
 function withObjectRoot(schema: Schema): Schema {
-  const name = /^#\/(definitions|\$defs)\/([^/]+)$/.exec(String(schema['$ref'] ?? ''));
-  const home = name && schema[name[1] ?? ''];
-  const target = isSchema(home) ? home[decodeURIComponent(name?.[2] ?? '')] : undefined;
-  const { $ref: _, ...rest } = schema;
+  const { $ref: reference, ...rest } = schema;
+  const target = typeof reference === 'string' ? definitionOf(schema, reference) : undefined;
   const root = isSchema(target) ? { ...rest, ...target } : schema;
-  if (root['type'] !== 'object') throw new Error('must have "type": "object" at its root');
+  if (root['type'] !== 'object') throw new Unenforceable('must have "type": "object" at its root');
   return root;
+}
+
+function definitionOf(schema: Schema, reference: string): unknown {
+  const [, home = '', name = ''] = /^#\/(definitions|\$defs)\/([^/]+)$/.exec(reference) ?? [];
+  const definitions = schema[home];
+  try {
+    const key = decodeURIComponent(name);
+    return isSchema(definitions) && Object.hasOwn(definitions, key) ? definitions[key] : undefined;
+  } catch {
+    throw new Unenforceable(`has a reference that is not well-formed: ${reference.slice(0, 100)}`);
+  }
 }
 
 function isSchema(value: unknown): value is Schema {

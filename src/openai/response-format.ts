@@ -1,10 +1,13 @@
 /** `response_format` as a schema that the agent's answer must satisfy. */
 import { invalid } from './invalid.ts';
-import { enforceable, type Schema } from './json-schema.ts';
+import { enforceable, type FindProblem, type Schema, Unenforceable } from './json-schema.ts';
 import type { ChatBody } from './request-shape.ts';
 
 /** `undefined`: any text will do. Throws `invalid_request` for a schema that cannot be enforced. */
-export function outputSchemaOf(format: ChatBody['response_format']): Schema | undefined {
+export async function outputSchemaOf(
+  format: ChatBody['response_format'],
+  findProblem: FindProblem,
+): Promise<Schema | undefined> {
   switch (format?.type) {
     case undefined:
     case 'text':
@@ -13,9 +16,10 @@ export function outputSchemaOf(format: ChatBody['response_format']): Schema | un
       return { type: 'object' };
     case 'json_schema':
       try {
-        return enforceable(format.json_schema.schema ?? { type: 'object' });
+        return await enforceable(format.json_schema.schema ?? { type: 'object' }, findProblem);
       } catch (error) {
-        throw invalid('response_format.json_schema.schema', (error as Error).message);
+        if (!(error instanceof Unenforceable)) throw error;
+        throw invalid('response_format.json_schema.schema', error.message);
       }
   }
 }

@@ -1,0 +1,123 @@
+/** One thread that compiles schemas, one after the other: started for the first, ended when it takes too long or is idle. */
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+
+export type Verdict = {
+  /** Why the schema cannot be used, as the end of a sentence about it; absent: it can be. */
+  problem?: string;
+  /** It is the same for the same schema at any time. */
+  final: boolean;
+};
+
+export type ThreadLimits = {
+  /** For one schema, on a thread that is ready. Milliseconds. */
+  compileMs: number;
+  /** How long a thread without work is kept: it holds about 10 MB. Milliseconds. */
+  idleMs: number;
+};
+
+/** The thread starts in 60 ms; what takes longer than this is the host's trouble, not the schema's. */
+const startMs = 20_000;
+const memoryMb = 128;
+
+/** Beside this file, which is TypeScript as it stands here and JavaScript in the package. */
+const code = new URL(`./worker${extname(import.meta.url)}`, import.meta.url);
+
+export class CompilerThread {
+  readonly #limits: ThreadLimits;
+  #ready: Promise<Worker> | undefined;
+  #idle: NodeJS.Timeout | undefined;
+  #ending: Promise<unknown> = Promise.resolve();
+
+  constructor(limits: ThreadLimits) {
+    this.#limits = limits;
+  }
+
+  /** One at a time. Throws when there can be no thread. */
+  async compile(json: string): Promise<Verdict> {
+    clearTimeout(this.#idle);
+    try {
+      this.#ready ??= this.#started();
+      const worker = await this.#ready;
+      worker.ref();
+      const verdict = await this.#ask(worker, json);
+      worker.unref();
+      this.#idle = setTimeout(() => this.end(), this.#limits.idleMs).unref();
+      return verdict;
+    } catch (error) {
+      this.end();
+      const { code } = error as { code?: string };
+      if (code === 'ERR_WORKER_OUT_OF_MEMORY') return tooMuch(`more than ${memoryMb} MB of memory`);
+      if (error === late) return tooMuch(`longer than ${this.#limits.compileMs / 1000} s`);
+      throw error;
+    }
+  }
+
+  /** Stops whatever it does. A later schema starts another thread. */
+  end(): void {
+    clearTimeout(this.#idle);
+    const ready = this.#ready;
+    this.#ready = undefined;
+    if (!ready) return;
+    this.#ending = ready.then(
+      (worker) => worker.terminate(),
+      () => {},
+    );
+  }
+
+  /** Settles when the thread that was ended last is gone. */
+  get ended(): Promise<unknown> {
+    return this.#ending;
+  }
+
+  async #started(): Promise<Worker> {
+    const worker = await start();
+    // It may die while nobody waits for it.
+    worker.once('exit', () => {
+      this.#ready = undefined;
+    });
+    return worker;
+  }
+
+  async #ask(worker: Worker, json: string): Promise<Verdict> {
+    worker.postMessage(json);
+    const { problem } = (await answerOf(worker, this.#limits.compileMs)) as { problem?: string };
+    return problem === undefined ? { final: true } : { problem, final: true };
+  }
+}
+
+const late = new Error('Cannot wait for the thread: it is late');
+
+function tooMuch(what: string): Verdict {
+  return { problem: `is too complex: compiling it takes ${what}, the limit`, final: false };
+}
+
+/** It needs nothing of the environment, where keys may be. */
+async function start(): Promise<Worker> {
+  const worker = new Worker(code, {
+    env: {},
+    execArgv: [],
+    resourceLimits: { maxOldGenerationSizeMb: memoryMb, maxYoungGenerationSizeMb: 16 },
+  });
+  // An error without a listener would end the process.
+  worker.on('error', () => {});
+  try {
+    await answerOf(worker, startMs);
+  } catch (error) {
+    await worker.terminate();
+    throw error;
+  }
+  return worker;
+}
+
+/** The next message of the thread. Throws its error, or `late`. */
+function answerOf(worker: Worker, ms: number): Promise<unknown> {
+  const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+  const onExit = () => reject(new Error('Cannot compile a schema: the thread has ended'));
+  const timer = setTimeout(() => reject(late), ms);
+  worker.once('message', resolve).once('error', reject).once('exit', onExit);
+  return promise.finally(() => {
+    clearTimeout(timer);
+    worker.off('message', resolve).off('error', reject).off('exit', onExit);
+  });
+}
