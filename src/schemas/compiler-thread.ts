@@ -12,11 +12,11 @@ export type Verdict = {
 export type ThreadLimits = {
   /** For one schema, on a thread that is ready. Milliseconds. */
   compileMs: number;
-  /** How long a thread without work is kept: it holds about 10 MB. Milliseconds. */
+  /** How long a thread without work is kept: it holds about 30 MB. Milliseconds. */
   idleMs: number;
 };
 
-/** The thread starts in 60 ms; what takes longer than this is the host's trouble, not the schema's. */
+/** A thread starts in 0.2 s; when it takes longer than this, the schema is not to blame. */
 const startMs = 20_000;
 const memoryMb = 128;
 
