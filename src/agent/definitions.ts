@@ -4,7 +4,6 @@
  */
 import { readdir, realpath } from 'node:fs/promises';
 import { join, sep } from 'node:path';
-import { parse } from 'yaml';
 import { readText } from './instructions.ts';
 
 export type Definition = {
@@ -29,7 +28,7 @@ export async function readDefinitions(root: string, folder: string): Promise<Rec
     for (const path of await filesIn(join(each, folderName))) {
       const real = await realpath(path).catch(() => '');
       const text = real.startsWith(top + sep) ? await readText(real, maxCharacters) : undefined;
-      const definition = text === undefined ? undefined : readDefinition(text);
+      const definition = text === undefined ? undefined : await readDefinition(text);
       if (definition) found[definition.name] = definition.definition;
     }
   }
@@ -37,9 +36,9 @@ export async function readDefinitions(root: string, folder: string): Promise<Rec
 }
 
 /** `undefined`: the text has no front matter with a name and a description. */
-export function readDefinition(text: string): { name: string; definition: Definition } | undefined {
+export async function readDefinition(text: string): Promise<{ name: string; definition: Definition } | undefined> {
   const [, head, body = ''] = /^---\r?\n([\s\S]*?)\r?\n---[^\S\n]*(?:\r?\n([\s\S]*))?$/.exec(text) ?? [];
-  const fields = head === undefined ? undefined : parseFields(head);
+  const fields = head === undefined ? undefined : await parseFields(head);
   const { name, description, tools, disallowedTools, model } = fields ?? {};
   if (typeof name !== 'string' || !fitName.test(name) || typeof description !== 'string') return undefined;
   return {
@@ -56,8 +55,10 @@ export function readDefinition(text: string): { name: string; definition: Defini
   };
 }
 
-function parseFields(head: string): Record<string, unknown> | undefined {
+async function parseFields(head: string): Promise<Record<string, unknown> | undefined> {
   try {
+    // Most projects define no agents, and loading it takes as long as a tenth of the server's start.
+    const { parse } = await import('yaml');
     // Aliases can make a small text large.
     const fields: unknown = parse(head, { maxAliasCount: 0 });
     return typeof fields === 'object' && fields !== null ? (fields as Record<string, unknown>) : undefined;

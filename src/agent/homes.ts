@@ -4,13 +4,14 @@
  */
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runCommand } from '../child-process.ts';
 import { removeFolder } from '../remove-folder.ts';
 import { needsNoLogin } from './providers.ts';
 
 type Environment = Record<string, string | undefined>;
+type Json = Record<string, unknown>;
 
 export type Home = {
   /** On the host. Holds `.claude` and what else an agent finds in its home. */
@@ -23,6 +24,11 @@ export type Home = {
 
 export type Homes = {
   make(files: Record<string, string>): Promise<Home>;
+  /**
+   * Spares later homes the first steps of the CLI, a tenth of its start, which it has done in this one. Only for a home
+   * in which no agent has been. Never rejects.
+   */
+  remember(home: Home): Promise<void>;
   /** Settles when every home that was given up is gone. */
   idle(): Promise<void>;
 };
@@ -39,14 +45,17 @@ export type HomeSettings = {
 /** Where the login is found in a home with a sandbox around it. */
 export const loginPlace = '.login';
 const credentials = '.credentials.json';
+const configName = '.claude.json';
 
 const imported = ['settings.json', 'CLAUDE.md', 'agents', 'skills', 'commands', 'output-styles'];
 
-/** Of `.claude.json`: who is signed in, and what spares a new folder its first steps. Not projects, not MCP servers. */
-const keptFields = [
-  ...['oauthAccount', 'primaryApiKey', 'customApiKeyResponses', 'userID', 'machineID', 'firstStartTime'],
-  ...['hasCompletedOnboarding', 'migrationVersion', 'opusProMigrationComplete'],
+/** Of `.claude.json`: that the CLI has been started before. */
+const firstSteps = [
+  ...['userID', 'machineID', 'firstStartTime', 'firstStartVersion', 'hasCompletedOnboarding'],
+  ...['migrationVersion', 'opusProMigrationComplete', 'hasResetAutoModeOptInForDefaultOffer'],
 ];
+/** Of the operator's: also who is signed in. Not projects, not MCP servers. */
+const keptFields = [...firstSteps, 'oauthAccount', 'primaryApiKey', 'customApiKeyResponses'];
 
 export function createHomes({ folder, host, importSettings, onProblem }: HomeSettings): Homes {
   const operator = operatorFolder(host);
@@ -57,6 +66,8 @@ export function createHomes({ folder, host, importSettings, onProblem }: HomeSet
   ];
   const removals = new Set<Promise<void>>();
   const identity = gitIdentity(host);
+  const operatorConfig = createConfigReader(host);
+  let known: Json = {};
 
   const remove = (path: string): void => {
     const removal = removeFolder(path)
@@ -81,8 +92,9 @@ export function createHomes({ folder, host, importSettings, onProblem }: HomeSet
         },
       };
       try {
-        const [kept, settings] = await Promise.all([keptOf(host, importSettings), identity]);
-        const all = { '.claude.json': JSON.stringify(kept.config), 'mcp.json': kept.mcp, ...files };
+        const [kept, settings] = await Promise.all([keptOf(await operatorConfig(), importSettings), identity]);
+        const config = { ...known, ...kept.config };
+        const all = { [configName]: JSON.stringify(config), 'mcp.json': kept.mcp, ...files };
         await Promise.all([
           writeFile(join(path, '.gitconfig'), settings, { mode: 0o600 }),
           ...Object.entries(all).map(([name, text]) => writeFile(join(own, name), text, { mode: 0o600 })),
@@ -92,6 +104,9 @@ export function createHomes({ folder, host, importSettings, onProblem }: HomeSet
         home.remove();
         throw error;
       }
+    },
+    async remember({ path }) {
+      known = pick(await readJson(join(path, '.claude', configName)), firstSteps);
     },
     async idle() {
       await Promise.all(removals);
@@ -139,14 +154,32 @@ function share(folder: string, name: string, writable: boolean) {
   return { from: join(folder, name), at: join('.claude', name), writable };
 }
 
-async function keptOf(host: Environment, importSettings: boolean): Promise<{ config: object; mcp: string }> {
-  const file = host['CLAUDE_CONFIG_DIR']
-    ? join(host['CLAUDE_CONFIG_DIR'], '.claude.json')
-    : join(host['HOME'] ?? '/', '.claude.json');
-  const all = await readFile(file, 'utf8').then(JSON.parse, () => ({}));
-  const config = Object.fromEntries(keptFields.flatMap((name) => (name in all ? [[name, all[name]]] : [])));
-  const mcpServers = (importSettings && all.mcpServers) || {};
-  return { config, mcp: JSON.stringify({ mcpServers }) };
+/** The operator's file may be megabytes, as the CLI keeps its history there: it is read when it has changed. */
+function createConfigReader(host: Environment): () => Promise<Json> {
+  const file = join(host['CLAUDE_CONFIG_DIR'] || (host['HOME'] ?? '/'), configName);
+  let latest: { changed: number; config: Promise<Json> } | undefined;
+  return async () => {
+    const changed = (await stat(file).catch(() => undefined))?.mtimeMs ?? 0;
+    if (latest?.changed !== changed) latest = { changed, config: readJson(file) };
+    return latest.config;
+  };
+}
+
+function keptOf(all: Json, importSettings: boolean): { config: Json; mcp: string } {
+  const mcpServers = (importSettings && all['mcpServers']) || {};
+  return { config: pick(all, keptFields), mcp: JSON.stringify({ mcpServers }) };
+}
+
+function pick(all: Json, names: string[]): Json {
+  return Object.fromEntries(names.flatMap((name) => (name in all ? [[name, all[name]]] : [])));
+}
+
+/** Empty where there is no such file, or none with an object. */
+async function readJson(file: string): Promise<Json> {
+  const value: unknown = await readFile(file, 'utf8')
+    .then(JSON.parse)
+    .catch(() => undefined);
+  return typeof value === 'object' && value !== null ? (value as Json) : {};
 }
 
 /** In whose name the agent commits. Never rejects. */

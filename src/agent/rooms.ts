@@ -25,6 +25,8 @@ export type Room = {
   fileAt(name: string): string;
   /** The command as it is started on the host. */
   enter(args: string[]): { command: string; args: string[] };
+  /** Lets later homes begin where the CLI has left this one; only where no agent has been in it. */
+  remember(): Promise<void>;
   /** Gives its home up. Nothing of the agent may run any more. */
   leave(): void;
 };
@@ -87,6 +89,7 @@ export function createRooms(settings: RoomSettings): Rooms {
       },
       fileAt: (name) => join(own, name),
       enter: (args) => ({ command: 'bwrap', args: [...bubblewrapArguments(view, users), '--', command, ...args] }),
+      remember: () => homes.remember(home),
       leave: home.remove,
     };
   };
@@ -101,6 +104,7 @@ export function createRooms(settings: RoomSettings): Rooms {
         kind === 'none'
           ? { command, args }
           : { command: 'setpriv', args: ['--pdeathsig', 'TERM', '--', command, ...args] },
+      remember: () => homes.remember(home),
       leave: home.remove,
     };
   };

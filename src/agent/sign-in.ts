@@ -44,7 +44,9 @@ export async function findSignIn({
       onExit: killTree,
     });
     if (stopped) return { state: 'unknown', how: `"claude auth status" did not answer within ${timeoutMs / 1000} s` };
-    return readStatus(JSON.parse(stdout.toString('utf8')));
+    const status = readStatus(JSON.parse(stdout.toString('utf8')));
+    await room.remember();
+    return status;
   } catch (error) {
     const name = (error as NodeJS.ErrnoException).code;
     return {

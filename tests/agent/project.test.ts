@@ -73,7 +73,7 @@ describe('instructions', () => {
 });
 
 describe('agent definitions', () => {
-  test('hold what describes an agent, and none of what would configure the host', () => {
+  test('hold what describes an agent, and none of what would configure the host', async () => {
     const head = [
       'name: reviewer',
       'description: Reviews code.',
@@ -84,7 +84,7 @@ describe('agent definitions', () => {
       'hooks: {PreToolUse: [{hooks: [{type: command, command: evil}]}]}',
       'mcpServers: {evil: {command: evil}}',
     ].join('\n');
-    assert.deepEqual(readDefinition(`---\n${head}\n---\nYou review.\n`), {
+    assert.deepEqual(await readDefinition(`---\n${head}\n---\nYou review.\n`), {
       name: 'reviewer',
       definition: {
         description: 'Reviews code.',
@@ -105,7 +105,7 @@ describe('agent definitions', () => {
     ['aliases that grow', '---\na: &a [x,x]\nb: &b [*a,*a]\nname: x\ndescription: x\n---\n'],
     ['a list', '---\n- a\n---\n'],
   ] as const) {
-    test(`are left out with ${what}`, () => assert.equal(readDefinition(text), undefined));
+    test(`are left out with ${what}`, async () => assert.equal(await readDefinition(text), undefined));
   }
 
   test('are not read through links that lead out of the repository', async (t) => {
