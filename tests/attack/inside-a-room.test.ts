@@ -13,7 +13,9 @@ import { makeClone, makeSandbox } from '../support/git-repositories.ts';
 import { packagedClaude } from '../support/loopback-agent.ts';
 import { ask, startTestService, type TestService, testToken } from '../support/service.ts';
 
-const modules = fileURLToPath(new URL('../../node_modules', import.meta.url));
+/** Ignored by git, and not below /tmp, which is hidden as a whole. */
+const ignored = fileURLToPath(new URL('../../dist', import.meta.url));
+mkdirSync(ignored, { recursive: true });
 const secret = 'SECRET-OF-THE-HOST';
 const login = JSON.stringify({ claudeAiOauth: { accessToken: 'LOGIN-OF-THE-OPERATOR', expiresAt: 4e12, scopes: [] } });
 
@@ -23,8 +25,7 @@ type Ground = { service: TestService; model: LoopbackModel; home: string; clone:
 async function ground(t: TestContext, settings: Record<string, string> = {}, more: Environment = {}): Promise<Ground> {
   const sandbox = makeSandbox();
   t.after(sandbox.remove);
-  // Not below /tmp, which is hidden as a whole.
-  const folder = mkdtempSync(join(modules, '.test-host-'));
+  const folder = mkdtempSync(join(ignored, 'test-host-'));
   t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
   const home = join(folder, 'home');
   const { clone } = makeClone({ ...sandbox, folder }, { 'a.txt': 'one\n', 'CLAUDE.md': 'Be brief.\n' });
@@ -168,7 +169,7 @@ test('the login is the only file of the operator in the room, and only where it 
 }, async (t) => {
   const look = 'cat ~/.login/.credentials.json ~/.claude/.credentials.json; echo looked';
   assert.doesNotMatch(await inside(await ground(t), look), /LOGIN-OF-THE-OPERATOR/);
-  const script = join(modules, '.test-login-agent');
+  const script = join(ignored, 'test-login-agent');
   t.after(() => rmSync(script, { force: true }));
   writeFileSync(
     script,
