@@ -1,5 +1,5 @@
 /** What of the hidden folders an agent must see all the same, to read only: its own command and the tools on PATH. */
-import { readdirSync, realpathSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { delimiter, dirname, join, sep } from 'node:path';
 
 type Environment = Record<string, string | undefined>;
@@ -38,7 +38,7 @@ export function findToolchain(command: string, host: Environment, hidden: string
   const onPath = (host['PATH'] ?? '').split(delimiter).filter((folder) => folder.startsWith('/'));
   const paths = [...folderOfCommand(command, hidden), ...onPath.flatMap(partsOf), ...found.map(({ path }) => path)];
   return {
-    paths: [...new Set(paths)].filter((path) => isBelow(path, hidden) && exists(path)),
+    paths: [...new Set(paths)].filter((path) => isBelow(path, hidden) && existsSync(path)),
     variables: Object.fromEntries(found.map(({ path, variable }) => [variable, path])),
   };
 }
@@ -95,10 +95,11 @@ function realOf(path: string): string {
   }
 }
 
-function exists(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false }) !== undefined;
-}
-
+/** What may not be looked at, as a folder of another user on PATH, is of no use to the agent either. */
 function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
 }

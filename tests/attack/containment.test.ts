@@ -104,3 +104,8 @@ test('tools in a home are shown without the home', async (t) => {
   ]);
   assert.equal(variables['RUSTUP_HOME'], join(home, '.rustup'));
 });
+
+test('folders that may not be looked at are passed over', () => {
+  const found = findToolchain('/bin/true', { HOME: '/etc/passwd', PATH: '/etc/passwd/bin:/usr/bin' }, ['/etc/passwd']);
+  assert.deepEqual(found, { paths: [], variables: {} });
+});

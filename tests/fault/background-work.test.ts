@@ -40,7 +40,7 @@ for (const door of ['/v1', '/openai/v1']) {
     for (const seconds of [0.1, 0.5, 60]) {
       assert.equal(await textOf(await post(`${background(seconds)} [[say: REAL ${seconds}]]`)), `REAL ${seconds}`);
     }
-    await waitUntil('nothing of the runs goes on', async () => (await processesOf(process.pid)).length === 0);
+    await waitUntil('nothing of the runs goes on', async () => (await sleeping()).length === 0);
     const asked = model.asked().length;
     assert.equal(await textOf(await post('[[say: NEXT]]')), 'NEXT');
     assert.equal(
@@ -62,9 +62,13 @@ test('a process that a command left running ends with the run', async (t) => {
   const { service } = await start(t);
   const question = '[[tool: Bash {"command":"(setsid sleep 300 >/dev/null 2>&1 &) ; true"}]] [[say: LEFT]]';
   assert.deepEqual(await converse(service, [question, '[[say: AFTER]]']), ['LEFT', 'AFTER']);
-  const left = async () => (await processesOf(process.pid)).filter((pid) => commandOf(pid).includes('sleep\x180'));
-  await waitUntil('it is gone', async () => (await left()).length === 0);
+  await waitUntil('it is gone', async () => (await sleeping()).length === 0);
 });
+
+/** What agents of this process have started to sleep. */
+async function sleeping(): Promise<number[]> {
+  return (await processesOf(process.pid)).filter((pid) => commandOf(pid).startsWith('sleep\0'));
+}
 
 function commandOf(pid: number): string {
   try {
@@ -87,7 +91,7 @@ test('a job ends with its own answer, and its background command with it', async
     20_000,
   );
   assert.equal(job.result, 'JOB');
-  await waitUntil('nothing of the run goes on', async () => (await processesOf(process.pid)).length === 0);
+  await waitUntil('nothing of the run goes on', async () => (await sleeping()).length === 0);
 });
 
 test('a result that answers no line is passed over', async (t) => {
