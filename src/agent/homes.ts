@@ -65,7 +65,7 @@ export function createHomes({ folder, host, importSettings, onProblem }: HomeSet
     ...(importSettings ? imported.map((name) => share(operator, name, false)) : []),
   ];
   const removals = new Set<Promise<void>>();
-  const identity = gitIdentity(host);
+  const ofGit = gitSettings(host);
   const operatorConfig = createConfigReader(host);
   let known: Json = {};
 
@@ -92,7 +92,7 @@ export function createHomes({ folder, host, importSettings, onProblem }: HomeSet
         },
       };
       try {
-        const [kept, settings] = await Promise.all([keptOf(await operatorConfig(), importSettings), identity]);
+        const [kept, settings] = await Promise.all([keptOf(await operatorConfig(), importSettings), ofGit]);
         const config = { ...known, ...kept.config };
         const all = { [configName]: JSON.stringify(config), 'mcp.json': kept.mcp, ...files };
         await Promise.all([
@@ -182,8 +182,11 @@ async function readJson(file: string): Promise<Json> {
   return typeof value === 'object' && value !== null ? (value as Json) : {};
 }
 
-/** In whose name the agent commits. Never rejects. */
-async function gitIdentity(host: Environment): Promise<string> {
+/**
+ * The git settings of an agent: in whose name it commits; and it may use its workspace though that belongs to another
+ * user than the server's. Never rejects.
+ */
+async function gitSettings(host: Environment): Promise<string> {
   const options = { cwd: '/', env: { PATH: host['PATH'], HOME: host['HOME'] }, timeoutMs: 10_000 };
   const args = ['config', '--global', '--includes', '-z', '--get-regexp', '^user\\.(name|email)$'];
   const listed = await runCommand('git', args, options).then(
@@ -194,5 +197,5 @@ async function gitIdentity(host: Environment): Promise<string> {
     const [, name, value] = /^user\.(name|email)\n([^\n]*)$/.exec(entry) ?? [];
     return name && value ? [`\t${name} = ${JSON.stringify(value)}\n`] : [];
   });
-  return lines.length > 0 ? `[user]\n${lines.join('')}` : '';
+  return `[safe]\n\tdirectory = *\n[user]\n${lines.join('')}`;
 }

@@ -1,7 +1,7 @@
 /** Where an agent runs: a home of its own, the variables that it gets, and the sandbox around it where there is one. */
 import { existsSync, realpathSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import type { Folder } from './agent.ts';
 import {
   bubblewrapArguments,
@@ -15,7 +15,7 @@ import type { Containment } from './containment.ts';
 import { agentEnvironment, certificateFiles, sandboxEnvironment } from './environment.ts';
 import { createHomes, type Home, linkImports, loginPlace, loginVariable } from './homes.ts';
 import { providerFiles } from './providers.ts';
-import { findToolchain } from './toolchain.ts';
+import { findToolchain, isBelow } from './toolchain.ts';
 
 type Environment = Record<string, string | undefined>;
 
@@ -69,13 +69,13 @@ export function createRooms(settings: RoomSettings): Rooms {
     folder: Folder | undefined,
     users: UserNamespace,
   ): Promise<Room> => {
-    const { hidden, readable, variables, ofProviders } = look(command);
+    const { hidden, readable, variables, ofOperator } = look(command);
     const workFolder = folder && (await realpath(folder.path));
     const objects = await Promise.all((folder?.reads ?? []).map((path) => realpath(path)));
     const view = {
       hidden,
       readable: [...readable, ...objects],
-      placed: [{ from: home.path, at: homeInside, writable: true }, ...ofProviders, ...home.shared.map(inHome)],
+      placed: [{ from: home.path, at: homeInside, writable: true }, ...ofOperator, ...home.shared.map(inHome)],
       ...(workFolder === undefined ? {} : { workFolder }),
     };
     const own = join(homeInside, '.claude');
@@ -125,20 +125,24 @@ export function createRooms(settings: RoomSettings): Rooms {
   };
 }
 
-type Look = Pick<View, 'hidden' | 'readable'> & { variables: Environment; ofProviders: View['placed'] };
+type Look = Pick<View, 'hidden' | 'readable'> & { variables: Environment; ofOperator: View['placed'] };
 
 /** What every agent of a command sees and does not see, found out once: it takes a look at every folder on PATH. */
 function createLook({ host, hides, reads }: RoomSettings): (command: string) => Look {
   const hidden = hiddenFolders(host, hides);
   const providers = providerFiles(host);
-  const ofProviders = providers.below
+  // Tools look for them in the home that they find, which is the agent's.
+  const inHostHome = reads.flatMap((path) =>
+    host['HOME'] && isBelow(path, [host['HOME']]) ? [relative(host['HOME'], path)] : [],
+  );
+  const ofOperator = [...providers.below, ...inHostHome]
     .map((name) => ({ from: join(host['HOME'] ?? '/', name), at: join(homeInside, name), writable: false }))
     .filter(({ from }) => existsSync(from));
   const known = new Map<string, Look>();
   const lookOf = (command: string): Look => {
     const { paths, variables } = findToolchain(command, host, hidden);
     const readable = coveredBy(hidden, [...paths, ...providers.absolute, ...certificateFiles(host), ...nameServers()]);
-    return { hidden, readable: [...readable, ...reads], variables, ofProviders };
+    return { hidden, readable: [...readable, ...reads], variables, ofOperator };
   };
   return (command) => {
     const look = known.get(command) ?? lookOf(command);

@@ -22,7 +22,7 @@ export const agentSettings = {
   agentReads: list(
     'AGENT_READS',
     [],
-    'Further files and folders that an agent in a sandbox may read, such as a toolchain in a home. They must be absolute paths.',
+    'Further files and folders that an agent in a sandbox may read, such as a toolchain or `~/.npmrc`, as absolute paths; those in your home are found in the home of the agent too.',
   ),
   agentHome: choice(
     'AGENT_HOME',

@@ -187,6 +187,26 @@ test('the login is the only file of the operator in the room, and only where it 
   );
 });
 
+test('what AGENT_READS names is read where it is, and in the home of the agent when it is in yours', {
+  skip: withoutBubblewrap,
+}, async (t) => {
+  const folder = mkdtempSync(join(ignored, 'test-reads-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  writeFileSync(join(folder, 'tool'), 'TOOL');
+  const home = join(folder, 'home');
+  mkdirSync(join(home, '.config', 'x'), { recursive: true });
+  writeFileSync(join(home, '.npmrc'), 'NPMRC');
+  writeFileSync(join(home, '.config', 'x', 'y'), 'CONFIG');
+  const reads = [join(folder, 'tool'), join(home, '.npmrc'), join(home, '.config', 'x')].join(',');
+  const all = await ground(t, { AGENT_READS: reads }, { HOME: home });
+  const found = await inside(
+    all,
+    `cat ${folder}/tool ~/.npmrc ${home}/.npmrc ~/.config/x/y; (echo x > ~/.npmrc) || echo refused; git config user.name`,
+  );
+  assert.match(found, /TOOLNPMRCNPMRCCONFIG/);
+  assert.match(found, /refused/);
+});
+
 test('AGENT_HOME=import hands over settings to read only', { skip: withoutBubblewrap }, async (t) => {
   const all = await ground(t, { AGENT_HOME: 'import' });
   mkdirSync(join(all.home, '.claude', 'agents'), { recursive: true });
