@@ -16,6 +16,12 @@ import { withRunLimit } from './run-limit.ts';
 /** Appending a past turn takes 20 ms; a process that is silent for this long is broken. */
 const appendMs = 30_000;
 
+/** Tools of which nothing goes on when they have answered. Others start agents, watch, or wake the agent up later. */
+const endsWithItsResult = new Set([
+  ...['Bash', 'Read', 'Edit', 'Write', 'NotebookEdit', 'Glob', 'Grep', 'LS', 'TodoWrite'],
+  ...['WebFetch', 'WebSearch', 'ToolSearch'],
+]);
+
 export type SessionOptions = {
   /** What the process was started with. */
   model: string;
@@ -34,6 +40,7 @@ export class SessionAgent implements Session {
   #sessionId: string | undefined;
   #requests = 0;
   #backgroundTasks = 0;
+  #mayGoOn = false;
   turnsServed = 0;
   usedTools = false;
 
@@ -80,7 +87,7 @@ export class SessionAgent implements Session {
   /** A process that a command left running is not told of, so it is looked for. */
   async isQuiet(): Promise<boolean> {
     if (!this.usedTools) return true;
-    return this.#backgroundTasks === 0 && (await this.#process.isAlone());
+    return !this.#mayGoOn && this.#backgroundTasks === 0 && (await this.#process.isAlone());
   }
 
   get spentUsd(): number {
@@ -143,6 +150,7 @@ export class SessionAgent implements Session {
       if (event.type === 'tool_call') {
         calls.add(event.id);
         this.usedTools = true;
+        this.#mayGoOn ||= !endsWithItsResult.has(event.name);
       }
       // The CLI answers the call by which the model gives its structured output; that call is not told of either.
       if (event.type === 'tool_result' && !calls.has(event.id)) return;

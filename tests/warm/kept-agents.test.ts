@@ -48,8 +48,14 @@ describe('a conversation', () => {
     ] as const) {
       assert.equal((await follow(bash(command), String(command.length))).start, start, command);
     }
-    const background = '[[tool: Bash {"command":"sleep 300","run_in_background":true}]] [[say: b]]';
-    assert.equal((await follow(background, 'b')).start, 'cold');
+    for (const tool of [
+      'Bash {"command":"sleep 300","run_in_background":true}',
+      'ScheduleWakeup {"delaySeconds":60,"prompt":"wake up","reason":"to go on"}',
+      'CronCreate {"cron":"* * * * *","prompt":"wake up"}',
+      'a-tool-of-a-later-version {}',
+    ]) {
+      assert.equal((await follow(`[[tool: ${tool}]] [[say: b]]`, 'b')).start, 'cold', tool);
+    }
     assert.ok((await processes()).length > 0, 'the agents of the follow-ups rest');
   });
 
