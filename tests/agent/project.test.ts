@@ -5,7 +5,10 @@ import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { readDefinition, readDefinitions } from '../../src/agent/definitions.ts';
-import { importsIn, readInstructions } from '../../src/agent/instructions.ts';
+import { readFrontMatter } from '../../src/agent/front-matter.ts';
+import { importsIn } from '../../src/agent/imports.ts';
+import { readInstructions } from '../../src/agent/instructions.ts';
+import { listFiles } from '../../src/agent/repository-files.ts';
 import { write } from '../support/git-repositories.ts';
 import { scratchFolder } from '../support/loopback-agent.ts';
 
@@ -22,8 +25,16 @@ describe('imports in instructions', () => {
     ['~~~ts\n@block.md\n~~~', []],
     ['```\n@never-closed.md', []],
     ['nothing', []],
+    ['`open @a.md and ``@b.md`` after', ['a.md']],
+    ['a `b` @c.md `d`', ['c.md']],
+    ['```\n~~~\n@a.md\n```\n@b.md', ['b.md']],
+    ['````\n```\n@a.md\n````\n@b.md', ['b.md']],
+    [`${'`'.repeat(200_000)}@a.md`, []],
+    [`${'`'.repeat(3)}\n${'` `` '.repeat(40_000)}`, []],
+    [`${'` `` ``` '.repeat(20_000)} @a.md`, ['a.md']],
+    [`${'@'.repeat(200_000)}`, ['@'.repeat(199_999)]],
   ] as const) {
-    test(JSON.stringify(text), () => assert.deepEqual(importsIn(text), expected));
+    test(JSON.stringify(text).slice(0, 60), () => assert.deepEqual(importsIn(text), expected));
   }
 });
 
@@ -72,8 +83,29 @@ describe('instructions', () => {
   });
 });
 
+describe('a front matter', () => {
+  for (const [head, expected] of [
+    ['a: plain text', { a: 'plain text' }],
+    ['a: "quoted: \\"text\\" # no comment"', { a: 'quoted: "text" # no comment' }],
+    ["a: 'it''s'", { a: "it's" }],
+    ['a: text # a comment', { a: 'text' }],
+    ['a: |\n  one\n\n  two\nb: x', { a: 'one\n\ntwo', b: 'x' }],
+    ['a: >-\n  one\n  two', { a: 'one two' }],
+    ['a: text\n  that goes on', { a: 'text that goes on' }],
+    ['a: [Read, "Grep", \'Bash(git *)\']', { a: ['Read', 'Grep', 'Bash(git *)'] }],
+    ['a:\n  - Read\n  - Grep\nb:\n- x', { a: ['Read', 'Grep'], b: ['x'] }],
+    ['hooks:\n  PreToolUse:\n    x: y\na: z', { hooks: '', a: 'z' }],
+    ['__proto__: x\na-b: c', { 'a-b': 'c' }],
+    ['no field\na: x', { a: 'x' }],
+  ] as const) {
+    test(JSON.stringify(head), () => {
+      assert.deepEqual({ ...readFrontMatter(`---\n${head}\n---\nbody\n`)?.fields }, expected);
+    });
+  }
+});
+
 describe('agent definitions', () => {
-  test('hold what describes an agent, and none of what would configure the host', async () => {
+  test('hold what describes an agent, and none of what would configure the host', () => {
     const head = [
       'name: reviewer',
       'description: Reviews code.',
@@ -84,7 +116,7 @@ describe('agent definitions', () => {
       'hooks: {PreToolUse: [{hooks: [{type: command, command: evil}]}]}',
       'mcpServers: {evil: {command: evil}}',
     ].join('\n');
-    assert.deepEqual(await readDefinition(`---\n${head}\n---\nYou review.\n`), {
+    assert.deepEqual(readDefinition(`---\n${head}\n---\nYou review.\n`), {
       name: 'reviewer',
       definition: {
         description: 'Reviews code.',
@@ -101,12 +133,35 @@ describe('agent definitions', () => {
     ['no name', '---\ndescription: x\n---\n'],
     ['no description', '---\nname: x\n---\n'],
     ['a name that would be a flag', '---\nname: --dangerous\ndescription: x\n---\n'],
-    ['broken YAML', '---\nname: [\n---\n'],
-    ['aliases that grow', '---\na: &a [x,x]\nb: &b [*a,*a]\nname: x\ndescription: x\n---\n'],
+    ['a list for a name', '---\nname: [a, b]\ndescription: x\n---\n'],
+    ['a front matter that does not end', '---\nname: x\ndescription: x\n'],
+    ['keys within keys', `---\n${'? '.repeat(9000)}\n---\n`],
+    ['lists within lists', `---\n${'- '.repeat(9000)}\n---\n`],
     ['a list', '---\n- a\n---\n'],
+    ['a front matter that is too long', `---\nname: x\ndescription: ${'x'.repeat(25_000)}\n---\n`],
+    ['many dashes', '---\n'.repeat(50_000)],
   ] as const) {
-    test(`are left out with ${what}`, async () => assert.equal(await readDefinition(text), undefined));
+    test(`are left out with ${what}`, () => assert.equal(readDefinition(text), undefined));
   }
+
+  test('are not looked for in a folder that is a link out of the repository, nor in circles', async (t) => {
+    const root = await scratchFolder(t);
+    mkdirSync(join(root, '.claude'));
+    symlinkSync('/usr', join(root, '.claude/agents'));
+    assert.deepEqual(await listFiles(root, join(root, '.claude/agents'), ''), []);
+    const circle = await scratchFolder(t);
+    write(circle, { '.claude/agents/own.md': '---\nname: own\ndescription: x\n---\n' });
+    for (const name of ['a', 'b']) symlinkSync('.', join(circle, '.claude/agents', name));
+    assert.deepEqual(Object.keys(await readDefinitions(circle, circle)), ['own']);
+  });
+
+  test('are taken up to a bound of files', async (t) => {
+    const root = await scratchFolder(t);
+    const names = Array.from({ length: 150 }, (_, at) => `agent-${at}`);
+    const files = names.map((name) => [`.claude/agents/${name}.md`, `---\nname: ${name}\ndescription: x\n---\n`]);
+    write(root, Object.fromEntries(files));
+    assert.equal(Object.keys(await readDefinitions(root, root)).length, 100);
+  });
 
   test('are not read through links that lead out of the repository', async (t) => {
     const root = await scratchFolder(t);

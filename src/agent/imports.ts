@@ -1,0 +1,52 @@
+/** The imports in instructions: `@path` in a text, but not in its code. In time that grows with the text's length. */
+
+/** The paths, as they are written, without a section behind `#`. Those below a home are left out. */
+export function importsIn(text: string): string[] {
+  const lines = proseLines(text).filter((line) => line.includes('@'));
+  const found = lines.flatMap((line) => [...withoutSpans(line).matchAll(/(?:^|\s)@((?:[^\s\\]|\\ )+)/g)]);
+  return found
+    .map(([, path = '']) => path.replaceAll('\\ ', ' ').replace(/#.*$/, ''))
+    .filter((path) => path !== '' && !path.startsWith('~'));
+}
+
+/** The lines that belong to no fenced block. */
+function proseLines(text: string): string[] {
+  let fence: string | undefined;
+  return text.split('\n').filter((line) => {
+    const [, mark] = /^ {0,3}(`{3,}|~{3,})/.exec(line) ?? [];
+    if (fence === undefined) {
+      fence = mark;
+      return mark === undefined;
+    }
+    if (mark?.startsWith(fence) && line.trim() === mark) fence = undefined;
+    return false;
+  });
+}
+
+/** A span of code goes from a run of backticks to the next run of the same length. */
+function withoutSpans(line: string): string {
+  const runs = [...line.matchAll(/`+/g)].map(({ 0: run, index }) => ({ start: index, end: index + run.length }));
+  const closing = closingRuns(runs.map(({ start, end }) => end - start));
+  let prose = '';
+  let from = 0;
+  for (let at = 0; at < runs.length; at += 1) {
+    const close = closing[at];
+    if (close === undefined) continue;
+    prose += `${line.slice(from, runs[at]?.start)} `;
+    from = runs[close]?.end ?? line.length;
+    at = close;
+  }
+  return prose + line.slice(from);
+}
+
+/** For each run the next one of the same length. */
+function closingRuns(lengths: number[]): (number | undefined)[] {
+  const next = new Map<number, number>();
+  const closing: (number | undefined)[] = new Array(lengths.length);
+  for (let at = lengths.length - 1; at >= 0; at -= 1) {
+    const length = lengths[at] as number;
+    closing[at] = next.get(length);
+    next.set(length, at);
+  }
+  return closing;
+}

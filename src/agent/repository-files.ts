@@ -1,0 +1,55 @@
+/** Reads files of a repository that may be hostile: never through a link that leads out of it, never without a bound. */
+import { constants } from 'node:fs';
+import { open, opendir, realpath } from 'node:fs/promises';
+import { join, sep } from 'node:path';
+
+/** Of one listing; a folder with more is listed in part. */
+const maxEntries = 2000;
+const maxDepth = 5;
+
+/** A path without links; `undefined` when it is not there, or not below `top`, which is a real path. */
+export async function realBelow(top: string, path: string): Promise<string | undefined> {
+  const real = await realpath(path).catch(() => undefined);
+  return real?.startsWith(top + sep) ? real : undefined;
+}
+
+/** The files below a folder whose names end so, by path, sorted. Folders that are links are not entered. */
+export async function listFiles(top: string, folder: string, ending: string): Promise<string[]> {
+  const found: string[] = [];
+  let left = maxEntries;
+  const walk = async (path: string, depth: number): Promise<void> => {
+    const entries = await opendir(path).catch(() => undefined);
+    if (!entries) return;
+    const folders: string[] = [];
+    for await (const entry of entries) {
+      left -= 1;
+      if (left < 0) return;
+      if (entry.isDirectory()) folders.push(join(path, entry.name));
+      else if (entry.name.endsWith(ending)) found.push(join(path, entry.name));
+    }
+    if (depth < maxDepth) for (const each of folders) await walk(each, depth + 1);
+  };
+  if (await realBelow(top, folder)) await walk(folder, 1);
+  return found.sort();
+}
+
+/** `undefined`: no regular file, or none with text. A pipe or a device is not waited for. */
+export async function readText(path: string, maxCharacters: number): Promise<string | undefined> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW).catch(
+    () => undefined,
+  );
+  if (!file) return undefined;
+  try {
+    const status = await file.stat();
+    if (!status.isFile()) return undefined;
+    // A character has up to four bytes.
+    const buffer = Buffer.alloc(Math.min(maxCharacters * 4, status.size));
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, 0);
+    const bytes = buffer.subarray(0, bytesRead);
+    return bytes.includes(0) ? undefined : bytes.toString('utf8').slice(0, maxCharacters);
+  } catch {
+    return undefined;
+  } finally {
+    await file.close();
+  }
+}
