@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { AgentStage } from './agent/agent.ts';
 import { createAgents } from './agent/agents.ts';
 import { type FoundContainment, findContainment } from './agent/containment.ts';
-import { findClaude } from './agent/find-claude.ts';
+import { findClaude, missingClaude } from './agent/find-claude.ts';
 import { createReadiness, type Readiness } from './agent/readiness.ts';
 import { createRooms } from './agent/rooms.ts';
 import { findSignIn } from './agent/sign-in.ts';
@@ -59,8 +59,10 @@ export async function openAgents(options: AgentStageOptions): Promise<{ agents: 
     onProblem: telemetry.homeProblem,
   });
   const find = () => findClaude(config.claudeBin, environment['PATH']);
+  const missing = () => missingClaude(config.claudeBin);
   const agents = createAgents({
     findClaude: find,
+    missingClaude: missing,
     access: config.agentAccess,
     rooms,
     trustWorkspace: config.trustWorkspace,
@@ -69,6 +71,7 @@ export async function openAgents(options: AgentStageOptions): Promise<{ agents: 
   });
   const readiness = createReadiness({
     findClaude: find,
+    missingClaude: missing,
     askSignIn: (claudeBin, signal) => findSignIn({ claudeBin, rooms, marker: markerOf('sign-in'), signal }),
   });
   return { agents, readiness };

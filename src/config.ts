@@ -40,6 +40,10 @@ export function loadConfig(flags: string[] = [], environment: Environment = proc
   const config = Object.fromEntries(entries) as Config;
   // Set but empty closes the door; unset makes a key. `parse` cannot tell the two apart.
   if (given.get('API_BEARER_TOKEN') === '' || environment['API_BEARER_TOKEN'] === '') config.apiBearerToken = '';
+  // A default is no word of the operator's, so it gives way to the maximum that is one.
+  const isGiven = (name: string) => given.has(name) || Boolean(environment[name]);
+  if (!isGiven('CHAT_BUDGET_USD')) config.chatBudgetUsd = Math.min(config.chatBudgetUsd, config.maxBudgetUsd);
+  if (!isGiven('JOB_BUDGET_USD')) config.jobBudgetUsd = Math.min(config.jobBudgetUsd, config.maxBudgetUsd);
   if (problems.length === 0) checkTogether(config, problems);
   if (problems.length > 0) throw new Error(problems.join('\n'));
   const xdg = environment['XDG_DATA_HOME'];

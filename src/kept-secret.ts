@@ -1,6 +1,6 @@
 /** Secrets that are made at the first start and kept in the data folder, for the server's own user alone. */
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** `undefined`: there is none. Throws an Error with one line when there is one that cannot be read. */
@@ -30,7 +30,7 @@ export async function keepSecret(
     const secret = make();
     await writeFile(draft, `${secret}\n`, { mode: 0o600, flag: 'wx', flush: true });
     // The file is whole when it gets its name; and unlike a rename, a link does not replace what has the name.
-    await link(draft, path);
+    await link(draft, path).catch((error) => withoutLinks(error, draft, path));
     return { secret, created: true };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
@@ -40,4 +40,10 @@ export async function keepSecret(
   } finally {
     await rm(draft, { force: true });
   }
+}
+
+/** Some file systems have no hard links. The server holds the folder's lock, so nobody else gives the name meanwhile. */
+async function withoutLinks(error: NodeJS.ErrnoException, draft: string, path: string): Promise<void> {
+  if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'].includes(error.code ?? '')) throw error;
+  await rename(draft, path);
 }

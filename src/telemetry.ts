@@ -59,10 +59,14 @@ export function createTelemetry(level: LogLevel, gauges: () => { active: number;
       countSpent(spent?.models ?? {});
       const facts = { run: task.id, ms: Math.round(ms), code: error.code, reason: error.message };
       const fields = { ...facts, exitCode, stderr, costUsd: spent?.costUsd };
-      log.warn(error.code === 'internal' ? { ...fields, err: error.cause } : fields, 'run failed');
+      const ours = error.code === 'internal' || error.code === 'agent_not_started';
+      log.warn(ours ? { ...fields, err: error.cause } : fields, 'run failed');
     },
     spareFailed: (error: unknown, failures: number) =>
-      log.warn({ reason: (error as Error).message, failures }, 'a spare agent could not be kept ready'),
+      log.warn(
+        { reason: (error as Error).message, failures, err: (error as Error).cause },
+        'a spare agent could not be kept ready',
+      ),
     releaseFailed: (task: Task, error: unknown) =>
       log.error({ run: task.id, err: error }, 'could not give everything back'),
     synced: (report: SyncReport, ms: number) => {

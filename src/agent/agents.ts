@@ -1,6 +1,6 @@
 /** The agent stage: starts what a task needs, knows all that run, ends them all. */
 import { statSync } from 'node:fs';
-import { ServiceError } from '../errors.ts';
+import type { ServiceError } from '../errors.ts';
 import type { Agent, AgentStage, Folder, Session } from './agent.ts';
 import { AgentProcess, type Launch } from './agent-process.ts';
 import { ArgumentAgent } from './argument-agent.ts';
@@ -13,6 +13,7 @@ import { SessionAgent } from './session-agent.ts';
 export type AgentSettings = {
   /** Looked for anew at each start: Claude Code may be installed, or replaced, while the server runs. */
   findClaude(): string | undefined;
+  missingClaude(): ServiceError;
   access: Access;
   rooms: Rooms;
   /** Whether the configuration that a repository carries applies to the agents that work in it. */
@@ -29,7 +30,7 @@ export function createAgents(settings: AgentSettings): AgentStage {
   /** A room in the folder, and how a command line is started in it. */
   const prepare = async (id: string, folder: Folder, stdin: Launch['stdin']) => {
     const agent = settings.findClaude();
-    if (!agent) throw new ServiceError('agent_not_started', 'Cannot start claude: the command is not to be found');
+    if (!agent) throw settings.missingClaude();
     const project = await readProject(folder, settings.trustWorkspace);
     const room = await rooms.prepare(agent, folder, projectFiles(project)).catch((error) => {
       throw failureOfStart(error);

@@ -14,6 +14,8 @@ export type View = {
   placed: { from: string; at: string; writable: boolean }[];
   /** The folder that the agent works in; it may write there. */
   workFolder?: string;
+  /** Real paths of what the server keeps: hidden also where one of the above would show them. */
+  secret: string[];
 };
 
 /**
@@ -55,12 +57,19 @@ const system = [
  * @param more folders of the server and of the workspace
  */
 export function hiddenFolders(host: Environment, more: string[]): string[] {
-  const all = ['/home', '/root', '/run', '/tmp', '/var/tmp', homedir(), host['HOME'] ?? '', ...more];
-  const real = [
-    ...new Set(all.filter((path) => path.startsWith('/') && existsSync(path)).map((path) => realpathSync(path))),
-  ];
-  const hidden = real.filter((path) => !system.includes(path));
+  const hidden = realFolders(['/home', '/root', '/run', '/tmp', '/var/tmp', ...homesOf(host), ...more]);
   return hidden.filter((path) => !isBelow(path, hidden)).sort();
+}
+
+/** Homes of the server's user: the one of the account and the one in the environment. */
+export function homesOf(host: Environment): string[] {
+  return realFolders([homedir(), host['HOME'] ?? '']);
+}
+
+/** Those that exist and are no part of the system, by their real paths. */
+export function realFolders(paths: string[]): string[] {
+  const real = paths.filter((path) => path.startsWith('/') && existsSync(path)).map((path) => realpathSync(path));
+  return [...new Set(real)].filter((path) => !system.includes(path));
 }
 
 /**
@@ -68,7 +77,9 @@ export function hiddenFolders(host: Environment, more: string[]): string[] {
  * host is still the owner of the kernel's settings in `/proc/sys`, so these are covered.
  */
 export function bubblewrapArguments(view: View, users: UserNamespace): string[] {
-  const { hidden, readable, placed, workFolder } = view;
+  const { hidden, readable, placed, workFolder, secret } = view;
+  const uncovered = (folders: string[]) =>
+    secret.filter((path) => isBelow(path, folders)).flatMap((path) => ['--tmpfs', path]);
   return [
     ...['--die-with-parent', '--new-session'],
     ...userFlags[users],
@@ -77,8 +88,9 @@ export function bubblewrapArguments(view: View, users: UserNamespace): string[] 
     ...kernelSettings.flatMap((path) => ['--ro-bind-try', path, path]),
     ...hidden.flatMap((folder) => ['--tmpfs', folder]),
     ...readable.flatMap((path) => ['--ro-bind-try', path, path]),
-    ...placed.flatMap(({ from, at, writable }) => [writable ? '--bind' : '--ro-bind', from, at]),
-    ...(workFolder === undefined ? [] : ['--bind', workFolder, workFolder]),
+    ...uncovered(readable),
+    ...placed.flatMap(({ from, at, writable }) => [writable ? '--bind' : '--ro-bind-try', from, at]),
+    ...(workFolder === undefined ? [] : ['--bind', workFolder, workFolder, ...uncovered([workFolder])]),
     ...['--chdir', workFolder ?? '/'],
   ];
 }

@@ -9,7 +9,8 @@ import { runCommand } from '../child-process.ts';
 export const minimumVersion = '2.1.299';
 
 export type FoundVersion =
-  | { state: 'supported' | 'too_old'; version: string }
+  | { state: 'supported'; version: string }
+  | { state: 'too_old'; version: string }
   /** It is not Claude Code, or it gives no answer; `said` is what it printed, or why nothing. */
   | { state: 'unknown'; said: string };
 
@@ -24,7 +25,7 @@ export async function findVersion(
   const said = (await packagedVersion(command)) ?? (await printedVersion(command, host, signal));
   const [version] = /^\d+\.\d+\.\d+/.exec(said) ?? [];
   if (version === undefined) return { state: 'unknown', said };
-  return { state: isAtLeast(version, minimumVersion) ? 'supported' : 'too_old', version };
+  return isAtLeast(version, minimumVersion) ? { state: 'supported', version } : { state: 'too_old', version };
 }
 
 /** Why a version cannot be used, and what to do; for the operator. */
@@ -36,7 +37,7 @@ async function packagedVersion(command: string): Promise<string | undefined> {
   const file = await realpath(command).catch(() => command);
   const [, folder] = /^(.*\/node_modules\/@anthropic-ai\/claude-code)\/bin\/[^/]+$/.exec(file) ?? [];
   const manifest = folder && (await readFile(`${folder}/package.json`, 'utf8').catch(() => undefined));
-  return manifest ? (JSON.parse(manifest) as { version?: string }).version : undefined;
+  return /"version":\s*"([^"]+)"/.exec(manifest ?? '')?.[1];
 }
 
 async function printedVersion(
@@ -59,9 +60,10 @@ async function printedVersion(
   }
 }
 
-function isAtLeast(version: string, floor: string): boolean {
+/** Of versions in the form of three numbers; what is missing counts as 0. */
+export function isAtLeast(version: string, floor: string): boolean {
   const parts = version.split('.').map(Number);
   const least = floor.split('.').map(Number);
-  const at = parts.findIndex((part, index) => part !== least[index]);
-  return at === -1 || (parts[at] ?? 0) > (least[at] ?? 0);
+  const at = [0, 1, 2].find((index) => (parts[index] ?? 0) !== (least[index] ?? 0));
+  return at === undefined || (parts[at] ?? 0) > (least[at] ?? 0);
 }

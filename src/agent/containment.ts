@@ -27,7 +27,7 @@ export async function findContainment(sandbox: SandboxSetting, host: Environment
     return { containment: await withoutSandbox(host), missing: { what, remedy: 'set SANDBOX=auto' } };
   }
   const hidden = hiddenFolders(host, []);
-  const view = { hidden, readable: [], placed: [] };
+  const view = { hidden, readable: [], placed: [], secret: [] };
   for (const users of ['sealed', 'nested', 'host'] as const) {
     if (await works('bwrap', [...bubblewrapArguments(view, users), '--', 'true'], host)) {
       const containment: Containment = { kind: 'bwrap', users };

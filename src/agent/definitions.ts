@@ -46,6 +46,8 @@ export function readDefinition(text: string): { name: string; definition: Defini
   const { fields, body } = readFrontMatter(text) ?? { fields: {}, body: '' };
   const { name, description, tools, disallowedTools, model } = fields;
   if (typeof name !== 'string' || !fitName.test(name) || typeof description !== 'string') return undefined;
+  // The CLI refuses to start with one of which a part is empty.
+  if (description === '' || body.trim() === '') return undefined;
   return {
     name,
     definition: {
@@ -53,7 +55,7 @@ export function readDefinition(text: string): { name: string; definition: Defini
       prompt: body.trim(),
       ...(tools === undefined ? {} : { tools: listOf(tools) }),
       ...(disallowedTools === undefined ? {} : { disallowedTools: listOf(disallowedTools) }),
-      ...(typeof model === 'string' ? { model } : {}),
+      ...(typeof model === 'string' && model !== '' ? { model } : {}),
     },
   };
 }

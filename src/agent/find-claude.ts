@@ -1,7 +1,8 @@
 /** Where the agent's command is: the packaged one, which the server was measured with, or the operator's choice. */
 import { accessSync, constants } from 'node:fs';
-import { delimiter, dirname, join, resolve, sep } from 'node:path';
+import { basename, delimiter, dirname, join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { ServiceError } from '../errors.ts';
 
 /**
  * An absolute path. `undefined`: nowhere to be found.
@@ -12,6 +13,15 @@ export function findClaude(configured: string | undefined, path: string | undefi
   if (configured.includes(sep)) return isExecutable(configured) ? resolve(configured) : undefined;
   const folders = (path ?? '').split(delimiter).filter((folder) => folder && !folder.endsWith(npmScriptFolder));
   return folders.map((folder) => join(folder, configured)).find(isExecutable);
+}
+
+/** What is said when there is no command. @param configured as for `findClaude` */
+export function missingClaude(configured: string | undefined): ServiceError {
+  const what =
+    configured === undefined
+      ? 'the packaged claude is not there; run npm install'
+      : `CLAUDE_BIN=${basename(configured)} is not to be found`;
+  return new ServiceError('agent_not_started', `Cannot start claude: ${what}`);
 }
 
 /** npm puts this folder first on PATH, which would hide the operator's own `claude` behind the packaged one. */

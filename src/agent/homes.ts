@@ -47,15 +47,16 @@ export const loginPlace = '.login';
 const credentials = '.credentials.json';
 const configName = '.claude.json';
 
-const imported = ['settings.json', 'CLAUDE.md', 'agents', 'skills', 'commands', 'output-styles'];
+/** Of the operator's folder, what `AGENT_HOME=import` hands over. */
+export const imported = ['settings.json', 'CLAUDE.md', 'agents', 'skills', 'commands', 'output-styles'];
 
 /** Of `.claude.json`: that the CLI has been started before. */
 const firstSteps = [
   ...['userID', 'machineID', 'firstStartTime', 'firstStartVersion', 'hasCompletedOnboarding'],
   ...['migrationVersion', 'opusProMigrationComplete', 'hasResetAutoModeOptInForDefaultOffer'],
 ];
-/** Of the operator's: also who is signed in. Not projects, not MCP servers. */
-const keptFields = [...firstSteps, 'oauthAccount', 'primaryApiKey', 'customApiKeyResponses'];
+/** Of the operator's: who is signed in; a key of the Console is kept there too. Not projects, not MCP servers. */
+const loginFields = ['oauthAccount', 'primaryApiKey', 'customApiKeyResponses'];
 
 export function createHomes({ folder, host, importSettings, onProblem }: HomeSettings): Homes {
   const operator = operatorFolder(host);
@@ -92,7 +93,7 @@ export function createHomes({ folder, host, importSettings, onProblem }: HomeSet
         },
       };
       try {
-        const [kept, settings] = await Promise.all([keptOf(await operatorConfig(), importSettings), ofGit]);
+        const [kept, settings] = await Promise.all([keptOf(await operatorConfig(), host, importSettings), ofGit]);
         const config = { ...known, ...kept.config };
         const all = { [configName]: JSON.stringify(config), 'mcp.json': kept.mcp, ...files };
         await Promise.all([
@@ -121,7 +122,7 @@ export async function linkImports({ path, shared }: Home): Promise<void> {
 }
 
 /** The folder of the operator's own Claude Code. */
-function operatorFolder(host: Environment): string {
+export function operatorFolder(host: Environment): string {
   return host['CLAUDE_CONFIG_DIR'] || join(host['HOME'] ?? '/', '.claude');
 }
 
@@ -165,9 +166,10 @@ function createConfigReader(host: Environment): () => Promise<Json> {
   };
 }
 
-function keptOf(all: Json, importSettings: boolean): { config: Json; mcp: string } {
+function keptOf(all: Json, host: Environment, importSettings: boolean): { config: Json; mcp: string } {
   const mcpServers = (importSettings && all['mcpServers']) || {};
-  return { config: pick(all, keptFields), mcp: JSON.stringify({ mcpServers }) };
+  const fields = needsNoLogin(host) ? firstSteps : [...firstSteps, ...loginFields];
+  return { config: pick(all, fields), mcp: JSON.stringify({ mcpServers }) };
 }
 
 function pick(all: Json, names: string[]): Json {

@@ -62,6 +62,8 @@ class Reader {
   async add(path: string, depth = 0): Promise<void> {
     const real = await realBelow(this.#root, path);
     if (real === undefined || this.#seen.has(real) || this.isFull) return;
+    // Settings of git may hold tokens.
+    if (relative(this.#root, real).split(sep).includes('.git')) return;
     this.#seen.add(real);
     const text = await readText(real, maxLength - this.#length);
     if (text === undefined || text.trim() === '') return;

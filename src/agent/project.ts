@@ -40,10 +40,12 @@ export function projectFlags(
   fileAt: (name: string) => string,
   withInstructions: boolean,
 ): string[] {
-  if (!project) return [];
+  // Of the operator's own servers, where they are imported; else there are none in it.
+  const servers = ['--mcp-config', fileAt('mcp.json')];
+  if (!project) return servers;
   const instructions = withInstructions && project.instructions !== undefined;
   return [
-    ...['--setting-sources', 'user', '--strict-mcp-config', '--mcp-config', fileAt('mcp.json')],
+    ...['--setting-sources', 'user', '--strict-mcp-config', ...servers],
     ...(hasDefinitions(project) ? ['--agents', fileAt(definitionsFile)] : []),
     ...(instructions ? ['--append-system-prompt-file', fileAt(instructionsFile)] : []),
   ];

@@ -11,6 +11,7 @@ export type Readiness = {
 
 export type ReadinessOptions = {
   findClaude(): string | undefined;
+  missingClaude(): ServiceError;
   askSignIn(command: string, signal: AbortSignal): Promise<SignIn>;
   /** A monotonic clock, in milliseconds. */
   now?: () => number;
@@ -20,7 +21,12 @@ export type ReadinessOptions = {
 const goodForMs = 60_000;
 const badForMs = 5_000;
 
-export function createReadiness({ findClaude, askSignIn, now = () => performance.now() }: ReadinessOptions): Readiness {
+export function createReadiness({
+  findClaude,
+  missingClaude,
+  askSignIn,
+  now = () => performance.now(),
+}: ReadinessOptions): Readiness {
   const closing = new AbortController();
   let latest: { command: string; answer: Promise<SignIn>; until: number } | undefined;
 
@@ -37,7 +43,7 @@ export function createReadiness({ findClaude, askSignIn, now = () => performance
   return {
     async check() {
       const command = findClaude();
-      if (!command) return new ServiceError('agent_not_started', 'Cannot start claude: the command is not to be found');
+      if (!command) return missingClaude();
       const { state, how } = await ask(command);
       if (state !== 'none') return undefined;
       return new ServiceError('not_signed_in', `Claude Code is not signed in: ${how}`);

@@ -8,6 +8,8 @@ import {
   coveredBy,
   hiddenFolders,
   homeInside,
+  homesOf,
+  realFolders,
   type UserNamespace,
   type View,
 } from './bubblewrap.ts';
@@ -69,11 +71,12 @@ export function createRooms(settings: RoomSettings): Rooms {
     folder: Folder | undefined,
     users: UserNamespace,
   ): Promise<Room> => {
-    const { hidden, readable, variables, ofOperator } = look(command);
+    const { hidden, readable, variables, ofOperator, secret } = look(command);
     const workFolder = folder && (await realpath(folder.path));
     const objects = await Promise.all((folder?.reads ?? []).map((path) => realpath(path)));
     const view = {
       hidden,
+      secret,
       readable: [...readable, ...objects],
       placed: [{ from: home.path, at: homeInside, writable: true }, ...ofOperator, ...home.shared.map(inHome)],
       ...(workFolder === undefined ? {} : { workFolder }),
@@ -125,11 +128,12 @@ export function createRooms(settings: RoomSettings): Rooms {
   };
 }
 
-type Look = Pick<View, 'hidden' | 'readable'> & { variables: Environment; ofOperator: View['placed'] };
+type Look = Pick<View, 'hidden' | 'readable' | 'secret'> & { variables: Environment; ofOperator: View['placed'] };
 
 /** What every agent of a command sees and does not see, found out once: it takes a look at every folder on PATH. */
 function createLook({ host, hides, reads }: RoomSettings): (command: string) => Look {
   const hidden = hiddenFolders(host, hides);
+  const secret = realFolders(hides);
   const providers = providerFiles(host);
   // Tools look for them in the home that they find, which is the agent's.
   const inHostHome = reads.flatMap((path) =>
@@ -140,9 +144,9 @@ function createLook({ host, hides, reads }: RoomSettings): (command: string) => 
     .filter(({ from }) => existsSync(from));
   const known = new Map<string, Look>();
   const lookOf = (command: string): Look => {
-    const { paths, variables } = findToolchain(command, host, hidden);
+    const { paths, variables } = findToolchain(command, host, hidden, [...secret, ...homesOf(host)]);
     const readable = coveredBy(hidden, [...paths, ...providers.absolute, ...certificateFiles(host), ...nameServers()]);
-    return { hidden, readable: [...readable, ...reads], variables, ofOperator };
+    return { hidden, secret, readable: [...readable, ...reads], variables, ofOperator };
   };
   return (command) => {
     const look = known.get(command) ?? lookOf(command);

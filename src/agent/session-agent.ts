@@ -160,7 +160,11 @@ export class SessionAgent implements Session {
     };
     const id = randomUUID();
     const line = userLine(last, id, true);
-    const result = await this.#exchange(line, { ...turn, onEvent }, task.limits.stallMs, resultFor(id));
+    const settle = resultFor(id);
+    const result = await this.#exchange(line, { ...turn, onEvent }, task.limits.stallMs, (message) => {
+      if (message.type === 'events') refuseUnknownAgent(task.agent, message.agents);
+      return settle(message);
+    });
     const before = this.#lastResult;
     this.#lastResult = result;
     this.#sessionId = result.sessionId;
@@ -203,6 +207,13 @@ export class SessionAgent implements Session {
 /** The CLI also prints results that nobody asked for, when a background task has ended. */
 function resultFor(id: string): (message: ProtocolMessage) => AgentResult | undefined {
   return (message) => (message.type === 'result' && isAnswerTo(message.result, id) ? message.result : undefined);
+}
+
+/** Over stdin the CLI takes its default agent when there is none of that name, which may do more. */
+function refuseUnknownAgent(name: string | undefined, known: string[] | undefined): void {
+  if (name === undefined || !known || known.includes(name)) return;
+  const why = `there are ${known.join(', ')}; those of the operator come with AGENT_HOME=import`;
+  throw new ServiceError('agent_failed', `Cannot run the agent "${name}": ${why}`);
 }
 
 function refusal(reason: string): ServiceError {

@@ -1,6 +1,6 @@
 /** What of the hidden folders an agent must see all the same, to read only: its own command and the tools on PATH. */
 import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
-import { delimiter, dirname, join, sep } from 'node:path';
+import { basename, delimiter, dirname, join, sep } from 'node:path';
 
 type Environment = Record<string, string | undefined>;
 
@@ -29,8 +29,9 @@ export type Toolchain = {
 /**
  * @param command the absolute path of the agent's command
  * @param hidden the folders that an agent does not see
+ * @param secret folders in them that must not be shown with what lies around them: homes, and what the server keeps
  */
-export function findToolchain(command: string, host: Environment, hidden: string[]): Toolchain {
+export function findToolchain(command: string, host: Environment, hidden: string[], secret: string[]): Toolchain {
   const found = managers.flatMap(({ folder, variable }) => {
     const path = host[variable] ?? (host['HOME'] && join(host['HOME'], folder));
     return path && isFolder(path) ? [{ path, variable }] : [];
@@ -38,7 +39,7 @@ export function findToolchain(command: string, host: Environment, hidden: string
   const onPath = (host['PATH'] ?? '').split(delimiter).filter((folder) => folder.startsWith('/'));
   const paths = [...folderOfCommand(command, hidden), ...onPath.flatMap(partsOf), ...found.map(({ path }) => path)];
   return {
-    paths: [...new Set(paths)].filter((path) => isBelow(path, hidden) && existsSync(path)),
+    paths: [...new Set(paths)].filter((path) => isBelow(path, hidden) && !holds(path, secret) && existsSync(path)),
     variables: Object.fromEntries(found.map(({ path, variable }) => [variable, path])),
   };
 }
@@ -46,6 +47,12 @@ export function findToolchain(command: string, host: Environment, hidden: string
 /** Whether a path is in one of the folders, and not one of them itself. */
 export function isBelow(path: string, folders: string[]): boolean {
   return folders.some((folder) => path.startsWith(`${folder}${sep}`));
+}
+
+/** Whether a path is one of the folders, or one of them lies in it; links are followed. */
+export function holds(path: string, folders: string[]): boolean {
+  const real = realOf(path);
+  return folders.some((folder) => folder === real || isBelow(folder, [real]));
 }
 
 /** A command may be a link, and needs what lies beside the file that it leads to; but never a whole home. */
@@ -62,16 +69,18 @@ function folderOfCommand(command: string, hidden: string[]): string[] {
 /** A folder on PATH, and what its programs load: the libraries beside it, or the packages that npm links from. */
 function partsOf(folder: string): string[] {
   if (folder.endsWith(join('node_modules', '.bin'))) return [dirname(folder)];
-  const prefix = dirname(folder);
-  const libraries = isHome(prefix) ? [] : ['lib', 'lib64', 'libexec', 'include'].map((name) => join(prefix, name));
-  return [folder, ...libraries, ...linksIn(folder).map((file) => installationOf(file, folder))];
+  return [...programsIn(folder), ...linksIn(folder).flatMap(installationOf)];
 }
 
-/** A link may lead to a program that was installed elsewhere: that is then needed as a whole. */
-function installationOf(file: string, folder: string): string {
-  const [, prefix] = /^(.+)\/bin\/[^/]+$/.exec(file) ?? [];
-  const isApart = prefix !== undefined && !isHome(prefix) && !isBelow(folder, [prefix]);
-  return isApart ? prefix : file;
+/** Beside `bin` an installation has these; whatever else lies there is nobody's business. */
+function programsIn(folder: string): string[] {
+  const beside = ['lib', 'lib64', 'libexec', 'include', 'pyvenv.cfg'].map((name) => join(dirname(folder), name));
+  return basename(folder) === 'bin' && !isHome(dirname(folder)) ? [folder, ...beside] : [folder];
+}
+
+/** A link may lead to a program that was installed elsewhere. */
+function installationOf(file: string): string[] {
+  return basename(dirname(file)) === 'bin' ? programsIn(dirname(file)) : [file];
 }
 
 function linksIn(folder: string): string[] {

@@ -3,9 +3,10 @@ import { access, constants, mkdtemp, readFile, rm, stat } from 'node:fs/promises
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { findVersion, tooOldMessage } from '../agent/cli-version.ts';
+import { findVersion, isAtLeast, tooOldMessage } from '../agent/cli-version.ts';
 import { findContainment } from '../agent/containment.ts';
 import { findClaude } from '../agent/find-claude.ts';
+import { imported, operatorFolder } from '../agent/homes.ts';
 import { createRooms } from '../agent/rooms.ts';
 import { findSignIn, type SignIn } from '../agent/sign-in.ts';
 import { containmentProblem } from '../agent-stage.ts';
@@ -136,7 +137,11 @@ export async function checkSandbox(config: Config, environment: Environment): Pr
     return { state: 'ok', what: 'The sandbox is off, as SANDBOX says: agents see all that you see' };
   }
   const full = config.agentAccess === 'full' ? ', and AGENT_ACCESS=full lets them run any command as you' : '';
-  return { state: refused ? 'failure' : 'warning', what: `${missing.what}${full}`, mend: missing.remedy };
+  return {
+    state: refused ? 'failure' : 'warning',
+    what: `${missing.what}${full}`,
+    mend: refused && config.agentAccess === 'full' ? `${missing.remedy}, or set SANDBOX=off` : missing.remedy,
+  };
 }
 
 /** As an agent would find it: in a home of its own. */
@@ -156,10 +161,9 @@ async function signInOf(claudeBin: string, config: Config, host: Environment): P
 
 /** A note when the operator's own Claude Code has settings that agents do not get. */
 export async function checkHome({ agentHome }: Config, host: Environment): Promise<Finding[]> {
-  const folder = host['CLAUDE_CONFIG_DIR'] || join(host['HOME'] ?? '/', '.claude');
+  const folder = operatorFolder(host);
   if (agentHome === 'import') return [{ state: 'ok', what: `Agents read your Claude Code settings in ${folder}` }];
-  const names = ['settings.json', 'CLAUDE.md', 'agents', 'skills', 'commands'];
-  const found = await Promise.all(names.map(async (name) => ((await exists(join(folder, name))) ? [name] : [])));
+  const found = await Promise.all(imported.map(async (name) => ((await exists(join(folder, name))) ? [name] : [])));
   if (found.flat().length === 0) return [];
   const what = `Agents do not get your own Claude Code settings (${found.flat().join(', ')} in ${folder}); AGENT_HOME=import hands them over`;
   return [{ state: 'ok', what }];
@@ -175,10 +179,4 @@ async function exists(path: string): Promise<boolean> {
 
 async function isFolder(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
-}
-
-function isAtLeast(version: string, floor: string): boolean {
-  const [major = 0, minor = 0] = version.split('.').map(Number);
-  const [leastMajor = 0, leastMinor = 0] = floor.split('.').map(Number);
-  return major > leastMajor || (major === leastMajor && minor >= leastMinor);
 }

@@ -10,7 +10,7 @@ import type { CommandContext } from './command.ts';
 export async function serve(args: string[], { stop, stopNow, terminal, print }: CommandContext): Promise<number> {
   const config = loadConfig(args);
   const environment = hostEnvironment();
-  await checkVersion(config, environment, stop);
+  const version = await checkVersion(config, environment, stop);
   const service = await startService(config, environment);
   print(`claude-agent-server listens on ${service.url}`);
   print(`  contract door ${service.url}/v1   OpenAI door ${service.url}/openai/v1`);
@@ -20,6 +20,7 @@ export async function serve(args: string[], { stop, stopNow, terminal, print }: 
     print(`  The API key was made now and is kept in ${apiKeyPath(config.dataDir)}`);
   }
   if (service.token === '') print('  API_BEARER_TOKEN is empty: every request but /health is refused');
+  for (const line of version) print(line);
   for (const line of containmentLines(config, service.contained)) print(line);
   // Beside the rest: it asks the CLI, which takes its time.
   const advised = adviceFor(service).then((lines) => lines.forEach(print));
@@ -33,10 +34,12 @@ export async function serve(args: string[], { stop, stopNow, terminal, print }: 
 }
 
 /** Throws an Error for a CLI that is too old: every request would fail, or be read as commands. */
-async function checkVersion(config: Config, environment: Environment, stop: AbortSignal): Promise<void> {
+async function checkVersion(config: Config, environment: Environment, stop: AbortSignal): Promise<string[]> {
   const command = findClaude(config.claudeBin, environment['PATH']);
   const found = command && (await findVersion(command, environment, stop));
-  if (found && found.state === 'too_old') throw new Error(tooOldMessage(found.version));
+  if (!found || found.state === 'supported') return [];
+  if (found.state === 'too_old') throw new Error(tooOldMessage(found.version));
+  return [`  WARNING: ${command} does not tell its version as Claude Code does: ${found.said}`];
 }
 
 /** What agents are kept from, and what the operator has switched off. */
@@ -52,7 +55,7 @@ async function adviceFor(service: Service): Promise<string[]> {
   const error = await service.notReady();
   switch (error?.code) {
     case 'agent_not_started':
-      return ['  claude is not to be found: run npm install, or set CLAUDE_BIN'];
+      return [`  WARNING: ${error.message}`];
     case 'not_signed_in':
       return [
         '  Claude Code has no login and no API key: requests will fail.',

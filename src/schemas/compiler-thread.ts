@@ -37,8 +37,7 @@ export class CompilerThread {
   async compile(json: string): Promise<Verdict> {
     clearTimeout(this.#idle);
     try {
-      this.#ready ??= this.#started();
-      const worker = await this.#ready;
+      const worker = await (this.#ready ?? this.#begin());
       worker.ref();
       const verdict = await this.#ask(worker, json);
       worker.unref();
@@ -70,13 +69,16 @@ export class CompilerThread {
     return this.#ending;
   }
 
-  async #started(): Promise<Worker> {
-    const worker = await start();
+  /** After the thread before it is gone. */
+  #begin(): Promise<Worker> {
+    const ready = this.#ending.then(start);
+    this.#ready = ready;
+    const forget = () => {
+      if (this.#ready === ready) this.#ready = undefined;
+    };
     // It may die while nobody waits for it.
-    worker.once('exit', () => {
-      this.#ready = undefined;
-    });
-    return worker;
+    ready.then((worker) => worker.once('exit', forget), forget);
+    return ready;
   }
 
   async #ask(worker: Worker, json: string): Promise<Verdict> {

@@ -39,7 +39,7 @@ export const agentSettings = {
     'SANDBOX',
     'auto',
     ['auto', 'required', 'off'],
-    'Run agents in bubblewrap: an agent writes only in its workspace, does not see homes and other projects in them, and ends with the server. `auto`: where `bwrap` works; `AGENT_ACCESS=full` then starts only where it does.',
+    'Run agents in bubblewrap: an agent writes only in its workspace, does not see your home, and ends with the server. `auto`: where `bwrap` works; `AGENT_ACCESS=full` then starts only where it does.',
   ),
   models: list('MODELS', ['haiku', 'sonnet', 'opus'], 'The models served, by the names that `claude --model` takes.'),
   defaultModel: text('DEFAULT_MODEL', 'sonnet', 'Used when a request names none.'),

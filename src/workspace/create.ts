@@ -1,5 +1,6 @@
 /** Builds the workspace stage that the settings ask for. */
-import { stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
+import { sep } from 'node:path';
 import { createGit, type Git } from './git.ts';
 import { findRepository, type Repository } from './repository.ts';
 import { createScratch } from './scratch.ts';
@@ -34,22 +35,33 @@ export async function createWorkspaces(given: WorkspaceSettings): Promise<Worksp
   const git = createGit(settings.environment);
   if (workspaceDir === undefined) return createScratch(git, settings);
   if (!(await stat(workspaceDir).catch(() => undefined))?.isDirectory()) {
-    throw new Error('Cannot use WORKSPACE_DIR: there is no such folder');
+    throw new Error(`Cannot use WORKSPACE_DIR=${workspaceDir}: there is no such folder`);
   }
   const repository = await findRepository(workspaceDir);
+  const shared = async () => {
+    await refuseDataFolderIn(workspaceDir, settings.dataDir);
+    return createShared(git, workspaceDir, repository, settings);
+  };
   switch (workspaceMode) {
     case 'shared':
-      return createShared(git, workspaceDir, repository, settings);
+      return await shared();
     case 'worktree':
       if (!repository) throw new Error('Cannot use WORKSPACE_MODE=worktree: WORKSPACE_DIR is not a git repository');
       return createWorktrees(git, workspaceDir, repository, settings);
     case 'auto': {
       const belongs = repository && (await isTracked(git, repository));
-      return belongs
-        ? createWorktrees(git, workspaceDir, repository, settings)
-        : createShared(git, workspaceDir, repository, settings);
+      return belongs ? createWorktrees(git, workspaceDir, repository, settings) : await shared();
     }
   }
+}
+
+/** Agents work in all of a shared workspace: keys and other runs' work would be theirs, and part of what they changed. */
+async function refuseDataFolderIn(workspaceDir: string, dataDir: string): Promise<void> {
+  const [workspace, data] = await Promise.all([realpath(workspaceDir), realpath(dataDir)]);
+  if (data !== workspace && !data.startsWith(workspace + sep)) return;
+  throw new Error(
+    `Cannot use WORKSPACE_DIR=${workspaceDir} as a shared workspace: DATA_DIR=${dataDir} lies in it; set DATA_DIR to a folder elsewhere`,
+  );
 }
 
 /** A folder that merely lies below a repository, such as one that holds somebody's dotfiles, is no part of it. */

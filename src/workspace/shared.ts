@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { removeFolder } from '../remove-folder.ts';
 import type { SyncReport } from '../task.ts';
 import { type Git, GitError } from './git.ts';
+import { linksIn, refuseNewLinks } from './git-links.ts';
 import { readGitSettings } from './git-settings.ts';
 import { preparing } from './preparing.ts';
 import { findRepository, type Repository } from './repository.ts';
@@ -13,7 +14,7 @@ import { prepareStandIn } from './stand-in.ts';
 import { type Checkout, syncInPlace } from './sync-in-place.ts';
 import { createTurns } from './turns.ts';
 import { unknownWork } from './work.ts';
-import { checkSameFolder } from './work-folder.ts';
+import { checkSameRepository } from './work-folder.ts';
 import { type Lease, type Prepared, safeRunId, unavailable, type Workspaces } from './workspaces.ts';
 
 /** @param first the repository as it is at the server's start, if there is one */
@@ -25,6 +26,15 @@ export async function createShared(
 ): Promise<Workspaces> {
   const turns = createTurns();
   const root = first?.root ?? workspaceDir;
+  const links = first ? await linksIn(first.commonDir) : new Set<string>();
+
+  /** Before anything of the server's git is run there: an agent that was here may have written in its `.git`. */
+  const checkRepository = async (): Promise<void> => {
+    if (!first) return;
+    const now = await findRepository(workspaceDir);
+    checkSameRepository(first, now);
+    await refuseNewLinks(now?.commonDir ?? first.commonDir, links);
+  };
   const baselines = join(settings.dataDir, 'baselines');
   await removeFolder(baselines);
   await mkdir(baselines, { recursive: true, mode: 0o700 });
@@ -37,9 +47,10 @@ export async function createShared(
       endTurn();
     };
     try {
+      await preparing(checkRepository(), signal);
       const { checkout, sync } = await preparing(bringUpToDate(git, workspaceDir, settings, baselines, signal), signal);
       checkRequired(settings, sync);
-      if (first) checkSameFolder(first, await findRepository(workspaceDir));
+      await preparing(checkRepository(), signal);
       const work = checkout
         ? await preparing(workInPlace(checkout, kept, settings))
         : unknownWork('the workspace is not a git repository');
@@ -78,7 +89,7 @@ export async function createShared(
     lease,
     // The revision is not known before the first sync; a spare is young, and its agent reads files when it is asked.
     async prepare() {
-      if (first) checkSameFolder(first, await findRepository(workspaceDir));
+      await preparing(checkRepository());
       return preparedAt(undefined);
     },
     keptPatch: async () => undefined,

@@ -3,7 +3,7 @@
  * link to any place of the host, so it is never followed unseen.
  */
 import { mkdir, realpath, stat } from 'node:fs/promises';
-import { join, sep } from 'node:path';
+import { join, relative, sep } from 'node:path';
 import type { Repository } from './repository.ts';
 import { unavailable } from './workspaces.ts';
 
@@ -23,20 +23,29 @@ export async function makeWorkFolder(root: string, prefix: string): Promise<void
       return realpath(path);
     });
     if (!real.startsWith(top + sep)) throw leadsOutside();
+    if (isGitFolder(relative(top, real))) throw unavailable('its folder in the repository leads into its .git');
     if (!(await stat(real)).isDirectory()) throw unavailable('its folder in the repository is a file');
   }
 }
 
+function isGitFolder(path: string): boolean {
+  return path.split(sep)[0]?.toLowerCase() === '.git';
+}
+
 /**
- * Throws `workspace_unavailable` when the workspace is another folder than it was at the server's start.
- * @param first the repository that it was in then
+ * Throws `workspace_unavailable` when the workspace belongs to another repository than at the server's start: its folder
+ * within one has become a link, or its `.git` leads elsewhere. The top of a repository is the operator's to move.
  */
-export function checkSameFolder(first: Repository, now: Repository | undefined): void {
-  // The top of a repository is the operator's to move; only a folder within one is upstream's.
-  if (first.prefix === '' || (now?.root === first.root && now.prefix === first.prefix)) return;
-  throw leadsOutside();
+export function checkSameRepository(first: Repository, now: Repository | undefined): void {
+  if (first.prefix !== '' && (now?.root !== first.root || now.prefix !== first.prefix)) throw leadsOutside();
+  if (!now || placesOf(first) === placesOf(now)) return;
+  throw unavailable('its .git leads to another place than at the start of the server');
+}
+
+function placesOf({ root, gitDir, commonDir }: Repository): string {
+  return JSON.stringify([relative(root, gitDir), relative(root, commonDir)]);
 }
 
 function leadsOutside() {
-  return unavailable('its folder in the repository is a link that leads out of it');
+  return unavailable('its folder in the repository is gone, or a link that leads out of it');
 }

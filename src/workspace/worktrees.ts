@@ -13,7 +13,7 @@ import { checkRequired, type StageSettings } from './stage-settings.ts';
 import { tidyStandIn } from './stand-in.ts';
 import { findSyncedHead, type SyncedHead } from './synced-head.ts';
 import { aborting } from './turns.ts';
-import { checkSameFolder, makeWorkFolder } from './work-folder.ts';
+import { checkSameRepository, makeWorkFolder } from './work-folder.ts';
 import { safeRunId, type Workspaces } from './workspaces.ts';
 import { makeWorktree, relocated, type Worktree } from './worktree-folder.ts';
 import { type LeaseTools, leaseOf, preparedOf } from './worktree-lease.ts';
@@ -108,7 +108,7 @@ async function syncNow(
   settings: StageSettings,
 ): Promise<SyncedHead> {
   const repository = await findRepository(workspaceDir);
-  checkSameFolder(first, repository);
+  checkSameRepository(first, repository);
   if (!repository) throw new GitError('the workspace is no longer a git repository');
   const began = performance.now();
   const head = await findSyncedHead(git, repository, settings);

@@ -46,7 +46,8 @@ describe('instructions', () => {
       'shared/style.md': 'STYLE @deep.md',
       'shared/deep.md': 'DEEP @style.md',
       '.claude/rules/one.md': 'RULE',
-      'part/.claude/CLAUDE.md': 'PART @/etc/passwd @../../outside.md',
+      'part/.claude/CLAUDE.md': 'PART @/etc/passwd @../../outside.md @../../.git/config',
+      '.git/config': 'GIT-SETTINGS',
       'other/CLAUDE.md': 'OTHER',
     });
     const text = (await readInstructions(root, join(root, 'part'))) ?? '';
@@ -55,7 +56,7 @@ describe('instructions', () => {
       order.every((at, index) => at > (order[index - 1] ?? 0)),
       text,
     );
-    assert.doesNotMatch(text, /OTHER|root:/);
+    assert.doesNotMatch(text, /OTHER|root:|GIT-SETTINGS/);
   });
 
   test('are none where there are none', async (t) => {
@@ -131,7 +132,9 @@ describe('agent definitions', () => {
   for (const [what, text] of [
     ['no front matter', 'You review.'],
     ['no name', '---\ndescription: x\n---\n'],
-    ['no description', '---\nname: x\n---\n'],
+    ['no description', '---\nname: x\n---\nbody'],
+    ['an empty description', '---\nname: x\ndescription: ""\n---\nbody'],
+    ['an empty prompt', '---\nname: x\ndescription: x\n---\n \n'],
     ['a name that would be a flag', '---\nname: --dangerous\ndescription: x\n---\n'],
     ['a list for a name', '---\nname: [a, b]\ndescription: x\n---\n'],
     ['a front matter that does not end', '---\nname: x\ndescription: x\n'],
@@ -150,7 +153,7 @@ describe('agent definitions', () => {
     symlinkSync('/usr', join(root, '.claude/agents'));
     assert.deepEqual(await listFiles(root, join(root, '.claude/agents'), ''), []);
     const circle = await scratchFolder(t);
-    write(circle, { '.claude/agents/own.md': '---\nname: own\ndescription: x\n---\n' });
+    write(circle, { '.claude/agents/own.md': '---\nname: own\ndescription: x\n---\nPROMPT\n' });
     for (const name of ['a', 'b']) symlinkSync('.', join(circle, '.claude/agents', name));
     assert.deepEqual(Object.keys(await readDefinitions(circle, circle)), ['own']);
   });
@@ -158,7 +161,7 @@ describe('agent definitions', () => {
   test('are taken up to a bound of files', async (t) => {
     const root = await scratchFolder(t);
     const names = Array.from({ length: 150 }, (_, at) => `agent-${at}`);
-    const files = names.map((name) => [`.claude/agents/${name}.md`, `---\nname: ${name}\ndescription: x\n---\n`]);
+    const files = names.map((name) => [`.claude/agents/${name}.md`, `---\nname: ${name}\ndescription: x\n---\nPROMPT`]);
     write(root, Object.fromEntries(files));
     assert.equal(Object.keys(await readDefinitions(root, root)).length, 100);
   });

@@ -64,6 +64,7 @@ test('what is shown comes after what hides it, and the folder of the run last', 
       readable: ['/home/a/tool'],
       placed: [{ from: '/data/homes/1', at: '/home/agent', writable: true }],
       workFolder: '/data/worktrees/1',
+      secret: [],
     },
     'sealed',
   );
@@ -91,21 +92,50 @@ test('tools in a home are shown without the home', async (t) => {
   };
   for (const file of ['.nvm/versions/node/v22/bin/node', '.nvm/versions/node/v22/lib/x.js', '.cargo/credentials.toml'])
     await make(file);
-  for (const file of ['.cargo/bin/cargo', '.rustup/toolchains/x', '.ssh/id_rsa', 'pipx/venvs/tool/bin/tool', 'claude'])
+  for (const file of [
+    '.cargo/bin/cargo',
+    '.rustup/toolchains/x',
+    '.ssh/id_rsa',
+    'pipx/venvs/tool/bin/tool',
+    'pipx/venvs/tool/lib/x.py',
+    'pipx/venvs/tool/.env',
+    'claude',
+  ])
     await make(file);
   await mkdir(join(home, '.local/bin'), { recursive: true });
   await symlink(join(home, 'pipx/venvs/tool/bin/tool'), join(home, '.local/bin/tool'));
   const PATH = ['.nvm/versions/node/v22/bin', '.cargo/bin', '.local/bin'].map((name) => join(home, name)).join(':');
-  const { paths, variables } = findToolchain(join(home, 'claude'), { HOME: home, PATH }, [home]);
+  const { paths, variables } = findToolchain(join(home, 'claude'), { HOME: home, PATH }, [home], [home]);
   const shown = paths.map((path) => path.slice(home.length + 1)).sort();
   assert.deepEqual(shown, [
     ...['.cargo/bin', '.local/bin', '.nvm', '.nvm/versions/node/v22/bin', '.nvm/versions/node/v22/lib', '.rustup'],
-    ...['claude', 'pipx/venvs/tool'],
+    ...['claude', 'pipx/venvs/tool/bin', 'pipx/venvs/tool/lib'],
   ]);
   assert.equal(variables['RUSTUP_HOME'], join(home, '.rustup'));
 });
 
 test('folders that may not be looked at are passed over', () => {
-  const found = findToolchain('/bin/true', { HOME: '/etc/passwd', PATH: '/etc/passwd/bin:/usr/bin' }, ['/etc/passwd']);
+  const found = findToolchain(
+    '/bin/true',
+    { HOME: '/etc/passwd', PATH: '/etc/passwd/bin:/usr/bin' },
+    ['/etc/passwd'],
+    [],
+  );
   assert.deepEqual(found, { paths: [], variables: {} });
+});
+
+test('what is shown of a home never holds the home itself, nor what the server keeps in it', async (t) => {
+  const home = await scratchFolder(t);
+  const { mkdir, symlink } = await import('node:fs/promises');
+  for (const folder of ['.local/bin', '.local/share/data', 'bin', 'project/bin'])
+    await mkdir(join(home, folder), { recursive: true });
+  for (const file of ['.local/bin/t', '.local/share/data/api-key', 'project/bin/x', 'project/.env'])
+    await writeFile(join(home, file), '');
+  await symlink(join(home, '.local/bin/t'), join(home, 'bin/t'));
+  await symlink(join(home, 'project/bin/x'), join(home, 'bin/x'));
+  await symlink(home, join(home, 'bin/home'));
+  const PATH = [home, join(home, 'bin'), join(home, 'bin/home'), join(home, '.local')].join(':');
+  const { paths } = findToolchain('/bin/true', { HOME: home, PATH }, [home], [home, join(home, '.local/share/data')]);
+  const shown = paths.map((path) => path.slice(home.length + 1)).sort();
+  assert.deepEqual(shown, ['.local/bin', 'bin', 'project/bin']);
 });

@@ -32,7 +32,12 @@ async function ground(t: TestContext, settings: Record<string, string> = {}, mor
   const secrets = ['.ssh/id_rsa', '.aws/credentials', '.netrc', '.claude/history.jsonl', '.claude.json', 'other/.env'];
   for (const name of secrets) {
     mkdirSync(join(home, name, '..'), { recursive: true });
-    writeFileSync(join(home, name), name === '.claude.json' ? `{"mcpServers":{"x":{"command":"${secret}"}}}` : secret);
+    writeFileSync(
+      join(home, name),
+      name === '.claude.json'
+        ? `{"primaryApiKey":"${secret}","oauthAccount":{"x":"${secret}"},"mcpServers":{"x":{"command":"${secret}"}}}`
+        : secret,
+    );
   }
   writeFileSync(join(home, '.claude', '.credentials.json'), login);
   writeFileSync(join(clone, '.env'), secret);
@@ -205,6 +210,30 @@ test('what AGENT_READS names is read where it is, and in the home of the agent w
   );
   assert.match(found, /TOOLNPMRCNPMRCCONFIG/);
   assert.match(found, /refused/);
+});
+
+test("a shared workspace shows what lies in it, and nothing of the server's", {
+  skip: withoutBubblewrap,
+}, async (t) => {
+  const folder = mkdtempSync(join(ignored, 'test-shared-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const inIt = { WORKSPACE_DIR: folder, WORKSPACE_MODE: 'shared', DATA_DIR: join(folder, 'data') };
+  await assert.rejects(
+    ground(t, inIt),
+    /as a shared workspace: DATA_DIR=.* lies in it; set DATA_DIR to a folder elsewhere/,
+  );
+});
+
+test('AGENT_READS above the data folder does not show the data folder', { skip: withoutBubblewrap }, async (t) => {
+  const data = mkdtempSync(join(ignored, 'test-data-'));
+  t.after(() => rmSync(data, { recursive: true, force: true }));
+  const all = await ground(t, { AGENT_READS: ignored, DATA_DIR: data });
+  const found = await inside(
+    all,
+    `ls -A ${data}; cat ${data}/callback-secret; ls ${ignored}; cat ${all.clone}/.env; echo end`,
+  );
+  assert.doesNotMatch(found, /lock\.sqlite|whsec_|SECRET-OF/);
+  assert.match(found, /test-data-.*end/s);
 });
 
 test('AGENT_HOME=import hands over settings to read only', { skip: withoutBubblewrap }, async (t) => {

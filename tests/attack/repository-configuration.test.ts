@@ -6,8 +6,8 @@ import { type TestContext, test } from 'node:test';
 import { unsealed } from '../support/bubblewrap.ts';
 import { type Canary, startCanary } from '../support/canary.ts';
 import { commit, makeClone, makeSandbox } from '../support/git-repositories.ts';
-import { scratchFolder } from '../support/loopback-agent.ts';
-import { ask, startLoopbackService } from '../support/service.ts';
+import { loopbackAgent, packagedClaude, scratchFolder } from '../support/loopback-agent.ts';
+import { ask, startLoopbackService, startTestService } from '../support/service.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 const hookEvents = [
@@ -134,6 +134,41 @@ test("a project's instructions and agent definitions reach the model, and what l
     for (const wanted of ['INSTRUCTIONS-OF-THE-PROJECT', 'IMPORTED-STYLE', 'helpful'])
       assert.ok(asked.includes(wanted), `${door} ${wanted}`);
     for (const unwanted of ['OUTSIDE-THE-REPOSITORY']) assert.ok(!asked.includes(unwanted), `${door} ${unwanted}`);
+  }
+});
+
+test('an agent that there is not is refused, and not replaced by the default one, which may do more', async (t) => {
+  const { service } = await serve(t, {});
+  const job = (await (await service.post('/execute', { prompt: '[[say: x]]', agent: 'nosuch' })).json()) as {
+    job_id: string;
+  };
+  const ended = await waitUntil(
+    'the job has ended',
+    async () => {
+      const record = (await (await service.get(`/jobs/${job.job_id}`)).json()) as {
+        status: string;
+        error: { message: string };
+      };
+      return ['queued', 'running'].includes(record.status) ? undefined : record;
+    },
+    30_000,
+  );
+  assert.equal(ended.status, 'failed');
+  assert.match(ended.error.message, /Cannot run the agent "nosuch": there are .*helpful.*AGENT_HOME=import/);
+});
+
+test("the operator's own MCP servers are there when they are imported, whether the workspace is trusted or not", async (t) => {
+  for (const TRUST_WORKSPACE of ['off', 'on']) {
+    const home = await scratchFolder(t);
+    const canary = await startCanary(t);
+    const command = ['bash', '-c', `echo imported > /dev/tcp/127.0.0.1/${canary.port}`];
+    const servers = { mine: { command: command[0], args: command.slice(1) } };
+    writeFileSync(join(home, '.claude.json'), JSON.stringify({ mcpServers: servers }));
+    const settings = { TRUST_WORKSPACE, AGENT_HOME: 'import', CLAUDE_BIN: packagedClaude };
+    const agent = await loopbackAgent(t);
+    const service = await startTestService(t, settings, { ...agent.environment, HOME: home });
+    await service.post('/openai/v1/chat/completions', ask('[[say: hello]]'));
+    assert.deepEqual([...new Set(canary.heard())], ['imported'], TRUST_WORKSPACE);
   }
 });
 

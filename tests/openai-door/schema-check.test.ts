@@ -185,6 +185,19 @@ test('an idle thread is ended, and a later schema has another', { skip: process.
   }
 });
 
+test('a schema that comes while a thread ends leaves none behind', { skip: process.platform !== 'linux' }, async () => {
+  const threads = () => readdirSync('/proc/self/task').length;
+  const check = new SchemaCheck({ idleMs: 1, threads: 1 });
+  await check.problemOf('a', good(), never);
+  const before = threads();
+  for (let round = 0; round < 12; round += 1) {
+    await new Promise((resolve) => setTimeout(resolve, round % 4));
+    assert.equal(await check.problemOf('a', good(), never), undefined);
+  }
+  await check.close();
+  await waitUntil('no thread is left', () => threads() < before, 10_000);
+});
+
 test('an idle thread does not keep the process', async () => {
   const file = JSON.stringify(new URL('../../src/schemas/schema-check.ts', import.meta.url).href);
   const script = `

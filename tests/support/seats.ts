@@ -3,6 +3,7 @@ import type { TestContext } from 'node:test';
 import { createAgents } from '../../src/agent/agents.ts';
 import type { Access } from '../../src/agent/command-line.ts';
 import type { Containment } from '../../src/agent/containment.ts';
+import { missingClaude } from '../../src/agent/find-claude.ts';
 import { listMarked } from '../../src/process-tree.ts';
 import type { AgentEvent, Task, Turn } from '../../src/task.ts';
 import { createSeats, type SeatSettings, type Start } from '../../src/warm/seats.ts';
@@ -27,6 +28,7 @@ export async function startSeats(
   let identity = claudeBin;
   const agents = createAgents({
     findClaude: () => identity,
+    missingClaude: () => missingClaude(identity),
     access: overrides.access ?? 'edit',
     rooms: await openRooms(t, environment, overrides.containment),
     trustWorkspace: false,

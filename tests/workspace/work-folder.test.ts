@@ -1,6 +1,15 @@
 /** A workspace within a repository, whose folder upstream turns into a link to somewhere else. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { commit, git, makeClone, write } from '../support/git-repositories.ts';
@@ -10,7 +19,7 @@ import { never } from './support.ts';
 
 const refused = {
   code: 'workspace_unavailable',
-  message: /its folder in the repository is a link that leads out of it/,
+  message: /its folder in the repository is gone, or a link that leads out of it/,
 };
 
 /** A clone with files below `part/pkg`, and a folder elsewhere that agents have no business in. */
@@ -92,5 +101,59 @@ describe('a folder of the repository that upstream has turned into a link', () =
       ['part/pkg/new.txt'],
     );
     await run.release();
+  });
+});
+
+describe("a shared workspace's own .git that an agent has changed", () => {
+  for (const [what, change] of [
+    [
+      'a log that is a link',
+      (clone: string, victim: string) => {
+        rmSync(join(clone, '.git/logs/HEAD'));
+        symlinkSync(join(victim, 'bashrc'), join(clone, '.git/logs/HEAD'));
+      },
+    ],
+    [
+      'a folder of refs that is a link',
+      (clone: string, victim: string) => {
+        rmSync(join(clone, '.git/refs/remotes'), { recursive: true });
+        symlinkSync(victim, join(clone, '.git/refs/remotes'));
+      },
+    ],
+    [
+      'a file that leads to another repository',
+      (clone: string, victim: string) => {
+        rmSync(join(clone, '.git'), { recursive: true });
+        writeFileSync(join(clone, '.git'), `gitdir: ${join(victim, 'other/.git')}\n`);
+      },
+    ],
+  ] as const) {
+    test(`is refused, and the server's git writes nowhere else: ${what}`, async () => {
+      const { clone, remote } = makeClone(sandbox);
+      const victim = join(sandbox.folder, 'victim');
+      git(sandbox.folder, 'clone', '--quiet', remote, join(victim, 'other'));
+      write(victim, { bashrc: 'mine\n' });
+      const before = git(join(victim, 'other'), 'rev-parse', 'HEAD');
+      const workspaces = await open(clone, { workspaceMode: 'shared' });
+      const run = await workspaces.lease('one', never);
+      change(clone, victim);
+      await run.release();
+      const theirs = join(sandbox.folder, 'theirs');
+      git(sandbox.folder, 'clone', '--quiet', remote, theirs);
+      commit(theirs, { 'new.txt': 'new\n' });
+      git(theirs, 'push', '--quiet');
+      await assert.rejects(workspaces.lease('two', never), { code: 'workspace_unavailable', message: /its \.git/ });
+      assert.equal(readFileSync(join(victim, 'bashrc'), 'utf8'), 'mine\n');
+      assert.deepEqual(readdirSync(victim).sort(), ['bashrc', 'other']);
+      assert.equal(git(join(victim, 'other'), 'rev-parse', 'HEAD'), before);
+    });
+  }
+
+  test('may hold links of the operator', async () => {
+    const { clone } = makeClone(sandbox);
+    renameSync(join(clone, '.git/logs'), join(sandbox.folder, 'logs'));
+    symlinkSync(join(sandbox.folder, 'logs'), join(clone, '.git/logs'));
+    const workspaces = await open(clone, { workspaceMode: 'shared' });
+    await (await workspaces.lease('one', never)).release();
   });
 });

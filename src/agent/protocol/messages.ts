@@ -8,7 +8,8 @@ import { array, type Json, number, object, string } from './json.ts';
 import { type AgentResult, readResult } from './result.ts';
 
 export type ProtocolMessage =
-  | { type: 'events'; events: AgentEvent[] }
+  /** `agents`: the names of those that there are, told when a turn begins. */
+  | { type: 'events'; events: AgentEvent[]; agents?: string[] }
   | { type: 'result'; result: AgentResult }
   | { type: 'control_response'; requestId: string; error?: string; costUsd?: number }
   /** How many background tasks run from now on. */
@@ -42,7 +43,7 @@ export function readMessage(line: string): ProtocolMessage | undefined {
   }
 }
 
-function events(found: AgentEvent[]): ProtocolMessage {
+function events(found: AgentEvent[]): Extract<ProtocolMessage, { type: 'events' }> {
   return { type: 'events', events: found };
 }
 
@@ -84,7 +85,10 @@ function toolResults(message: Json): AgentEvent[] {
 function systemMessage(message: Json): ProtocolMessage {
   switch (message['subtype']) {
     case 'init':
-      return events([{ type: 'started', sessionId: string(message['session_id']), model: string(message['model']) }]);
+      return {
+        ...events([{ type: 'started', sessionId: string(message['session_id']), model: string(message['model']) }]),
+        ...(Array.isArray(message['agents']) && { agents: message['agents'].map(String) }),
+      };
     case 'api_retry':
       return events([
         {
