@@ -21,9 +21,16 @@ export async function isAlone(root: number, marker: string, command: string): Pr
   const members = new Set(await listTree(root, marker));
   const rows = (await listProcesses()).filter(({ pid }) => members.has(pid));
   const isCommand = (pid: number) => readArguments(pid).slice(0, 3).includes(command);
-  const found = process.platform === 'linux' ? rows.find(({ pid }) => isCommand(pid))?.pid : root;
-  for (let pid = found; pid !== undefined && members.delete(pid); ) pid = rows.find((row) => row.pid === pid)?.parent;
-  return found !== undefined && members.size === 0;
+  const agent = process.platform === 'linux' ? rows.find(({ pid }) => isCommand(pid))?.pid : root;
+  if (agent === undefined) return false;
+  // From the agent up to the root are the wrappers.
+  let wrapper: number | undefined = agent;
+  while (wrapper !== undefined && members.has(wrapper)) {
+    members.delete(wrapper);
+    const above: number | undefined = rows.find(({ pid }) => pid === wrapper)?.parent;
+    wrapper = above;
+  }
+  return members.size === 0;
 }
 
 /**

@@ -116,7 +116,10 @@ async function build(given: Config, environment: Environment, releases: Releases
     metrics: telemetry.metrics,
     log: telemetry,
   });
-  const url = await server.listen({ host: config.host, port: config.port });
+  const url = await server.listen({ host: config.host, port: config.port }).catch((error: NodeJS.ErrnoException) => {
+    const why = error.code === 'EADDRINUSE' ? 'another process has it' : error.code;
+    throw new Error(`Cannot listen on HOST=${config.host} PORT=${config.port}: ${why}`, { cause: error });
+  });
   telemetry.listening(url);
 
   const stop = async (): Promise<void> => {

@@ -78,6 +78,10 @@ export function realFolders(paths: string[]): string[] {
  */
 export function bubblewrapArguments(view: View, users: UserNamespace): string[] {
   const { hidden, readable, placed, workFolder, secret } = view;
+  // A run's own part of what the server keeps is shown after the rest of it was hidden.
+  const within = readable.filter((path) => isBelow(path, secret));
+  const around = readable.filter((path) => !within.includes(path));
+  const shown = (path: string) => ['--ro-bind-try', path, path];
   const uncovered = (folders: string[]) =>
     secret.filter((path) => isBelow(path, folders)).flatMap((path) => ['--tmpfs', path]);
   return [
@@ -87,8 +91,9 @@ export function bubblewrapArguments(view: View, users: UserNamespace): string[] 
     ...['--ro-bind', '/', '/', '--dev', '/dev', '--proc', '/proc'],
     ...kernelSettings.flatMap((path) => ['--ro-bind-try', path, path]),
     ...hidden.flatMap((folder) => ['--tmpfs', folder]),
-    ...readable.flatMap((path) => ['--ro-bind-try', path, path]),
-    ...uncovered(readable),
+    ...around.flatMap(shown),
+    ...uncovered(around),
+    ...within.flatMap(shown),
     ...placed.flatMap(({ from, at, writable }) => [writable ? '--bind' : '--ro-bind-try', from, at]),
     ...(workFolder === undefined ? [] : ['--bind', workFolder, workFolder, ...uncovered([workFolder])]),
     ...['--chdir', workFolder ?? '/'],
@@ -97,7 +102,7 @@ export function bubblewrapArguments(view: View, users: UserNamespace): string[] 
 
 const kernelSettings = ['/proc/sys', '/proc/sysrq-trigger', '/proc/fs', '/proc/acpi', '/proc/scsi'];
 
-/** Which of the paths a mount over a hidden folder would take away: those must be shown again. */
+/** The paths that lie in a hidden folder, so that they must be shown again. */
 export function coveredBy(hidden: string[], paths: string[]): string[] {
   return [...new Set(paths)].filter((path) => isBelow(path, hidden)).sort();
 }

@@ -16,7 +16,7 @@ type Json = Record<string, unknown>;
 export type Home = {
   /** On the host. Holds `.claude` and what else an agent finds in its home. */
   path: string;
-  /** The operator's own files that stand at a place in it, by that place. The login is the only one it may write. */
+  /** The operator's own files, each with the place in the home where the agent finds it. It may write the login only. */
   shared: { from: string; at: string; writable: boolean }[];
   /** Removes it, in the background and once. */
   remove(): void;

@@ -130,28 +130,32 @@ export function createRooms(settings: RoomSettings): Rooms {
 
 type Look = Pick<View, 'hidden' | 'readable' | 'secret'> & { variables: Environment; ofOperator: View['placed'] };
 
-/** What every agent of a command sees and does not see, found out once: it takes a look at every folder on PATH. */
+/** For so long a look at the host serves: it takes some 10 ms, as there is a look at every folder on PATH. */
+const lookMs = 60_000;
+
+/** What agents see of the host and what not. A tool that was installed since is there after a while. */
 function createLook({ host, hides, reads }: RoomSettings): (command: string) => Look {
   const hidden = hiddenFolders(host, hides);
   const secret = realFolders(hides);
   const providers = providerFiles(host);
+  const home = host['HOME'] ?? '/';
   // Tools look for them in the home that they find, which is the agent's.
-  const inHostHome = reads.flatMap((path) =>
-    host['HOME'] && isBelow(path, [host['HOME']]) ? [relative(host['HOME'], path)] : [],
-  );
-  const ofOperator = [...providers.below, ...inHostHome]
-    .map((name) => ({ from: join(host['HOME'] ?? '/', name), at: join(homeInside, name), writable: false }))
-    .filter(({ from }) => existsSync(from));
-  const known = new Map<string, Look>();
-  const lookOf = (command: string): Look => {
+  const inHostHome = reads.filter((path) => isBelow(path, [home])).map((path) => relative(home, path));
+  const lookNow = (command: string): Look => {
     const { paths, variables } = findToolchain(command, host, hidden, [...secret, ...homesOf(host)]);
     const readable = coveredBy(hidden, [...paths, ...providers.absolute, ...certificateFiles(host), ...nameServers()]);
+    const ofOperator = [...providers.below, ...inHostHome]
+      .map((name) => ({ from: join(home, name), at: join(homeInside, name), writable: false }))
+      .filter(({ from }) => existsSync(from));
     return { hidden, secret, readable: [...readable, ...reads], variables, ofOperator };
   };
+  let latest: { command: string; until: number; look: Look } | undefined;
   return (command) => {
-    const look = known.get(command) ?? lookOf(command);
-    known.set(command, look);
-    return look;
+    const now = performance.now();
+    if (latest?.command !== command || now > latest.until) {
+      latest = { command, until: now + lookMs, look: lookNow(command) };
+    }
+    return latest.look;
   };
 }
 

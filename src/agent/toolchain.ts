@@ -6,7 +6,7 @@ type Environment = Record<string, string | undefined>;
 
 /**
  * Version managers keep what they run outside PATH, and find it by the home of whoever runs them or by a variable.
- * None of these folders holds credentials.
+ * They are shown whole.
  */
 const managers: { folder: string; variable: string }[] = [
   { folder: '.rustup', variable: 'RUSTUP_HOME' },

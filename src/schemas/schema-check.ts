@@ -1,7 +1,6 @@
 /**
- * Whether schemas can be compiled, found out in threads. Keys take turns, and none has more than one thread, so that a
- * key which sends what takes long waits for itself: the schema of another waits at most the time of one schema for every
- * further key that has one under way.
+ * Whether schemas can be compiled, found out in threads. Keys take turns, and none has more than one thread. So a key
+ * that sends slow schemas delays its own; a schema of another key waits at most 2 s for each further key that waits.
  */
 import { hash } from 'node:crypto';
 import { ServiceError } from '../errors.ts';

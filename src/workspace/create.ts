@@ -1,6 +1,6 @@
 /** Builds the workspace stage that the settings ask for. */
 import { realpath, stat } from 'node:fs/promises';
-import { sep } from 'node:path';
+import { resolve, sep } from 'node:path';
 import { createGit, type Git } from './git.ts';
 import { findRepository, type Repository } from './repository.ts';
 import { createScratch } from './scratch.ts';
@@ -57,7 +57,8 @@ export async function createWorkspaces(given: WorkspaceSettings): Promise<Worksp
 
 /** Agents work in all of a shared workspace: keys and other runs' work would be theirs, and part of what they changed. */
 async function refuseDataFolderIn(workspaceDir: string, dataDir: string): Promise<void> {
-  const [workspace, data] = await Promise.all([realpath(workspaceDir), realpath(dataDir)]);
+  const workspace = await realpath(workspaceDir);
+  const data = await realpath(dataDir).catch(() => resolve(dataDir));
   if (data !== workspace && !data.startsWith(workspace + sep)) return;
   throw new Error(
     `Cannot use WORKSPACE_DIR=${workspaceDir} as a shared workspace: DATA_DIR=${dataDir} lies in it; set DATA_DIR to a folder elsewhere`,

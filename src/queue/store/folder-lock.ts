@@ -5,8 +5,7 @@ import { DatabaseSync } from 'node:sqlite';
 
 /** A lock file with a process id could outlive its process, or name one of another container; SQLite's lock cannot. */
 export function lockFolder(folder: string): () => void {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const lock = new DatabaseSync(join(folder, 'lock.sqlite'));
+  const lock = openLock(folder);
   try {
     lock.exec('BEGIN EXCLUSIVE');
   } catch (error) {
@@ -15,4 +14,14 @@ export function lockFolder(folder: string): () => void {
     throw new Error('Cannot open DATA_DIR: another server is running on it', { cause: error });
   }
   return () => lock.close();
+}
+
+function openLock(folder: string): DatabaseSync {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    return new DatabaseSync(join(folder, 'lock.sqlite'));
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new Error(`Cannot use DATA_DIR=${folder}: ${code ?? message}; set it to a folder of yours`, { cause: error });
+  }
 }
