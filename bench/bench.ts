@@ -94,7 +94,8 @@ function benchOf(shared: Shared, { quick, profileFolder }: GroundOptions, releas
     releases,
     scratch,
     async server(agent, settings = {}) {
-      const all = { CLAUDE_BIN: agent === 'claude' ? claude : stubAgent, ...settings };
+      const stub = { CLAUDE_BIN: stubAgent, AGENT_READS: stubFolder(home) };
+      const all = { ...(agent === 'claude' ? { CLAUDE_BIN: claude } : stub), ...settings };
       const server = await startServer({ folder: scratch('server'), environment, settings: all, nodeFlags });
       releases.push(() => server.stop());
       return server;

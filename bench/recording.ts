@@ -17,7 +17,7 @@ export type Recording = {
   tail: string;
 };
 
-/** Where the stub finds its lines: below `.claude`, which a sandboxed agent can read. */
+/** Where the stub finds its lines. A sandboxed agent finds it too when `AGENT_READS` names it. */
 export function stubFolder(home: string): string {
   return join(home, '.claude', 'bench');
 }
@@ -37,10 +37,21 @@ export async function recordAgent(claude: string, environment: Environment, home
     input: `${JSON.stringify({ ...turn, parent_tool_use_id: null, client_composed: true })}\n`,
   });
   if (code !== 0) throw new Error(`Cannot record the agent: it ended with status ${code}: ${stderr.slice(-500)}`);
-  const recording = cut(stdout.toString('utf8'));
+  const recording = cut(withoutIds(stdout.toString('utf8')));
   mkdirSync(stubFolder(home), { recursive: true });
   writeFileSync(join(stubFolder(home), 'recorded'), recording.whole);
   return recording;
+}
+
+/** The stub answers any line, so its result must not name the one that was recorded. */
+function withoutIds(whole: string): string {
+  const lines = whole.trim().split('\n');
+  return `${lines
+    .map((line) => {
+      const { user_message_uuid: _, user_message_uuids: __, ...message } = JSON.parse(line) as Record<string, unknown>;
+      return JSON.stringify(message);
+    })
+    .join('\n')}\n`;
 }
 
 function cut(whole: string): Recording {
