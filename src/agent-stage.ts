@@ -66,6 +66,7 @@ export async function openAgents(options: AgentStageOptions): Promise<{ agents: 
     access: config.agentAccess,
     rooms,
     trustWorkspace: config.trustWorkspace,
+    importSettings: config.agentHome === 'import',
     markerOf,
     onUnknown: telemetry.unknownAgentMessage,
   });

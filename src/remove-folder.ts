@@ -1,20 +1,44 @@
 /** Removes a folder that an agent has written in: with everything, also what it made read-only. */
-import { rmdir } from 'node:fs/promises';
+import { readdir, rmdir, stat, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
 import { runCommand } from './child-process.ts';
 
 const options = { cwd: '/', env: { PATH: '/usr/bin:/bin' }, timeoutMs: 120_000 };
 
 /**
- * By a command, because tens of thousands of files would keep the server's own threads busy; but most runs that only
- * answer leave nothing, and starting a process costs the server more than all else that it does for them.
+ * A folder with much in it by a command, because tens of thousands of files would keep the server's own threads busy. But
+ * most runs leave little, and starting a process costs the server more than all else that it does for them.
  */
 export async function removeFolder(path: string): Promise<void> {
-  if (await removedEmpty(path)) return;
+  if (await removedHere(path, { left: fewEntries })) return;
   const first = await runCommand('rm', ['-rf', '--', path], options);
   if (first.code === 0) return;
   await makeAccessible(path);
   const second = await runCommand('rm', ['-rf', '--', path], options);
   if (second.code !== 0) throw new Error('Cannot remove the folder of a run', { cause: second.stderr });
+}
+
+/** A home after a run that only answered has some 20. */
+const fewEntries = 64;
+
+/** Whether nothing is left. `false`: there is too much, or something that cannot be removed as it is. */
+async function removedHere(path: string, bound: { left: number }): Promise<boolean> {
+  try {
+    if (await removedEmpty(path)) return true;
+    // A folder that had many entries is itself large; listing one may take long.
+    if ((await stat(path)).size > 65_536) return false;
+    const entries = await readdir(path, { withFileTypes: true });
+    bound.left -= entries.length;
+    if (bound.left < 0) return false;
+    for (const entry of entries) {
+      const below = join(path, entry.name);
+      if (!entry.isDirectory()) await unlink(below);
+      else if (!(await removedHere(below, bound))) return false;
+    }
+    return removedEmpty(path);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT';
+  }
 }
 
 /** Whether nothing is left: it was empty, or not there. */

@@ -39,8 +39,8 @@ export type Session = Agent & {
 /** Where an agent works. */
 export type Folder = {
   path: string;
-  /** The top of the repository that it is in: nothing above is looked at. */
-  root: string;
+  /** The top of the repository that it is in: nothing above is looked at. Absent: the folder is new and empty. */
+  root?: string | undefined;
   /** What a sandbox must show besides, to read only. */
   reads: string[];
 };

@@ -18,6 +18,8 @@ export type AgentSettings = {
   rooms: Rooms;
   /** Whether the configuration that a repository carries applies to the agents that work in it. */
   trustWorkspace: boolean;
+  /** Whether the rooms have the operator's own settings (`AGENT_HOME`). */
+  importSettings: boolean;
   /** Tells the trees of this server from those of others. */
   markerOf(runId: string): string;
   onUnknown(messageType: string): void;
@@ -44,7 +46,10 @@ export function createAgents(settings: AgentSettings): AgentStage {
       stdin,
       marker,
     });
-    const flags = projectFlags(project, room.fileAt, stdin === 'ignore');
+    const flags = projectFlags(project, room.fileAt, {
+      withInstructions: stdin === 'ignore',
+      withServers: settings.importSettings,
+    });
     return { room, launch, flags, instructions: project?.instructions };
   };
 

@@ -3,7 +3,7 @@
  * read by another agent or by the operator's own `claude`; only the login is the operator's.
  */
 import { randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runCommand } from '../child-process.ts';
@@ -42,6 +42,8 @@ export type HomeSettings = {
   onProblem(what: string, error: unknown): void;
 };
 
+/** In the Claude Code folder of an agent, the operator's MCP servers where they are imported. */
+export const serversName = 'mcp.json';
 /** Where the login is found in a home with a sandbox around it. */
 export const loginPlace = '.login';
 const credentials = '.credentials.json';
@@ -82,7 +84,7 @@ export function createHomes({ folder, host, importSettings, onProblem }: HomeSet
     async make(files) {
       const path = join(folder, randomUUID());
       const own = join(path, '.claude');
-      await Promise.all([own, locks].map((each) => mkdir(each, { recursive: true, mode: 0o700 })));
+      await mkdir(own, { recursive: true, mode: 0o700 });
       let removed = false;
       const home: Home = {
         path,
@@ -95,7 +97,8 @@ export function createHomes({ folder, host, importSettings, onProblem }: HomeSet
       try {
         const [kept, settings] = await Promise.all([keptOf(await operatorConfig(), host, importSettings), ofGit]);
         const config = { ...known, ...kept.config };
-        const all = { [configName]: JSON.stringify(config), 'mcp.json': kept.mcp, ...files };
+        const imports = importSettings ? { [serversName]: kept.mcp } : {};
+        const all = { [configName]: JSON.stringify(config), ...imports, ...files };
         await Promise.all([
           writeFile(join(path, '.gitconfig'), settings, { mode: 0o600 }),
           ...Object.entries(all).map(([name, text]) => writeFile(join(own, name), text, { mode: 0o600 })),
@@ -145,6 +148,7 @@ export function loginVariable(host: Environment): Environment {
 function loginIn(host: Environment, locks: string): Home['shared'] {
   const from = join(loginFolder(host), credentials);
   if (!existsSync(from)) return [];
+  mkdirSync(locks, { recursive: true, mode: 0o700 });
   return [
     { from: locks, at: loginPlace, writable: true },
     { from, at: join(loginPlace, credentials), writable: true },

@@ -5,6 +5,7 @@
 
 import type { Folder } from './agent.ts';
 import { type Definition, readDefinitions } from './definitions.ts';
+import { serversName } from './homes.ts';
 import { readInstructions } from './instructions.ts';
 
 export type Project = { instructions: string | undefined; definitions: Record<string, Definition> };
@@ -15,6 +16,7 @@ const definitionsFile = 'project-agents.json';
 /** `undefined`: the operator trusts the workspace (`TRUST_WORKSPACE`), and the CLI reads all of it by itself. */
 export async function readProject(folder: Folder, trusted: boolean): Promise<Project | undefined> {
   if (trusted) return undefined;
+  if (folder.root === undefined) return { instructions: undefined, definitions: {} };
   const [instructions, definitions] = await Promise.all([
     readInstructions(folder.root, folder.path),
     readDefinitions(folder.root, folder.path),
@@ -34,14 +36,14 @@ export function projectFiles(project: Project | undefined): Record<string, strin
 /**
  * @param fileAt where the agent finds a file of its Claude Code folder
  * @param withInstructions whether a flag hands over the instructions; over stdin they go with the first turn
+ * @param withServers whether the operator's own MCP servers are in a file of that folder
  */
 export function projectFlags(
   project: Project | undefined,
   fileAt: (name: string) => string,
-  withInstructions: boolean,
+  { withInstructions, withServers }: { withInstructions: boolean; withServers: boolean },
 ): string[] {
-  // Of the operator's own servers, where they are imported; else there are none in it.
-  const servers = ['--mcp-config', fileAt('mcp.json')];
+  const servers = withServers ? ['--mcp-config', fileAt(serversName)] : [];
   if (!project) return servers;
   const instructions = withInstructions && project.instructions !== undefined;
   return [

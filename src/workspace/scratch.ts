@@ -32,7 +32,6 @@ export async function createScratch(git: Git, settings: StageSettings): Promise<
     };
     return {
       path,
-      root: path,
       sync: { state: 'off' },
       revision: undefined,
       reads: [],
@@ -46,7 +45,6 @@ export async function createScratch(git: Git, settings: StageSettings): Promise<
 
   const preparedOf = (path: string, clean: boolean): Prepared => ({
     path,
-    root: path,
     reads: [],
     clean,
     claim: async () => leaseOf(path),

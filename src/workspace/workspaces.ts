@@ -9,8 +9,8 @@ import type { KeptPatch } from './kept-patches.ts';
 export type Lease = {
   /** What the agent works in. */
   path: string;
-  /** The top of the repository that it is in; the folder itself when there is none. */
-  root: string;
+  /** The top of the repository that it is in; the folder itself when there is none. Absent: it was made empty. */
+  root?: string;
   sync: SyncReport;
   /** The commit that the run begins from. */
   revision: string | undefined;
@@ -38,7 +38,7 @@ export type Lease = {
 export type Prepared = {
   path: string;
   /** See `Lease`. */
-  root: string;
+  root?: string;
   /** See `Lease`. */
   reads: string[];
   /** Holds nothing but what a fresh one does; false until that has been looked at. */

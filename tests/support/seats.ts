@@ -32,6 +32,7 @@ export async function startSeats(
     access: overrides.access ?? 'edit',
     rooms: await openRooms(t, environment, overrides.containment),
     trustWorkspace: false,
+    importSettings: false,
     markerOf: (id) => `kept-agents-test:${dataDir}:${process.pid}:${id}`,
     onUnknown: () => {},
   });
