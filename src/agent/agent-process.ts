@@ -17,7 +17,7 @@ export type Launch = {
   stdin: 'ignore' | 'pipe';
   /** Unique; finds the tree's members. */
   marker: string;
-  /** The agent's own command, by which it is told from what it starts. */
+  /** The agent's own command. It tells the agent from the processes that it starts. */
   agent: string;
 };
 

@@ -57,7 +57,7 @@ export class ArgumentAgent implements Agent {
         if (message.type !== 'result' || result || message.result.spontaneous) return undefined;
         if (message.result.text === undefined) plain.add(line);
         result = message.result;
-        // When a background task ends, the CLI would ask the model again, and nobody has asked for that.
+        // The CLI asks the model again when a background task ends. That would cost money for no client.
         if (backgroundTasks > 0) resultGrace.abort();
         else resultTimer = setTimeout(() => resultGrace.abort(), exitGraceMs);
         return undefined;

@@ -20,7 +20,7 @@ export function missingClaude(configured: string | undefined): ServiceError {
   const what =
     configured === undefined
       ? 'the packaged claude is not there; run npm install'
-      : `CLAUDE_BIN=${basename(configured)} is not to be found`;
+      : `CLAUDE_BIN=${basename(configured)} was not found`;
   return new ServiceError('agent_not_started', `Cannot start claude: ${what}`);
 }
 

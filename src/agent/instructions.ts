@@ -13,7 +13,7 @@ const maxLength = 200_000;
 const maxImports = 5;
 const maxFiles = 100;
 
-/** In a folder, in the order in which they are told. */
+/** The files of a folder, in the order of the text. */
 const names = ['CLAUDE.md', '.claude/CLAUDE.md', 'CLAUDE.local.md'];
 const rules = '.claude/rules';
 

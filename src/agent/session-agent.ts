@@ -204,7 +204,7 @@ export class SessionAgent implements Session {
   }
 }
 
-/** The CLI also prints results that nobody asked for, when a background task has ended. */
+/** The CLI also prints a result of its own when a background task has ended; that answers no line. */
 function resultFor(id: string): (message: ProtocolMessage) => AgentResult | undefined {
   return (message) => (message.type === 'result' && isAnswerTo(message.result, id) ? message.result : undefined);
 }

@@ -28,8 +28,7 @@ export async function checkNode(version: string): Promise<Finding> {
 export async function checkClaude(config: Config, environment: Environment): Promise<Finding[]> {
   const install = 'npm install (it brings a claude), or set CLAUDE_BIN to the command';
   const command = findClaude(config.claudeBin, environment['PATH']);
-  if (!command)
-    return [{ state: 'failure', what: `${config.claudeBin ?? 'claude'} is not to be found`, mend: install }];
+  if (!command) return [{ state: 'failure', what: `${config.claudeBin ?? 'claude'} was not found`, mend: install }];
   const version = await findVersion(command, environment);
   if (version.state === 'unknown') {
     return [{ state: 'failure', what: `${command} does not tell its version: ${version.said}`, mend: install }];

@@ -42,9 +42,9 @@ describe('instructions', () => {
   test('are those of the folder and of all folders above it, with what they import', async (t) => {
     const root = await scratchFolder(t);
     write(root, {
-      'CLAUDE.md': 'TOP @shared/style.md',
-      'shared/style.md': 'STYLE @deep.md',
-      'shared/deep.md': 'DEEP @style.md',
+      'CLAUDE.md': 'TOP @common/style.md',
+      'common/style.md': 'STYLE @deep.md',
+      'common/deep.md': 'DEEP @style.md',
       '.claude/rules/one.md': 'RULE',
       'part/.claude/CLAUDE.md': 'PART @/etc/passwd @../../outside.md @../../.git/config',
       '.git/config': 'GIT-SETTINGS',

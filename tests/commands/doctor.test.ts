@@ -65,7 +65,7 @@ test('no claude, and one that is something else', async (t) => {
   const { examine, home } = await installation(t);
   const missing = await examine({ CLAUDE_BIN: join(home, 'claude') });
   assert.equal(missing.ok, false);
-  lineWith(missing.lines, /^failure .*is not to be found\. To mend it: npm install .*CLAUDE_BIN/);
+  lineWith(missing.lines, /^failure .*was not found\. To mend it: npm install .*CLAUDE_BIN/);
   const other = join(home, 'other');
   await writeFile(other, '#!/bin/sh\necho "unknown option $1" >&2; exit 2\n');
   await chmod(other, 0o755);

@@ -92,7 +92,7 @@ test('/ready is 503 without the command, and 200 again when it is back', async (
   await rm(command);
   const missing = await service.get('/ready');
   assert.equal(missing.status, 503);
-  assert.match(await missing.text(), /Cannot start claude: CLAUDE_BIN=claude is not to be found/);
+  assert.match(await missing.text(), /Cannot start claude: CLAUDE_BIN=claude was not found/);
   await writeFile(command, '#!/bin/sh\necho "{\\"loggedIn\\":true}"\n', { mode: 0o755 });
   assert.equal((await service.get('/ready')).status, 200);
 });
