@@ -28,6 +28,10 @@ export async function createShared(
   const root = first?.root ?? workspaceDir;
   const links = first ? await linksIn(first.commonDir) : new Set<string>();
 
+  const checkFolder = async (): Promise<void> => {
+    if (first) checkSameRepository(first, await findRepository(workspaceDir));
+  };
+
   /** Before anything of the server's git is run there: an agent that was here may have written in its `.git`. */
   const checkRepository = async (): Promise<void> => {
     if (!first) return;
@@ -50,7 +54,8 @@ export async function createShared(
       await preparing(checkRepository(), signal);
       const { checkout, sync } = await preparing(bringUpToDate(git, workspaceDir, settings, baselines, signal), signal);
       checkRequired(settings, sync);
-      await preparing(checkRepository(), signal);
+      // The sync may have turned the folder into a link.
+      await preparing(checkFolder(), signal);
       const work = checkout
         ? await preparing(workInPlace(checkout, kept, settings))
         : unknownWork('the workspace is not a git repository');
@@ -89,7 +94,7 @@ export async function createShared(
     lease,
     // The revision is not known before the first sync; a spare is young, and its agent reads files when it is asked.
     async prepare() {
-      await preparing(checkRepository());
+      await preparing(checkFolder());
       return preparedAt(undefined);
     },
     keptPatch: async () => undefined,
