@@ -3,9 +3,9 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { runCommand } from '../src/child-process.ts';
-import { type Environment, hostEnvironment } from '../src/config.ts';
-import { loopbackAgentEnvironment } from '../src/loopback-model/agent-environment.ts';
+import { type Environment, hostEnvironment } from '../src/config/config.ts';
+import { fakeModelEnvironment } from '../src/fake-model/agent-environment.ts';
+import { runCommand } from '../src/processes/child-process.ts';
 import { Releases } from '../src/releases.ts';
 import { end, printed, start } from './child.ts';
 import { type Recording, recordAgent, stubFolder } from './recording.ts';
@@ -48,7 +48,7 @@ export type GroundOptions = {
 const claude = fileURLToPath(new URL('../node_modules/.bin/claude', import.meta.url));
 const stubAgent = fileURLToPath(new URL('processes/stub-agent', import.meta.url));
 
-/** Starts the loopback model and gives the agent a home of its own; one home for all, so that it is new to nobody. */
+/** Starts the fake model and gives the agent a home of its own; one home for all, so that it is new to nobody. */
 export async function prepareGround(options: GroundOptions): Promise<Ground> {
   const releases = new Releases();
   const close = () => releases.run();
@@ -80,7 +80,7 @@ async function prepareShared(releases: Releases): Promise<Shared> {
   });
   releases.push(() => end(model));
   const modelUrl = await printed(model, /^listens on (\S+)/);
-  const environment = loopbackAgentEnvironment(modelUrl, home, hostEnvironment());
+  const environment = fakeModelEnvironment(modelUrl, home, hostEnvironment());
   return { folder, home, environment, recording: await recordAgent(claude, environment, home) };
 }
 

@@ -1,4 +1,4 @@
-/** A client that measures: one question over either door, timed from the request to each piece of the answer. */
+/** A client that measures: one question over either api, timed from the request to each piece of the answer. */
 import { Agent, type IncomingMessage, request } from 'node:http';
 import { type ServerProcess, token } from './server-process.ts';
 
@@ -49,9 +49,9 @@ export async function askStreaming(server: ServerProcess, turns: Turn[], listene
 }
 
 /** An answer in one piece. */
-export async function askWhole(server: ServerProcess, door: '/v1' | '/openai/v1', turns: Turn[]): Promise<Answer> {
+export async function askWhole(server: ServerProcess, api: '/v1' | '/openai/v1', turns: Turn[]): Promise<Answer> {
   const began = performance.now();
-  const response = await send(server, 'POST', `${door}/chat/completions`, { model: 'haiku', messages: turns });
+  const response = await send(server, 'POST', `${api}/chat/completions`, { model: 'haiku', messages: turns });
   const { choices } = JSON.parse(await textOf(response)) as { choices: { message: { content: string } }[] };
   const totalMs = performance.now() - began;
   return { runId: runIdOf(response), text: choices[0]?.message.content ?? '', firstTokenMs: totalMs, totalMs };

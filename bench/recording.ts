@@ -1,8 +1,8 @@
 /** What the real agent prints for a short answer: recorded at the start of every run, so that the stub is never stale. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { runCommand } from '../src/child-process.ts';
-import type { Environment } from '../src/config.ts';
+import type { Environment } from '../src/config/config.ts';
+import { runCommand } from '../src/processes/child-process.ts';
 
 export type Recording = {
   /** Everything. */
@@ -22,7 +22,7 @@ export function stubFolder(home: string): string {
   return join(home, '.claude', 'bench');
 }
 
-/** Runs the agent once over stdin, as the OpenAI door does, and leaves what it printed for the stub. */
+/** Runs the agent once over stdin, as the OpenAI API does, and leaves what it printed for the stub. */
 export async function recordAgent(claude: string, environment: Environment, home: string): Promise<Recording> {
   const session = ['-p', '--output-format', 'stream-json', '--verbose', '--model', 'haiku'];
   const streamed = ['--input-format', 'stream-json', '--include-partial-messages', '--no-session-persistence'];

@@ -1,12 +1,12 @@
 /** All scenarios, in the order in which they run: what needs a machine without warmth first. */
 import type { Scenario } from './scenario.ts';
 import { completions } from './scenarios/completions.ts';
-import { contractDoor } from './scenarios/contract-door.ts';
 import { firstToken } from './scenarios/first-token.ts';
 import { httpFloor } from './scenarios/http-floor.ts';
 import { jobsEmbedded, jobsPostgres } from './scenarios/jobs.ts';
 import { keptJobs } from './scenarios/kept-jobs.ts';
 import { memory } from './scenarios/memory.ts';
+import { nativeApi } from './scenarios/native-api.ts';
 import { overhead } from './scenarios/overhead.ts';
 import { slowReader } from './scenarios/slow-reader.ts';
 import { start } from './scenarios/start.ts';
@@ -17,7 +17,7 @@ export const scenarios: readonly Scenario[] = [
   start,
   memory,
   firstToken,
-  contractDoor,
+  nativeApi,
   turns,
   completions,
   streams,

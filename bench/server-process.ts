@@ -2,7 +2,7 @@
 import { openSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Environment } from '../src/config.ts';
+import type { Environment } from '../src/config/config.ts';
 import { end, printed, start } from './child.ts';
 import { until } from './measure.ts';
 

@@ -1,6 +1,6 @@
 /** Writes the tables of settings and errors into the documentation, between their markers. `--check` only compares. */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { settings } from '../src/config.ts';
+import { settings } from '../src/config/config.ts';
 import { errorTable } from '../src/errors.ts';
 
 const tables: Record<string, () => string> = { settings: settingsTable, errors: errorsTable };

@@ -10,8 +10,8 @@ export type Retry = 'never' | 'later';
 
 type Row = {
   status: number;
-  /** The `error` string of the contract door. */
-  contract: string;
+  /** The `error` string of the native API. */
+  native: string;
   /** The `type` of an OpenAI error object. Never `server_error` for a run: some clients repeat those for ever. */
   type:
     | 'invalid_request_error'
@@ -24,14 +24,14 @@ type Row = {
   about: string;
 };
 
-const failed = { status: 503, contract: 'execution failed', type: 'execution_failed', retry: 'never' } as const;
-const busy = { status: 503, contract: 'execution failed', type: 'overloaded_error', retry: 'later' } as const;
-const invalid = { status: 400, contract: 'invalid request', type: 'invalid_request_error', retry: 'never' } as const;
+const failed = { status: 503, native: 'execution failed', type: 'execution_failed', retry: 'never' } as const;
+const busy = { status: 503, native: 'execution failed', type: 'overloaded_error', retry: 'later' } as const;
+const invalid = { status: 400, native: 'invalid request', type: 'invalid_request_error', retry: 'never' } as const;
 
 export const errorTable = {
   unauthorized: {
     status: 401,
-    contract: 'unauthorized',
+    native: 'unauthorized',
     type: 'authentication_error',
     retry: 'never',
     about: 'The bearer token is missing or wrong.',
@@ -43,38 +43,38 @@ export const errorTable = {
   invalid_request: { ...invalid, about: 'A field has a wrong type or value; the message names it.' },
   unsupported_model: {
     ...invalid,
-    contract: 'unsupported model',
+    native: 'unsupported model',
     about: 'The model is not one of those served; `supported` lists them.',
   },
   streaming_not_supported: {
     ...invalid,
-    contract: 'streaming not supported',
+    native: 'streaming not supported',
     about: 'This door answers whole; `/openai/v1` streams.',
   },
   not_found: {
     status: 404,
-    contract: 'not found',
+    native: 'not found',
     type: 'not_found_error',
     retry: 'never',
     about: 'There is nothing at this path.',
   },
   method_not_allowed: {
     status: 405,
-    contract: 'method not allowed',
+    native: 'method not allowed',
     type: 'invalid_request_error',
     retry: 'never',
     about: 'The path exists, the method does not; `Allow` lists those that do.',
   },
   body_too_large: {
     status: 413,
-    contract: 'body too large',
+    native: 'body too large',
     type: 'invalid_request_error',
     retry: 'never',
     about: 'The body is over the limit.',
   },
   unsupported_media_type: {
     status: 415,
-    contract: 'unsupported media type',
+    native: 'unsupported media type',
     type: 'invalid_request_error',
     retry: 'never',
     about: 'The body is not `application/json`, or its encoding is unknown.',
@@ -93,25 +93,25 @@ export const errorTable = {
   job_queue_full: {
     ...busy,
     status: 429,
-    contract: 'queue full',
+    native: 'queue full',
     about: 'As many jobs wait as may wait; the job was not taken.',
   },
   job_finished: {
     ...invalid,
     status: 409,
-    contract: 'job finished',
+    native: 'job finished',
     about: 'The job has ended, so there is nothing to cancel.',
   },
   job_not_finished: {
     ...invalid,
     status: 409,
-    contract: 'job not finished',
+    native: 'job not finished',
     about: 'The job waits or runs still, so what it changed is not known.',
   },
   idempotency_conflict: {
     ...invalid,
     status: 409,
-    contract: 'idempotency conflict',
+    native: 'idempotency conflict',
     about: 'This `Idempotency-Key` came before with another request.',
   },
   wait_timeout: { ...busy, about: 'No place came free in time; no agent was started.' },
@@ -133,7 +133,7 @@ export const errorTable = {
   interrupted: { ...failed, about: 'The server or worker that ran the job went away before the job had ended.' },
   internal: {
     status: 500,
-    contract: 'internal error',
+    native: 'internal error',
     type: 'api_error',
     retry: 'never',
     about: 'A fault of this server; the log has the cause under the request id.',

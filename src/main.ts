@@ -1,5 +1,5 @@
 /** The process: arguments, signals, exit. The only place that ends it. */
-import { parseCommand } from './commands/command.ts';
+import { parseCommand } from './cli/command.ts';
 
 const { run } = parseCommand(process.argv.slice(2));
 const stop = new AbortController();

@@ -1,27 +1,27 @@
 /** The composition root: builds every stage once, in order; closes them in reverse. */
 import { readFile, realpath } from 'node:fs/promises';
-import type { FoundContainment } from './agent/containment.ts';
-import { openAgents, requireContainment } from './agent-stage.ts';
-import { loadApiKey } from './api-key.ts';
-import type { Config, Environment } from './config.ts';
+import { type Admission, alreadyAdmitted, createSlots } from './admission/slots.ts';
+import { openAgents, requireContainment } from './agents/open-agents.ts';
+import { createSeats, type SeatSettings, type Start } from './agents/pool/pool.ts';
+import type { FoundContainment } from './agents/sandbox/containment.ts';
+import { renderJob } from './api/jobs/view.ts';
+import { SchemaCheck } from './api/schemas/schema-check.ts';
+import { loadApiKey } from './config/api-key.ts';
+import type { Config, Environment } from './config/config.ts';
 import { asServiceError, ServiceError } from './errors.ts';
 import { ownerOfKey } from './http/auth.ts';
-import { renderJob } from './http/jobs/job-view.ts';
 import { createServer } from './http/server.ts';
-import { openJobs } from './job-stage.ts';
-import { createMarkers } from './leftovers.ts';
-import { type Admission, alreadyAdmitted, createPlaces } from './queue/places.ts';
-import { lockFolder } from './queue/store/folder-lock.ts';
+import { createExecuteJob } from './jobs/collect.ts';
+import { openJobs } from './jobs/open-jobs.ts';
+import { createMarkers } from './processes/orphans.ts';
 import { Releases } from './releases.ts';
-import { createRunAnywhere } from './run-anywhere.ts';
-import { createExecuteJob } from './run-job.ts';
-import { type RunOptions, runTask, type Stages } from './run-task.ts';
-import { SchemaCheck } from './schemas/schema-check.ts';
+import { createRunAnywhere } from './runs/anywhere.ts';
+import { type RunOptions, runTask, type Stages } from './runs/execute.ts';
 import { settledWithin } from './settled-within.ts';
+import { lockFolder } from './store/folder-lock.ts';
 import type { Outcome, Task } from './task.ts';
 import { createTelemetry, type Telemetry } from './telemetry.ts';
-import { createSeats, type SeatSettings, type Start } from './warm/seats.ts';
-import { createWorkspaces } from './workspace/create.ts';
+import { createWorkspaces } from './workspaces/create.ts';
 
 export type Service = {
   /** Where it listens, such as `http://127.0.0.1:8000`. */
@@ -66,12 +66,12 @@ async function build(given: Config, environment: Environment, releases: Releases
   const config = { ...given, dataDir: await realpath(given.dataDir) };
   const key = await loadApiKey(config.apiBearerToken, config.dataDir);
   const keys = [key.token, ...config.apiKeys];
-  const places = createPlaces({
+  const places = createSlots({
     capacity: config.maxConcurrentRuns,
     maxQueued: config.maxQueuedRuns,
     waitMs: config.queueTimeoutSeconds * 1000,
     jobShare: config.jobShare,
-    chatReserved: config.chatReservedPlaces,
+    chatReserved: config.chatReservedSlots,
   });
   const telemetry = createTelemetry(config.logLevel, () => places.counters());
   const contained = await requireContainment(config, environment);
@@ -163,7 +163,7 @@ async function openSeats(
     gitSync: config.gitSync,
     gitSyncTimeoutMs: config.gitSyncTimeoutSeconds * 1000,
     syncFreshMs: config.gitSyncFreshSeconds * 1000,
-    spareWorktrees: config.spareWorktrees,
+    preparedWorktrees: config.preparedWorktrees,
     dataDir: config.dataDir,
     environment,
     onSync: telemetry.synced,
@@ -191,18 +191,18 @@ async function openSeats(
 function seatSettings(config: Config, telemetry: Telemetry): SeatSettings {
   return {
     spares: {
-      count: config.role === 'gateway' ? 0 : config.warmAgents,
+      count: config.role === 'gateway' ? 0 : config.prewarmedAgents,
       first: { agent: config.chatAgent, budgetUsd: config.chatBudgetUsd },
       model: config.defaultModel,
-      maxAgeMs: config.warmMaxAgeSeconds * 1000,
-      idleMs: config.warmIdleSeconds * 1000,
+      maxAgeMs: config.prewarmedMaxAgeSeconds * 1000,
+      idleMs: config.prewarmUnusedSeconds * 1000,
       onFailed: telemetry.spareFailed,
     },
     resting: {
-      count: config.restingAgents,
-      restMs: config.restSeconds * 1000,
-      recycle: config.recycleAgents === 'auto' ? config.workspaceDir === undefined : config.recycleAgents === 'on',
-      maxTurns: config.recycleMaxTurns,
+      count: config.idleAgents,
+      restMs: config.idleSeconds * 1000,
+      recycle: config.resetAgents === 'auto' ? config.workspaceDir === undefined : config.resetAgents === 'on',
+      maxTurns: config.agentMaxTurns,
     },
   };
 }

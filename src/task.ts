@@ -1,13 +1,13 @@
 /** The vocabulary of the service: what is asked of an agent, what it says meanwhile, and how it ends. Types only. */
 
-/** A part of a conversation turn, in the terms of the Anthropic Messages API. */
+/** A part of a message, in the terms of the Anthropic Messages API. */
 export type Block =
   | { type: 'text'; text: string }
   | { type: 'image'; mediaType: string; base64: string }
   | { type: 'tool_use'; id: string; name: string; input: unknown }
   | { type: 'tool_result'; toolUseId: string; text: string; isError: boolean };
 
-export type Turn = { role: 'user' | 'assistant'; blocks: Block[] };
+export type Message = { role: 'user' | 'assistant'; blocks: Block[] };
 
 export type Effort = 'low' | 'medium' | 'high' | 'xhigh' | 'max';
 
@@ -35,14 +35,14 @@ export type Task = {
   agent?: string;
   effort?: Effort;
   /**
-   * `argument`: one process for this run, `turns` being a single user turn that becomes its prompt.
+   * `argument`: one process for this run, `messages` being a single user message that becomes its prompt.
    * `session`: over stdin, with real roles, images and partial messages; a warm process may serve it.
    */
   launch: 'argument' | 'session';
   /** Appended to the agent's own system prompt; only `session` runs have one. */
   system?: string;
-  /** The conversation so far, oldest first; the last turn is the user's. */
-  turns: Turn[];
+  /** The conversation so far, oldest first; the last message is the user's. */
+  messages: Message[];
   /** JSON Schema (draft 2020-12) that the answer must satisfy. */
   outputSchema?: Record<string, unknown>;
   limits: Limits;

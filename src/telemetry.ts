@@ -1,10 +1,10 @@
 /** Every log line and metric, a function per event. */
 import { pino } from 'pino';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { FoundContainment } from './agent/containment.ts';
+import type { FoundContainment } from './agents/sandbox/containment.ts';
 import type { ServiceError } from './errors.ts';
 import type { Answered } from './http/deps.ts';
-import type { CallbackReport, JobRecord } from './queue/job.ts';
+import type { CallbackReport, JobRecord } from './store/job.ts';
 import type { Outcome, SyncReport, Task } from './task.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
@@ -77,8 +77,8 @@ export function createTelemetry(level: LogLevel, gauges: () => { active: number;
     workKept: (run: string, patch: { path: string; bytes: number }) =>
       log.warn({ run, ...patch }, 'work that nobody collected is kept as a patch'),
     workspaceProblem: (what: string, error: unknown) => log.warn({ what, err: error }, 'trouble with a workspace'),
-    storeTrouble: (error: unknown) => log.error({ err: error }, 'trouble with the job store; it is tried again'),
-    jobsTakenBack: (count: number) => log.warn({ count }, 'took back jobs of a server or worker that is gone'),
+    storeError: (error: unknown) => log.error({ err: error }, 'trouble with the job store; it is tried again'),
+    jobsRecovered: (count: number) => log.warn({ count }, 'took back jobs of a server or worker that is gone'),
     callbackTried: (job: JobRecord, report: CallbackReport) => log.info({ job: job.id, ...report }, 'callback tried'),
     unknownAgentMessage: (type: string) => {
       metrics.unknownMessages.inc({ type });
@@ -110,7 +110,7 @@ function createMetrics(registry: Registry, state: () => { active: number; queued
     });
   gauge('agent_runs_active', 'Runs that hold a place.', () => state().active);
   gauge('agent_runs_queued', 'Requests that wait for a place.', () => state().queued);
-  gauge('agent_places', 'How many runs may go on at once.', () => state().capacity);
+  gauge('agent_slots', 'How many runs may go on at once.', () => state().capacity);
   return {
     requests: new Counter({
       name: 'http_requests_total',

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { findApiKey, loadApiKey } from '../src/api-key.ts';
-import { keepSecret } from '../src/kept-secret.ts';
-import { scratchFolder } from './support/loopback-agent.ts';
+import { findApiKey, loadApiKey } from '../src/config/api-key.ts';
+import { keepSecret } from '../src/config/kept-secret.ts';
+import { scratchFolder } from './support/fake-model-agent.ts';
 
 test('a secret is kept with mode 0600 in a folder with 0700, whatever the umask', async (t) => {
   const before = process.umask(0);

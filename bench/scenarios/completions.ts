@@ -16,10 +16,10 @@ export const completions = scenario({
     openai_kept_per_second: { unit: 'per s', about: 'completions through /openai/v1 in kept processes, stub and all' },
   },
   async run(bench) {
-    const anew = await bench.server('stub', { WARM_AGENTS: '0', RESTING_AGENTS: '0' });
-    const kept = await bench.server('stub', { WARM_AGENTS: '0', RESTING_AGENTS: '4', RECYCLE_MAX_TURNS: '10000' });
-    const load = async (server: ServerProcess, door: '/v1' | '/openai/v1', maxCount: number) => {
-      const once = (index: number) => askWhole(server, door, [{ role: 'user', content: `Question ${index}` }]);
+    const anew = await bench.server('stub', { PREWARMED_AGENTS: '0', IDLE_AGENTS: '0' });
+    const kept = await bench.server('stub', { PREWARMED_AGENTS: '0', IDLE_AGENTS: '4', AGENT_MAX_TURNS: '10000' });
+    const load = async (server: ServerProcess, api: '/v1' | '/openai/v1', maxCount: number) => {
+      const once = (index: number) => askWhole(server, api, [{ role: 'user', content: `Question ${index}` }]);
       // Code that runs for the first time is slow, and a server does not stay new.
       await closedLoop({ clients: 2, maxMs: bench.pick(4000, 800), maxCount: 200 }, once);
       await quiet([server.pid]);

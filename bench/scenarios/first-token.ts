@@ -27,7 +27,7 @@ export const firstToken = scenario({
   name: 'first_token',
   about: 'A short streamed answer through /openai/v1, one at a time, every kind of start in turn.',
   figures: {
-    ...times('cold', 'of a new process (WARM_AGENTS=0, RESTING_AGENTS=0)'),
+    ...times('cold', 'of a new process (PREWARMED_AGENTS=0, IDLE_AGENTS=0)'),
     ...times('warm', 'of a process that was started ahead'),
     ...times('recycled', 'of a process that was cleared when nobody had followed up before'),
     ...times('recycled_late', 'of a process that kept its conversation until another one began'),
@@ -42,10 +42,10 @@ export const firstToken = scenario({
     strays: { unit: 'count', about: 'turns that did not begin as the round meant them to, and count nowhere' },
   },
   async run(bench) {
-    const resting = { WARM_AGENTS: '0', RESTING_AGENTS: '1', RECYCLE_MAX_TURNS: '1000' };
+    const resting = { PREWARMED_AGENTS: '0', IDLE_AGENTS: '1', AGENT_MAX_TURNS: '1000' };
     const servers = {
-      cold: await bench.server('claude', { WARM_AGENTS: '0', RESTING_AGENTS: '0' }),
-      warm: await bench.server('claude', { WARM_AGENTS: '1', RESTING_AGENTS: '0' }),
+      cold: await bench.server('claude', { PREWARMED_AGENTS: '0', IDLE_AGENTS: '0' }),
+      warm: await bench.server('claude', { PREWARMED_AGENTS: '1', IDLE_AGENTS: '0' }),
       once: await bench.server('claude', resting),
       kept: await bench.server('claude', resting),
     };

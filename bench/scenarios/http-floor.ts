@@ -29,7 +29,7 @@ export const httpFloor = scenario({
     refusal_floor_per_second: { unit: 'per s', about: 'the same of bare Fastify' },
   },
   async run(bench) {
-    const server = await bench.server('stub', { WARM_AGENTS: '0' });
+    const server = await bench.server('stub', { PREWARMED_AGENTS: '0' });
     const floor = await startFloor(bench, server);
     const health = await compare(bench, server, floor, { method: 'GET', path: '/health' }, 200);
     const refusal = await compare(bench, server, floor, refused, 400);

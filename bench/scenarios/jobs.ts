@@ -27,7 +27,7 @@ export const jobsEmbedded: Scenario = scenario({
   name: 'jobs_embedded',
   about: 'Jobs of a stub agent on the embedded store (SQLite).',
   figures,
-  run: async (bench) => measure(bench, await bench.server('stub', { WARM_AGENTS: '0' })),
+  run: async (bench) => measure(bench, await bench.server('stub', { PREWARMED_AGENTS: '0' })),
 });
 
 export const jobsPostgres: Scenario = scenario({
@@ -43,7 +43,7 @@ export const jobsPostgres: Scenario = scenario({
     const postgres = await startPostgres({ durable: true });
     bench.releases.push(() => postgres.stop());
     const { url } = await postgres.createDatabase();
-    return measure(bench, await bench.server('stub', { WARM_AGENTS: '0', DATABASE_URL: url }));
+    return measure(bench, await bench.server('stub', { PREWARMED_AGENTS: '0', DATABASE_URL: url }));
   },
 });
 

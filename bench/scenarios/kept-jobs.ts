@@ -1,6 +1,6 @@
 /** What ten thousand finished jobs cost the server that keeps them: memory, and time to start. */
 import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { openJobStore } from '../../src/queue/open-store.ts';
+import { openJobStore } from '../../src/store/open-store.ts';
 import { difference, quiet } from '../measure.ts';
 import { rssMb } from '../process-use.ts';
 import { scenario } from '../scenario.ts';
@@ -24,8 +24,8 @@ export const keptJobs = scenario({
     bench.releases.push(() => rmSync(ram, { recursive: true, force: true }));
     await fill(ram);
     cpSync(ram, dataDir, { recursive: true });
-    const empty = await bench.server('stub', { WARM_AGENTS: '0' });
-    const full = await bench.server('stub', { WARM_AGENTS: '0', DATA_DIR: dataDir });
+    const empty = await bench.server('stub', { PREWARMED_AGENTS: '0' });
+    const full = await bench.server('stub', { PREWARMED_AGENTS: '0', DATA_DIR: dataDir });
     await quiet([empty.pid, full.pid]);
     const [rssFull, rssEmpty] = [rssMb(full.pid), rssMb(empty.pid)];
     const began = performance.now();
@@ -42,7 +42,7 @@ export const keptJobs = scenario({
 
 /** Through the store itself, as if they had run: each with a few events and a page of output. */
 async function fill(dataDir: string): Promise<void> {
-  const store = await openJobStore({ dataDir, databaseUrl: undefined, workerTimeoutMs: 30_000, onTrouble: () => {} });
+  const store = await openJobStore({ dataDir, databaseUrl: undefined, workerTimeoutMs: 30_000, onError: () => {} });
   const limits = { runMs: 60_000, stallMs: 0, waitMs: 0, budgetUsd: 1 };
   const spec = { prompt: 'Count the files', owner: 'benchmark', model: 'haiku', limits };
   for (let index = 0; index < count; index += 1) {

@@ -11,7 +11,7 @@ import type { ServerProcess } from '../server-process.ts';
 
 const connections = 1000;
 const spares = 4;
-/** Fewer than RECYCLE_MAX_TURNS, after which a process is not used again. */
+/** Fewer than AGENT_MAX_TURNS, after which a process is not used again. */
 const turnsServed = 15;
 
 export const memory = scenario({
@@ -26,7 +26,7 @@ export const memory = scenario({
     rested_pss: { unit: 'MB', about: `one agent that rests after ${turnsServed} turns` },
   },
   async run(bench) {
-    const idle = await bench.server('claude', { WARM_AGENTS: '0' });
+    const idle = await bench.server('claude', { PREWARMED_AGENTS: '0' });
     await quiet([idle.pid]);
     const idleRss = rssMb(idle.pid);
     const sockets = await connectIdle(idle);
@@ -36,7 +36,7 @@ export const memory = scenario({
     await quiet([idle.pid]);
     const connectionsRss = rssMb(idle.pid);
 
-    const ready = await bench.server('claude', { WARM_AGENTS: String(spares) });
+    const ready = await bench.server('claude', { PREWARMED_AGENTS: String(spares) });
     // Starting takes less than a second each; then nothing goes on.
     await sleep(1000);
     await quiet([ready.pid], 15_000);
@@ -55,7 +55,7 @@ export const memory = scenario({
 });
 
 async function pssOfRested(bench: Bench): Promise<number | undefined> {
-  const server = await bench.server('claude', { WARM_AGENTS: '0', RESTING_AGENTS: '1' });
+  const server = await bench.server('claude', { PREWARMED_AGENTS: '0', IDLE_AGENTS: '1' });
   for (let turn = 0; turn < turnsServed; turn += 1) {
     await askStreaming(server, [{ role: 'user', content: `Question ${turn} [[words: 50]]` }]);
     await sleep(30);

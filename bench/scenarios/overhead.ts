@@ -19,8 +19,8 @@ export const overhead = scenario({
     new_p99: { unit: 'ms', about: 'the same, the slowest of a hundred' },
   },
   async run(bench) {
-    const kept = await bench.server('stub', { WARM_AGENTS: '0', RESTING_AGENTS: '1', RECYCLE_MAX_TURNS: '10000' });
-    const anew = await bench.server('stub', { WARM_AGENTS: '0', RESTING_AGENTS: '0' });
+    const kept = await bench.server('stub', { PREWARMED_AGENTS: '0', IDLE_AGENTS: '1', AGENT_MAX_TURNS: '10000' });
+    const anew = await bench.server('stub', { PREWARMED_AGENTS: '0', IDLE_AGENTS: '0' });
     const times = bench.pick(100, 30);
     const events = await repeat(times, (index) => firstEvent(bench, kept, index));
     const keptTurns = await repeat(times, (index) => firstToken(kept, index));

@@ -27,7 +27,7 @@ export const slowReader = scenario({
   },
   async run(bench) {
     const server = await bench.server('stub', {
-      ...{ MAX_CONCURRENT_RUNS: String(readers), WARM_AGENTS: '0', RESTING_AGENTS: '0' },
+      ...{ MAX_CONCURRENT_RUNS: String(readers), PREWARMED_AGENTS: '0', IDLE_AGENTS: '0' },
       SLOW_READER_SECONDS: String(limitSeconds),
     });
     const before = rssMb(server.pid);

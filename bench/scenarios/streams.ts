@@ -1,7 +1,7 @@
 /** Many streams at once on one core: nothing may be lost, and a token must cost next to nothing. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { runCommand } from '../../src/child-process.ts';
-import { hostEnvironment } from '../../src/config.ts';
+import { hostEnvironment } from '../../src/config/config.ts';
+import { runCommand } from '../../src/processes/child-process.ts';
 import type { Bench } from '../bench.ts';
 import { askStreaming } from '../client.ts';
 import { percentile, until } from '../measure.ts';
@@ -26,7 +26,7 @@ export const streams = scenario({
     rss_peak: { unit: 'MB', about: 'the most that it was' },
   },
   async run(bench) {
-    const settings = { MAX_CONCURRENT_RUNS: String(count), WARM_AGENTS: '0', RESTING_AGENTS: '0' };
+    const settings = { MAX_CONCURRENT_RUNS: String(count), PREWARMED_AGENTS: '0', IDLE_AGENTS: '0' };
     const server = await bench.server('stub', settings);
     await pinToOneCore(bench, server);
     const rssBefore = rssMb(server.pid);

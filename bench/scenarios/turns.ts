@@ -38,8 +38,8 @@ export const turns = scenario({
   },
   async run(bench) {
     const places = { MAX_CONCURRENT_RUNS: '16' };
-    const cold = await bench.server('claude', { ...places, WARM_AGENTS: '0', RESTING_AGENTS: '0' });
-    const kept = await bench.server('claude', { ...places, WARM_AGENTS: '0', RESTING_AGENTS: '16' });
+    const cold = await bench.server('claude', { ...places, PREWARMED_AGENTS: '0', IDLE_AGENTS: '0' });
+    const kept = await bench.server('claude', { ...places, PREWARMED_AGENTS: '0', IDLE_AGENTS: '16' });
     const [cold1, kept1] = [await level(bench, cold, 1, false), await level(bench, kept, 1, true)];
     const [cold4, kept4] = [await level(bench, cold, 4, false), await level(bench, kept, 4, true)];
     const [cold16, kept16] = [await level(bench, cold, 16, false), await level(bench, kept, 16, true)];

@@ -1,10 +1,11 @@
 /** What the edge is given: its settings, the service behind it, and where to tell what happens. */
+
+import type { DoorSettings } from '../api/doors.ts';
+import type { ModelSettings } from '../api/models.ts';
 import type { ServiceError } from '../errors.ts';
-import type { ModelSettings } from '../openai/models.ts';
-import type { Jobs } from '../queue/jobs.ts';
-import type { RunOptions } from '../run-task.ts';
+import type { Jobs } from '../jobs/jobs.ts';
+import type { RunOptions } from '../runs/execute.ts';
 import type { Outcome, Owner, Task } from '../task.ts';
-import type { DoorSettings } from './doors.ts';
 
 /** Settings under their names in the configuration. */
 export type HttpSettings = ModelSettings &

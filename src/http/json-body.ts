@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers/promises';
 import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { ServiceError } from '../errors.ts';
-import { jsonSize, overJsonLimits } from '../json-bounds.ts';
+import { jsonSize, overJsonLimits } from './json-bounds.ts';
 
 export type JsonBody = { raw: Buffer; value: unknown };
 

@@ -1,10 +1,10 @@
 /** The API described for machines (`/openapi.json`) and for people (`/docs`), from the same shapes that check requests. */
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
+import { jobOperations } from '../api/jobs/operations.ts';
+import { chatRequestShape } from '../api/openai-chat/request-shape.ts';
 import { errorTable } from '../errors.ts';
-import { chatRequestShape } from '../openai/request-shape.ts';
 import { docsPage } from './docs-page.ts';
-import { jobOperations } from './jobs/job-operations.ts';
 
 export type Operation = {
   method: string;

@@ -1,7 +1,7 @@
 /** The one place where an error becomes an answer: status, headers, reason phrase and body. */
 import type { FastifyReply } from 'fastify';
+import { type Dialect, errorBody } from '../api/error-bodies.ts';
 import { asServiceError, ServiceError } from '../errors.ts';
-import { type Dialect, errorBody } from '../openai/error-bodies.ts';
 
 /** Tells the client what went wrong. `thrown` may be anything. */
 export function replyError(reply: FastifyReply, thrown: unknown, dialect: Dialect): ServiceError {

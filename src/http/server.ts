@@ -2,24 +2,24 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import { chatRoutes } from '../api/chat-routes.ts';
+import type { ChatRuns } from '../api/chat-run.ts';
+import { doors } from '../api/doors.ts';
+import type { Dialect } from '../api/error-bodies.ts';
+import { jobRoutes } from '../api/jobs/routes.ts';
+import { modelRoutes } from '../api/model-routes.ts';
+import { createModels } from '../api/models.ts';
 import { ServiceError } from '../errors.ts';
-import type { Dialect } from '../openai/error-bodies.ts';
-import { createModels } from '../openai/models.ts';
+import { Repeats } from '../runs/repeats.ts';
 import type { Owner } from '../task.ts';
 import { type Auth, createAuth } from './auth.ts';
 import { refuseBrokenRequest } from './broken-request.ts';
-import { chatRoutes } from './chat.ts';
-import type { ChatRuns } from './chat-run.ts';
 import { applyCors } from './cors.ts';
 import type { Answered, HttpSettings, ServerDeps } from './deps.ts';
-import { doors } from './doors.ts';
 import { healthRoutes } from './health.ts';
-import { jobRoutes } from './jobs/job-routes.ts';
 import { readJsonBodies } from './json-body.ts';
 import { KnownPaths } from './known-paths.ts';
-import { modelRoutes } from './models.ts';
 import { openapiRoutes } from './openapi.ts';
-import { Repeats } from './repeats.ts';
 import { replyError } from './replies.ts';
 
 declare module 'fastify' {
@@ -163,9 +163,9 @@ function logWhenAnswered(request: FastifyRequest, reply: FastifyReply, deps: Ser
 }
 
 /** Of a path that has no route, the dialect of its neighbours. */
-function dialectOf(request: FastifyRequest, { v1Dialect }: HttpSettings): Dialect {
+function dialectOf(request: FastifyRequest, { v1Api }: HttpSettings): Dialect {
   const path = pathOf(request);
-  const byPath = path.startsWith('/openai') ? 'openai' : path.startsWith('/v1') ? v1Dialect : 'contract';
+  const byPath = path.startsWith('/openai') ? 'openai' : path.startsWith('/v1') ? v1Api : 'native';
   return request.routeOptions.config?.dialect ?? byPath;
 }
 

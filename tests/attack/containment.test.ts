@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { bubblewrapArguments, coveredBy, hiddenFolders } from '../../src/agent/bubblewrap.ts';
-import { findContainment } from '../../src/agent/containment.ts';
-import { findToolchain } from '../../src/agent/toolchain.ts';
-import { hostEnvironment } from '../../src/config.ts';
+import { bubblewrapArguments, coveredBy, hiddenFolders } from '../../src/agents/sandbox/bubblewrap.ts';
+import { findContainment } from '../../src/agents/sandbox/containment.ts';
+import { findToolchain } from '../../src/agents/sandbox/toolchain.ts';
+import { hostEnvironment } from '../../src/config/config.ts';
 import { withoutBubblewrap } from '../support/bubblewrap.ts';
-import { scratchFolder } from '../support/loopback-agent.ts';
+import { scratchFolder } from '../support/fake-model-agent.ts';
 
 /** A PATH on which `bwrap` does not know some flags, as older ones do not. */
 async function pathWithout(t: TestContext, flags: string[]): Promise<string> {

@@ -4,13 +4,13 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { type Environment, hostEnvironment } from '../../src/config.ts';
-import { loopbackAgentEnvironment } from '../../src/loopback-model/agent-environment.ts';
-import { type LoopbackModel, startLoopbackModel } from '../../src/loopback-model/loopback-model.ts';
-import { lastToolResult } from '../../src/loopback-model/messages-api.ts';
+import { type Environment, hostEnvironment } from '../../src/config/config.ts';
+import { fakeModelEnvironment } from '../../src/fake-model/agent-environment.ts';
+import { type FakeModel, startFakeModel } from '../../src/fake-model/fake-model.ts';
+import { lastToolResult } from '../../src/fake-model/messages-api.ts';
 import { withoutBubblewrap } from '../support/bubblewrap.ts';
+import { packagedClaude } from '../support/fake-model-agent.ts';
 import { makeClone, makeSandbox } from '../support/git-repositories.ts';
-import { packagedClaude } from '../support/loopback-agent.ts';
 import { ask, startTestService, type TestService, testToken } from '../support/service.ts';
 
 /** Ignored by git, and not below /tmp, which is hidden as a whole. */
@@ -19,7 +19,7 @@ mkdirSync(ignored, { recursive: true });
 const secret = 'SECRET-OF-THE-HOST';
 const login = JSON.stringify({ claudeAiOauth: { accessToken: 'LOGIN-OF-THE-OPERATOR', expiresAt: 4e12, scopes: [] } });
 
-type Ground = { service: TestService; model: LoopbackModel; home: string; clone: string };
+type Ground = { service: TestService; model: FakeModel; home: string; clone: string };
 
 /** A server whose host has what an agent would like to have: a home with secrets, other projects, cloud credentials. */
 async function ground(t: TestContext, settings: Record<string, string> = {}, more: Environment = {}): Promise<Ground> {
@@ -41,9 +41,9 @@ async function ground(t: TestContext, settings: Record<string, string> = {}, mor
   }
   writeFileSync(join(home, '.claude', '.credentials.json'), login);
   writeFileSync(join(clone, '.env'), secret);
-  const model = await startLoopbackModel();
+  const model = await startFakeModel();
   t.after(() => model.close());
-  const environment = { ...loopbackAgentEnvironment(model.url, home, hostEnvironment()), ...more };
+  const environment = { ...fakeModelEnvironment(model.url, home, hostEnvironment()), ...more };
   const service = await startTestService(
     t,
     {
@@ -100,7 +100,7 @@ test('of the cloud providers only the one in use hands over its credentials', {
   skip: withoutBubblewrap,
 }, async (t) => {
   const aws = { AWS_SECRET_ACCESS_KEY: 'AWS-KEY', AZURE_CLIENT_SECRET: 'AZURE-KEY', GOOGLE_API_KEY: 'GOOGLE-KEY' };
-  const { agentEnvironment } = await import('../../src/agent/environment.ts');
+  const { agentEnvironment } = await import('../../src/agents/sandbox/environment.ts');
   for (const [setting, expected] of [
     ['NONE', []],
     ['CLAUDE_CODE_USE_BEDROCK', ['AWS-KEY']],
@@ -143,7 +143,7 @@ test('no capability, no namespace and no setting of the kernel can be had', { sk
 test("what an agent plants in its home is seen by no other run and not by the operator's own claude", {
   skip: withoutBubblewrap,
 }, async (t) => {
-  const all = await ground(t, { RESTING_AGENTS: '2', API_KEYS: 'second-key' });
+  const all = await ground(t, { IDLE_AGENTS: '2', API_KEYS: 'second-key' });
   const before = snapshotOf(all.home);
   const planted = [
     'for each in settings.json CLAUDE.md shell-snapshots/planted.sh agents/planted.md .claude.json; do mkdir -p ~/.claude/$(dirname $each); echo PLANTED > ~/.claude/$each; done',
@@ -162,7 +162,7 @@ test("what an agent plants in its home is seen by no other run and not by the op
 });
 
 test('nothing piles up: the home of an agent goes when it ends', { skip: withoutBubblewrap }, async (t) => {
-  const all = await ground(t, { RESTING_AGENTS: '0' });
+  const all = await ground(t, { IDLE_AGENTS: '0' });
   for (let at = 0; at < 3; at += 1)
     await inside(all, `mkdir -p ~/a/b; head -c 100000 /dev/zero > ~/a/b/big; chmod 0 ~/a/b ~/a; echo ${at}`);
   await all.service.close(0);

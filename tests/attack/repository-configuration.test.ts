@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { unsealed } from '../support/bubblewrap.ts';
 import { type Canary, startCanary } from '../support/canary.ts';
+import { fakeModelAgent, packagedClaude, scratchFolder } from '../support/fake-model-agent.ts';
 import { commit, makeClone, makeSandbox } from '../support/git-repositories.ts';
-import { loopbackAgent, packagedClaude, scratchFolder } from '../support/loopback-agent.ts';
 import { ask, startLoopbackService, startTestService } from '../support/service.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
@@ -92,11 +92,11 @@ for (const access of ['read', 'edit', 'full']) {
     test(`nothing that a repository carries runs at ${access} access, ${warm === '1' ? 'prewarmed' : 'not prewarmed'}`, async (t) => {
       const { service, canary, model } = await serve(t, {
         AGENT_ACCESS: access,
-        WARM_AGENTS: warm,
+        PREWARMED_AGENTS: warm,
         ...unsealed,
       });
-      for (const door of ['/openai/v1', '/v1']) {
-        const answer = await service.post(`${door}/chat/completions`, ask(work));
+      for (const api of ['/openai/v1', '/v1']) {
+        const answer = await service.post(`${api}/chat/completions`, ask(work));
         assert.equal(answer.status, 200, await answer.text());
       }
       const job = (await (await service.post('/execute', { prompt: work, agent: 'helpful' })).json()) as {
@@ -127,13 +127,13 @@ test('the same repository does run what it carries when the operator trusts it, 
 
 test("a project's instructions and agent definitions reach the model, and what leads out of the repository does not", async (t) => {
   const { service, model } = await serve(t, {});
-  for (const door of ['/openai/v1', '/v1']) {
-    const answer = await service.post(`${door}/chat/completions`, ask('[[say: hello]]'));
+  for (const api of ['/openai/v1', '/v1']) {
+    const answer = await service.post(`${api}/chat/completions`, ask('[[say: hello]]'));
     assert.equal(answer.status, 200, await answer.text());
     const asked = JSON.stringify(model.asked().at(-1));
     for (const wanted of ['INSTRUCTIONS-OF-THE-PROJECT', 'IMPORTED-STYLE', 'helpful'])
-      assert.ok(asked.includes(wanted), `${door} ${wanted}`);
-    for (const unwanted of ['OUTSIDE-THE-REPOSITORY']) assert.ok(!asked.includes(unwanted), `${door} ${unwanted}`);
+      assert.ok(asked.includes(wanted), `${api} ${wanted}`);
+    for (const unwanted of ['OUTSIDE-THE-REPOSITORY']) assert.ok(!asked.includes(unwanted), `${api} ${unwanted}`);
   }
 });
 
@@ -165,7 +165,7 @@ test("the operator's own MCP servers are there when they are imported, whether t
     const servers = { mine: { command: command[0], args: command.slice(1) } };
     writeFileSync(join(home, '.claude.json'), JSON.stringify({ mcpServers: servers }));
     const settings = { TRUST_WORKSPACE, AGENT_HOME: 'import', CLAUDE_BIN: packagedClaude };
-    const agent = await loopbackAgent(t);
+    const agent = await fakeModelAgent(t);
     const service = await startTestService(t, settings, { ...agent.environment, HOME: home });
     await service.post('/openai/v1/chat/completions', ask('[[say: hello]]'));
     assert.deepEqual([...new Set(canary.heard())], ['imported'], TRUST_WORKSPACE);

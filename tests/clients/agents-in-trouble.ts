@@ -5,7 +5,7 @@ import { requirement } from '../contract/requirements.ts';
 import { recordTraffic, type Traffic } from '../support/client-traffic.ts';
 import { askFor, type Script, type ScriptedService, startScriptedService } from '../support/scripted-agent.ts';
 import { waitUntil } from '../support/wait-until.ts';
-import { connectionTo, doors, type PublishedClient, says } from './client.ts';
+import { apis, connectionTo, type PublishedClient, says } from './client.ts';
 
 /** One that asks for longer than a test may take has shown by its third request that no second agent starts. */
 const enoughRequests = 3;
@@ -15,7 +15,7 @@ type Cases = Record<string, () => Promise<void>>;
 export async function agentsInTrouble(t: TestContext, client: PublishedClient): Promise<void> {
   const traffic = recordTraffic();
   const servers = {
-    wide: await startScriptedService(t, { MAX_CONCURRENT_RUNS: '32', RESTING_AGENTS: '0' }),
+    wide: await startScriptedService(t, { MAX_CONCURRENT_RUNS: '32', IDLE_AGENTS: '0' }),
     narrow: await startScriptedService(t, { MAX_CONCURRENT_RUNS: '1' }),
     hasty: await startScriptedService(t, { JSON_ANSWER_SECONDS: '1.5' }),
   };
@@ -37,43 +37,43 @@ function atEachDoor(bench: Bench): Cases {
   const { t, client, traffic, servers, newQuestion } = bench;
   const to = connectionTo(servers.wide, traffic);
   const cases: Cases = {};
-  for (const door of doors) {
+  for (const api of apis) {
     cases[
       requirement(
         ['item-64', 'item-67'],
-        `${door}: a failing agent is started once, however often the client asks again`,
+        `${api}: a failing agent is started once, however often the client asks again`,
       )
     ] = async () => {
       const question = newQuestion({ exit: 3, stderr: 'boom' });
-      const shown = await failureOf(client, question, (signal) => client.ask(to(door), { ...question, signal }));
-      t.diagnostic(`${door}, failed: ${question.requests()} requests, ${question.starts()} start: ${shown}`);
+      const shown = await failureOf(client, question, (signal) => client.ask(to(api), { ...question, signal }));
+      t.diagnostic(`${api}, failed: ${question.requests()} requests, ${question.starts()} start: ${shown}`);
       assert.equal(question.requests(), Math.min(client.requestsPerFailure, enoughRequests));
       assert.equal(question.starts(), 1);
     };
 
-    cases[requirement(['item-67'], `${door}: a client that runs out of patience and asks again joins the run`)] =
+    cases[requirement(['item-67'], `${api}: a client that runs out of patience and asks again joins the run`)] =
       async () => {
         const question = newQuestion({ say: ['slow but sure'], pauseMs: 4000 });
-        const { text } = await client.ask(to(door), { ...question, timeoutMs: 1500 });
+        const { text } = await client.ask(to(api), { ...question, timeoutMs: 1500 });
         assert.equal(text, 'slow but sure');
-        t.diagnostic(`${door}, out of patience: ${question.requests()} requests, ${question.starts()} start`);
+        t.diagnostic(`${api}, out of patience: ${question.requests()} requests, ${question.starts()} start`);
         assert.ok(question.requests() > 1);
         assert.equal(question.starts(), 1);
       };
 
-    cases[requirement(['item-63'], `${door}: an unknown model is refused once`)] = async () => {
+    cases[requirement(['item-63'], `${api}: an unknown model is refused once`)] = async () => {
       const question = newQuestion({ say: ['no'] });
-      await assert.rejects(client.ask(to(door), { ...question, model: 'gpt-4o' }), (error: Error) => {
-        t.diagnostic(`${door}, unknown model: ${error.message}`);
-        assert.match(error.message, door === '/v1' ? /unsupported model/ : /unsupported model, this server has haiku/);
+      await assert.rejects(client.ask(to(api), { ...question, model: 'gpt-4o' }), (error: Error) => {
+        t.diagnostic(`${api}, unknown model: ${error.message}`);
+        assert.match(error.message, api === '/v1' ? /unsupported model/ : /unsupported model, this server has haiku/);
         return true;
       });
       assert.deepEqual([question.requests(), question.starts()], [1, 0]);
     };
 
-    cases[requirement(['item-100'], `${door}: a wrong key is refused once`)] = async () => {
+    cases[requirement(['item-100'], `${api}: a wrong key is refused once`)] = async () => {
       const question = newQuestion({ say: ['no'] });
-      await assert.rejects(client.ask({ ...to(door), apiKey: 'wrong' }, question));
+      await assert.rejects(client.ask({ ...to(api), apiKey: 'wrong' }, question));
       assert.deepEqual([question.requests(), question.starts()], [1, 0]);
     };
   }
@@ -83,7 +83,7 @@ function atEachDoor(bench: Bench): Cases {
 function inStreams({ client, traffic, servers, newQuestion }: Bench): Cases {
   const to = connectionTo(servers.wide, traffic);
   return {
-    [requirement(['item-29'], 'a door that does not stream says so once')]: async () => {
+    [requirement(['item-29'], 'a api that does not stream says so once')]: async () => {
       const question = newQuestion({ say: ['no'] });
       const streamed = client.stream(to('/v1'), question, () => {});
       await assert.rejects(streamed, /streaming not supported/);

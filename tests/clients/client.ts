@@ -2,8 +2,8 @@
 
 import type { Traffic } from '../support/client-traffic.ts';
 
-export const doors = ['/v1', '/openai/v1'] as const;
-export type Door = (typeof doors)[number];
+export const apis = ['/v1', '/openai/v1'] as const;
+export type Api = (typeof apis)[number];
 
 export type Connection = { baseURL: string; apiKey: string; fetch: typeof fetch };
 
@@ -49,7 +49,7 @@ export function says(text: string): Said[] {
   return [{ role: 'user', text }];
 }
 
-/** What a client needs to reach a door, its requests and answers being recorded. */
+/** What a client needs to reach a api, its requests and answers being recorded. */
 export function connectionTo({ url, token }: { url: string; token: string }, { fetch }: Traffic) {
-  return (door: Door): Connection => ({ baseURL: url + door, apiKey: token, fetch });
+  return (api: Api): Connection => ({ baseURL: url + api, apiKey: token, fetch });
 }

@@ -14,7 +14,7 @@ const png = Buffer.from(
   'base64',
 );
 
-const at = ({ url, token }: { url: string; token: string }, door: string) => ({ baseURL: url + door, apiKey: token });
+const at = ({ url, token }: { url: string; token: string }, api: string) => ({ baseURL: url + api, apiKey: token });
 
 /** How many agents got a question, apart from its title. `opencode run` joins words without quotes around them. */
 function starts(service: ScriptedService): { titles: number; answers: number } {

@@ -4,7 +4,7 @@ import type { TestContext } from 'node:test';
 import { requirement } from '../contract/requirements.ts';
 import { recordTraffic } from '../support/client-traffic.ts';
 import { startCountedService } from '../support/counted-agent.ts';
-import { connectionTo, doors, type PublishedClient, type Said, says } from './client.ts';
+import { apis, connectionTo, type PublishedClient, type Said, says } from './client.ts';
 
 const png =
   'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
@@ -23,13 +23,13 @@ export async function theRealAgent(t: TestContext, client: PublishedClient): Pro
   }
 
   await t.test(
-    requirement(['item-49', 'item-56', 'item-57', 'C-25'], 'an answer with its usage, on both doors'),
+    requirement(['item-49', 'item-56', 'item-57', 'C-25'], 'an answer with its usage, on both apis'),
     async () => {
-      for (const door of doors) {
+      for (const api of apis) {
         const question = {
           messages: says('[[say: Paris.]] [[usage: input=5,output=3,cache_read=20,cache_write=100]]'),
         };
-        const answer = await inOneStart(() => client.ask(to(door), question));
+        const answer = await inOneStart(() => client.ask(to(api), question));
         assert.deepEqual(answer, { text: 'Paris.', promptTokens: 125, completionTokens: 3 });
       }
     },

@@ -1,4 +1,4 @@
-/** What a body may hold, at both doors; anything else is a 400 that names the field. */
+/** What a body may hold, at both apis; anything else is a 400 that names the field. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
@@ -8,11 +8,11 @@ import { ask, errorText, testToken } from '../support/service.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { requirement } from './requirements.ts';
 
-const doors = ['/v1', '/openai/v1'] as const;
+const apis = ['/v1', '/openai/v1'] as const;
 
 async function refused(service: ScriptedService, body: unknown, says: RegExp): Promise<void> {
-  for (const door of doors) {
-    const response = await service.chat(door, body);
+  for (const api of apis) {
+    const response = await service.chat(api, body);
     const text = await errorText(response);
     assert.equal(response.status, 400, `${JSON.stringify(body)?.slice(0, 200)}: ${text}`);
     assert.match(text, says);
@@ -22,9 +22,9 @@ async function refused(service: ScriptedService, body: unknown, says: RegExp): P
 }
 
 async function served(service: ScriptedService, body: unknown): Promise<void> {
-  for (const door of doors) {
-    const response = await service.chat(door, body);
-    assert.equal(response.status, 200, `${door}: ${await response.text()}`);
+  for (const api of apis) {
+    const response = await service.chat(api, body);
+    assert.equal(response.status, 200, `${api}: ${await response.text()}`);
   }
 }
 

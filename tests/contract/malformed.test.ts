@@ -8,7 +8,7 @@ import { assertPublished } from '../support/published-schemas.ts';
 import { startScriptedService } from '../support/scripted-agent.ts';
 import { requirement } from './requirements.ts';
 
-const doors = ['/v1', '/openai/v1'] as const;
+const apis = ['/v1', '/openai/v1'] as const;
 const seed = 20_261_121;
 const count = 2400;
 /** Requests under way at once. */
@@ -33,9 +33,9 @@ async function inLanes<T>(items: T[], work: (item: T) => Promise<void>): Promise
 describe('malformed bodies', () => {
   test('what they are made from is served', async (t) => {
     const service = await startScriptedService(t);
-    for (const door of doors) {
+    for (const api of apis) {
       for (const body of validBodies()) {
-        const response = await service.chat(door, body);
+        const response = await service.chat(api, body);
         assert.equal(response.status, 200, await response.text());
       }
     }
@@ -46,16 +46,16 @@ describe('malformed bodies', () => {
     const bodies = malformedBodies(count, seed);
     const accepted: string[] = [];
     const before = heapUsed();
-    for (const door of doors) {
+    for (const api of apis) {
       await inLanes(bodies, async ({ what, text, field }) => {
-        const response = await service.chat(door, text);
+        const response = await service.chat(api, text);
         const answer = (await response.json()) as { error: { param: string | null } };
         if (response.status !== 400) {
-          accepted.push(`${door} ${response.status} ${what}: ${text.slice(0, 500)}`);
+          accepted.push(`${api} ${response.status} ${what}: ${text.slice(0, 500)}`);
           return;
         }
         assert.equal(response.headers.get('x-should-retry'), 'false');
-        if (door === '/v1') return;
+        if (api === '/v1') return;
         assertPublished('ErrorResponse', answer);
         if (field) assert.equal(answer.error.param?.split(/[.[]/)[0], field, `${what}: ${JSON.stringify(answer)}`);
       });
@@ -65,7 +65,7 @@ describe('malformed bodies', () => {
     const { active, queued } = (await (await service.get('/health')).json()) as { active: number; queued: number };
     assert.deepEqual({ active, queued }, { active: 0, queued: 0 });
     const grown = (heapUsed() - before) / 1e6;
-    t.diagnostic(`${bodies.length} bodies at each of ${doors.length} doors; the heap grew by ${grown.toFixed(1)} MB`);
+    t.diagnostic(`${bodies.length} bodies at each of ${apis.length} apis; the heap grew by ${grown.toFixed(1)} MB`);
     assert.ok(grown < 20, `the heap grew by ${grown} MB`);
   });
 });

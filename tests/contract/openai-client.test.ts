@@ -1,4 +1,4 @@
-/** The published openai client at the contract door, as a user would call it: at its default settings. */
+/** The published openai client at the native API, as a user would call it: at its default settings. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import OpenAI, {
@@ -55,8 +55,8 @@ describe('the openai client', () => {
 
   test(requirement(['C-25', 'item-64', 'item-65'], 'a failed run is not started again by its retries'), async (t) => {
     const service = await startScriptedService(t);
-    for (const [at, door] of ['/v1', '/openai/v1'].entries()) {
-      const client = new OpenAI({ baseURL: service.url + door, apiKey: service.token });
+    for (const [at, api] of ['/v1', '/openai/v1'].entries()) {
+      const client = new OpenAI({ baseURL: service.url + api, apiKey: service.token });
       const failure = client.chat.completions.create({ model: 'haiku', messages: failing });
       await assert.rejects(failure, (error: InternalServerError) => error.status === 503 && error.requestID !== null);
       assert.equal(service.starts().length, at + 1);

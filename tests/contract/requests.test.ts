@@ -1,4 +1,4 @@
-/** What both doors take and refuse before anything runs: paths, keys, bodies, and the shape of requests. */
+/** What both apis take and refuse before anything runs: paths, keys, bodies, and the shape of requests. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { rawConnection, rawRequest } from '../support/raw-http.ts';

@@ -9,14 +9,14 @@ export type Requirement = {
 
 type Row = [id: string, says: string, source: Requirement['source']];
 
-const contractDoor: Row[] = [
+const nativeApi: Row[] = [
   ['C-1', 'a completion has its object, id, integer time, model, one choice and the three token counts', 'contract'],
   ['C-2', 'the token counts are those the agent reported, the prompt including cache reads and writes', 'contract'],
   ['C-3', 'each served model is handed to claude as --model', 'contract'],
   ['C-4', 'without a model sonnet runs, and the answer says so', 'contract'],
   ['C-5', 'another model is 400 "unsupported model" with the supported ones, and starts nothing', 'contract'],
   ['C-6', 'the model list holds exactly what a request may name', 'contract'],
-  ['C-7', 'a request for a stream is 400 "streaming not supported" and names the door that streams', 'contract'],
+  ['C-7', 'a request for a stream is 400 "streaming not supported" and names the api that streams', 'contract'],
   [
     'C-8',
     'without the right key every endpoint but /health is 401 with WWW-Authenticate, before the body is read',
@@ -47,7 +47,7 @@ const contractDoor: Row[] = [
 ];
 
 const routing: Row[] = [
-  ['item-1', 'chat completions are at /v1/chat/completions under both doors', 'specification'],
+  ['item-1', 'chat completions are at /v1/chat/completions under both apis', 'specification'],
   ['item-2', 'base URLs without /v1, and with a trailing slash, work too', 'clients'],
   ['item-3', 'an unknown path is 404 with a JSON body', 'clients'],
   ['item-4', 'a wrong method is 405 with Allow and a JSON body', 'http'],
@@ -81,7 +81,7 @@ const messages: Row[] = [
 const parameters: Row[] = [
   ['item-27', 'n is 1 or nothing', 'clients'],
   ['item-28', 'without stream the answer is one JSON body', 'clients'],
-  ['item-29', 'a door that does not stream says so with 400', 'contract'],
+  ['item-29', 'a api that does not stream says so with 400', 'contract'],
   ['item-30', 'stream_options without stream are accepted', 'clients'],
   ['item-31', 'include_usage is honoured, include_obfuscation accepted', 'specification'],
   ['item-32', 'what is accepted and has no effect is named in a header, or refused if so set', 'clients'],
@@ -220,7 +220,7 @@ const jobs: Row[] = [
 ];
 
 export const requirements: Requirement[] = [
-  ...[contractDoor, routing, messages, parameters, answers, errors, streams, rest, jobs].flat(),
+  ...[nativeApi, routing, messages, parameters, answers, errors, streams, rest, jobs].flat(),
 ].map(([id, says, source]) => ({ id, says, source }));
 
 /** The name of a test that shows these requirements to hold: their ids, and what the first one says or `what`. */

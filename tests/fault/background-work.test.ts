@@ -17,7 +17,7 @@ async function textOf(answer: Response): Promise<string> {
 }
 
 function start(t: TestContext) {
-  return startLoopbackService(t, { AGENT_ACCESS: 'full', RECYCLE_AGENTS: 'on', ...unsealed });
+  return startLoopbackService(t, { AGENT_ACCESS: 'full', RESET_AGENTS: 'on', ...unsealed });
 }
 
 const background = (seconds: number) => `[[tool: Bash {"command":"sleep ${seconds}","run_in_background":true}]]`;
@@ -33,10 +33,10 @@ async function converse(service: TestService, questions: string[]): Promise<stri
   return messages.filter(({ role }) => role === 'assistant').map(({ content }) => content);
 }
 
-for (const door of ['/v1', '/openai/v1']) {
-  test(`${door}: the answer is the agent's own, not what it says when its background command ends`, async (t) => {
+for (const api of ['/v1', '/openai/v1']) {
+  test(`${api}: the answer is the agent's own, not what it says when its background command ends`, async (t) => {
     const { service, model } = await start(t);
-    const post = (question: string) => service.post(`${door}/chat/completions`, ask(question));
+    const post = (question: string) => service.post(`${api}/chat/completions`, ask(question));
     for (const seconds of [0.1, 0.5, 60]) {
       assert.equal(await textOf(await post(`${background(seconds)} [[say: REAL ${seconds}]]`)), `REAL ${seconds}`);
     }
@@ -96,8 +96,8 @@ test('a job ends with its own answer, and its background command with it', async
 
 test('a result that answers no line is passed over', async (t) => {
   const service = await startScriptedService(t);
-  for (const door of ['/v1', '/openai/v1'] as const) {
-    const answer = await service.chat(door, askFor({ unasked: 'a notice', say: ['mine'] }));
+  for (const api of ['/v1', '/openai/v1'] as const) {
+    const answer = await service.chat(api, askFor({ unasked: 'a notice', say: ['mine'] }));
     assert.equal(await textOf(answer), 'mine');
   }
 });

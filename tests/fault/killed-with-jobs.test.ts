@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { scratchFolder } from '../support/loopback-agent.ts';
+import { scratchFolder } from '../support/fake-model-agent.ts';
 import { type ServerProcess, startServerProcess } from '../support/server-process.ts';
 import { testToken } from '../support/service.ts';
 import { waitUntil } from '../support/wait-until.ts';

@@ -103,9 +103,9 @@ test('a client that gives up ends its agent within 5 s, and its place is free ag
     CLAUDE_BIN: faultAgent('hangs-with-grandchild'),
     MAX_CONCURRENT_RUNS: '1',
   });
-  for (const door of ['/v1', '/openai/v1']) {
+  for (const api of ['/v1', '/openai/v1']) {
     const client = new AbortController();
-    const answer = service.post(`${door}/chat/completions`, ask('hi'), {}, client.signal);
+    const answer = service.post(`${api}/chat/completions`, ask('hi'), {}, client.signal);
     const activeRuns = async () => ((await (await service.get('/health')).json()) as { active: number }).active;
     await waitUntil('the agent runs', async () => (await activeRuns()) === 1);
     client.abort();

@@ -1,7 +1,7 @@
 /** Signals and sudden death: what runs may finish, or ends; nothing is left behind. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { listMarked } from '../../src/process-tree.ts';
+import { listMarked } from '../../src/processes/process-tree.ts';
 import { type ServerProcess, startServerProcess } from '../support/server-process.ts';
 import { ask, faultAgent } from '../support/service.ts';
 import { waitUntil } from '../support/wait-until.ts';

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
-import { findSignIn } from '../../src/agent/sign-in.ts';
-import { hostEnvironment } from '../../src/config.ts';
-import { listMarked } from '../../src/process-tree.ts';
+import { findSignIn } from '../../src/agents/sign-in.ts';
+import { hostEnvironment } from '../../src/config/config.ts';
+import { listMarked } from '../../src/processes/process-tree.ts';
 import { openRooms } from '../support/rooms.ts';
 import { faultAgent } from '../support/service.ts';
 import { waitUntil } from '../support/wait-until.ts';

@@ -1,7 +1,7 @@
 /** How much a JSON text holds is counted without parsing it, and rightly. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { jsonSize, overJsonLimits } from '../../src/json-bounds.ts';
+import { jsonSize, overJsonLimits } from '../../src/http/json-bounds.ts';
 import { seededRandom } from '../support/random.ts';
 
 const x = (count: number) => 'x'.repeat(count);

@@ -1,6 +1,6 @@
 /** Whether this machine can contain agents, for tests that need it and for tests that must do without. */
-import { findContainment } from '../../src/agent/containment.ts';
-import { hostEnvironment } from '../../src/config.ts';
+import { findContainment } from '../../src/agents/sandbox/containment.ts';
+import { hostEnvironment } from '../../src/config/config.ts';
 
 /** As the server would run agents here. */
 export const { containment } = await findContainment('auto', hostEnvironment());

@@ -3,25 +3,20 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import {
-  blocksOf,
-  type ContentBlock,
-  type MessagesRequest,
-  systemText,
-} from '../../src/loopback-model/messages-api.ts';
-import { loopbackAgent, scratchFolder } from './loopback-agent.ts';
+import { blocksOf, type ContentBlock, type MessagesRequest, systemText } from '../../src/fake-model/messages-api.ts';
+import { fakeModelAgent, scratchFolder } from './fake-model-agent.ts';
 import { startTestService } from './service.ts';
 
 const countedClaude = fileURLToPath(new URL('agents/counted-claude', import.meta.url));
 
 /** Each run starts an agent of its own, unless the settings say otherwise. */
 export async function startCountedService(t: TestContext, settings: Record<string, string> = {}) {
-  const { model, environment } = await loopbackAgent(t);
+  const { model, environment } = await fakeModelAgent(t);
   const notes = join(await scratchFolder(t), 'starts');
   const service = await startTestService(
     t,
     // Its notes lie outside of its workspace.
-    { CLAUDE_BIN: countedClaude, AGENT_ENV: 'AGENT_NOTES', SANDBOX: 'off', RESTING_AGENTS: '0', ...settings },
+    { CLAUDE_BIN: countedClaude, AGENT_ENV: 'AGENT_NOTES', SANDBOX: 'off', IDLE_AGENTS: '0', ...settings },
     { ...environment, AGENT_NOTES: notes },
   );
   return {

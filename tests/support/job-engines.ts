@@ -3,10 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import type { JobSpec } from '../../src/queue/job.ts';
-import type { JobStore } from '../../src/queue/job-store.ts';
-import { openPostgresStore } from '../../src/queue/store/postgres-engine.ts';
-import { openEmbeddedStore } from '../../src/queue/store/sqlite-engine.ts';
+import type { JobSpec } from '../../src/store/job.ts';
+import type { JobStore } from '../../src/store/job-store.ts';
+import { openPostgresStore } from '../../src/store/postgres-engine.ts';
+import { openEmbeddedStore } from '../../src/store/sqlite-engine.ts';
 import { postgresMissing, startPostgres, type TestPostgres } from './postgres.ts';
 import { waitUntil } from './wait-until.ts';
 
@@ -107,7 +107,7 @@ async function openDatabase(url: string): Promise<TestStores> {
 }
 
 function openStore(url: string): Promise<JobStore> {
-  return openPostgresStore({ url, workerTimeoutMs: 30_000, onTrouble: (error) => console.error(error) });
+  return openPostgresStore({ url, workerTimeoutMs: 30_000, onError: (error) => console.error(error) });
 }
 
 export function jobSpec(given: Partial<JobSpec> = {}): JobSpec {

@@ -1,13 +1,13 @@
 /** A worker in a process of its own, for tests that kill it: `node job-worker.ts DATABASE_URL NAME`. Prints `ready`. */
-import { openPostgresStore } from '../../src/queue/store/postgres-engine.ts';
+import { openPostgresStore } from '../../src/store/postgres-engine.ts';
 import { outcome, startJobs, untilAborted } from './jobs.ts';
 
 const [url = '', name = ''] = process.argv.slice(2);
-const store = await openPostgresStore({ url, workerTimeoutMs: 15_000, onTrouble: () => {} });
+const store = await openPostgresStore({ url, workerTimeoutMs: 15_000, onError: () => {} });
 
 /** The prompt says for how many steps of 10 ms to write; `for ever` waits for the end. */
 await startJobs(store, async (task, { signal, onEvent }) => {
-  const [block] = task.turns[0]?.blocks ?? [];
+  const [block] = task.messages[0]?.blocks ?? [];
   const prompt = block?.type === 'text' ? block.text : '';
   onEvent({ type: 'text', text: `${name}:` });
   if (prompt === 'for ever') return untilAborted(signal);

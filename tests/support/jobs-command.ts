@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { hostEnvironment } from '../../src/config.ts';
+import { hostEnvironment } from '../../src/config/config.ts';
 import { testToken } from './service.ts';
 
 export type JobsCommand = {

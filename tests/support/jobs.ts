@@ -1,11 +1,11 @@
 /** Jobs on a store of a test, run by a script instead of an agent. */
 import assert from 'node:assert/strict';
-import type { ExecuteChat } from '../../src/queue/chat-run.ts';
-import type { CallbackReport, JobState } from '../../src/queue/job.ts';
-import type { ExecuteJob } from '../../src/queue/job-run.ts';
-import type { JobStore } from '../../src/queue/job-store.ts';
-import { createJobs, type Jobs, type JobsOptions, type JobView } from '../../src/queue/jobs.ts';
-import { createPlaces } from '../../src/queue/places.ts';
+import { createSlots } from '../../src/admission/slots.ts';
+import type { ExecuteChat } from '../../src/jobs/claimed-chat.ts';
+import type { ExecuteJob } from '../../src/jobs/claimed-job.ts';
+import { createJobs, type Jobs, type JobsOptions, type JobView } from '../../src/jobs/jobs.ts';
+import type { CallbackReport, JobState } from '../../src/store/job.ts';
+import type { JobStore } from '../../src/store/job-store.ts';
 import type { Outcome } from '../../src/task.ts';
 import { jobSpec } from './job-engines.ts';
 import { waitUntil } from './wait-until.ts';
@@ -21,7 +21,7 @@ export async function startJobs(
   const { capacity = 2, ...options } = given;
   const callbacksTried: CallbackReport[] = [];
   const troubles: unknown[] = [];
-  const places = createPlaces({ capacity, maxQueued: 0, waitMs: 1000 });
+  const places = createSlots({ capacity, maxQueued: 0, waitMs: 1000 });
   const jobs = await createJobs({
     store,
     ...(execute && { worker: { places, execute, ...(executeChat && { executeChat }) } }),
@@ -34,7 +34,7 @@ export async function startJobs(
     callbacks: { secretOf: () => 'secret', allowPrivate: true, render: (job) => ({ id: job.id, state: job.state }) },
     log: {
       trouble: (error) => troubles.push(error),
-      takenBack: () => {},
+      recovered: () => {},
       callbackTried: (_job, report) => callbacksTried.push(report),
     },
     ...options,

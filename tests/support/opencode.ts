@@ -4,8 +4,8 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { hostEnvironment } from '../../src/config.ts';
-import { scratchFolder } from './loopback-agent.ts';
+import { hostEnvironment } from '../../src/config/config.ts';
+import { scratchFolder } from './fake-model-agent.ts';
 
 export type Opencode = {
   /** `opencode run ...`, to its end. */

@@ -2,10 +2,10 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import type { Containment } from '../../src/agent/containment.ts';
-import { createRooms, type RoomSettings, type Rooms } from '../../src/agent/rooms.ts';
-import type { Environment } from '../../src/config.ts';
-import { scratchFolder } from './loopback-agent.ts';
+import type { Containment } from '../../src/agents/sandbox/containment.ts';
+import { createRooms, type RoomSettings, type Rooms } from '../../src/agents/sandbox/rooms.ts';
+import type { Environment } from '../../src/config/config.ts';
+import { scratchFolder } from './fake-model-agent.ts';
 
 export async function openRooms(
   t: TestContext,

@@ -3,8 +3,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { hostEnvironment } from '../../src/config.ts';
-import { scratchFolder } from './loopback-agent.ts';
+import { hostEnvironment } from '../../src/config/config.ts';
+import { scratchFolder } from './fake-model-agent.ts';
 import { ask, startTestService, type TestService } from './service.ts';
 
 /** What `agents/scripted` takes. */
@@ -36,7 +36,7 @@ export type ScriptedService = TestService & {
   starts(): string[][];
   /** Every line that an agent got over stdin. */
   received(): Record<string, unknown>[];
-  chat(door: '/v1' | '/openai/v1', body: unknown, headers?: Record<string, string>): Promise<Response>;
+  chat(api: '/v1' | '/openai/v1', body: unknown, headers?: Record<string, string>): Promise<Response>;
 };
 
 const scriptedAgent = fileURLToPath(new URL('agents/scripted', import.meta.url));
@@ -64,7 +64,7 @@ export async function startScriptedService(
     ...service,
     starts: () => notes().flatMap(({ started }) => (started ? [started] : [])),
     received: () => notes().flatMap(({ received }) => (received ? [received] : [])),
-    chat: (door, body, headers) => service.post(`${door}/chat/completions`, body, headers),
+    chat: (api, body, headers) => service.post(`${api}/chat/completions`, body, headers),
   };
 }
 

@@ -2,9 +2,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { hostEnvironment } from '../../src/config.ts';
-import { listMarked } from '../../src/process-tree.ts';
-import { scratchFolder } from './loopback-agent.ts';
+import { hostEnvironment } from '../../src/config/config.ts';
+import { listMarked } from '../../src/processes/process-tree.ts';
+import { scratchFolder } from './fake-model-agent.ts';
 import { testToken } from './service.ts';
 import { waitUntil } from './wait-until.ts';
 
@@ -44,7 +44,7 @@ export async function startServerProcess(
       PORT: '0',
       DATA_DIR: folder,
       LOG_LEVEL: 'silent',
-      WARM_AGENTS: '0',
+      PREWARMED_AGENTS: '0',
       ...settings,
     },
     stdio: ['ignore', 'pipe', 'pipe'],

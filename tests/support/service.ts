@@ -2,9 +2,9 @@
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { type Environment, hostEnvironment, loadConfig } from '../../src/config.ts';
+import { type Environment, hostEnvironment, loadConfig } from '../../src/config/config.ts';
 import { type Service, startService } from '../../src/service.ts';
-import { loopbackAgent, scratchFolder } from './loopback-agent.ts';
+import { fakeModelAgent, scratchFolder } from './fake-model-agent.ts';
 
 export type TestService = Service & {
   post(path: string, body: unknown, headers?: Record<string, string>, signal?: AbortSignal): Promise<Response>;
@@ -37,7 +37,7 @@ export async function startTestService(
     PORT: '0',
     DATA_DIR: dataDir,
     LOG_LEVEL: 'silent',
-    WARM_AGENTS: '0',
+    PREWARMED_AGENTS: '0',
     ...settings,
   });
   const service = await startService(config, environment);
@@ -58,9 +58,9 @@ export async function startTestService(
   };
 }
 
-/** The server with the real CLI, which talks to a loopback model. */
+/** The server with the real CLI, which talks to a fake model. */
 export async function startLoopbackService(t: TestContext, settings: Record<string, string> = {}) {
-  const agent = await loopbackAgent(t);
+  const agent = await fakeModelAgent(t);
   const service = await startTestService(t, { CLAUDE_BIN: agent.claudeBin, ...settings }, agent.environment);
   return { ...agent, service };
 }

@@ -1,0 +1,99 @@
+/** The agent stage: starts what a task needs, knows all that run, ends them all. */
+import { statSync } from 'node:fs';
+import type { ServiceError } from '../errors.ts';
+import type { Agent, AgentStage, Folder, Session } from './agent.ts';
+import { AgentProcess, type Launch } from './agent-process.ts';
+import { ArgumentAgent } from './argument-agent.ts';
+import { type Access, argumentCommand, fixedOf, promptArgument, sessionCommand } from './command-line.ts';
+import { failureOfStart } from './failure.ts';
+import { projectFiles, projectFlags, readProject } from './project/project.ts';
+import type { Room, Rooms } from './sandbox/rooms.ts';
+import { SessionAgent } from './session-agent.ts';
+
+export type AgentSettings = {
+  /** Looked for anew at each start: Claude Code may be installed, or replaced, while the server runs. */
+  findClaude(): string | undefined;
+  missingClaude(): ServiceError;
+  access: Access;
+  rooms: Rooms;
+  /** Whether the configuration that a repository carries applies to the agents that work in it. */
+  trustWorkspace: boolean;
+  /** Whether the rooms have the operator's own settings (`AGENT_HOME`). */
+  importSettings: boolean;
+  /** Tells the trees of this server from those of others. */
+  markerOf(runId: string): string;
+  onUnknown(messageType: string): void;
+};
+
+export function createAgents(settings: AgentSettings): AgentStage {
+  const held = new Set<Agent>();
+  const { access, rooms, onUnknown } = settings;
+
+  /** A room in the folder, and how a command line is started in it. */
+  const prepare = async (id: string, folder: Folder, stdin: Launch['stdin']) => {
+    const agent = settings.findClaude();
+    if (!agent) throw settings.missingClaude();
+    const project = await readProject(folder, settings.trustWorkspace);
+    const room = await rooms.prepare(agent, folder, projectFiles(project)).catch((error) => {
+      throw failureOfStart(error);
+    });
+    const marker = settings.markerOf(id);
+    const launch = (args: string[]): Launch => ({
+      ...room.enter(args),
+      agent,
+      cwd: folder.path,
+      env: room.env,
+      stdin,
+      marker,
+    });
+    const flags = projectFlags(project, room.fileAt, {
+      withInstructions: stdin === 'ignore',
+      withServers: settings.importSettings,
+    });
+    return { room, launch, flags, instructions: project?.instructions };
+  };
+
+  /** Remembered until it is released, so that `destroy` finds it. */
+  const hold = <T extends Agent>(agent: T, room: Room): T => {
+    held.add(agent);
+    const release = agent.release.bind(agent);
+    agent.release = async () => {
+      await release().finally(() => {
+        held.delete(agent);
+        room.leave();
+      });
+    };
+    return agent;
+  };
+
+  const startSession: AgentStage['startSession'] = async (id, fixed, model, folder): Promise<Session> => {
+    const { room, launch, flags, instructions } = await prepare(id, folder, 'pipe');
+    try {
+      const process = await AgentProcess.start(launch(sessionCommand(fixed, access, flags, model)));
+      return hold(new SessionAgent(process, { model, instructions, onUnknown }), room);
+    } catch (error) {
+      room.leave();
+      throw error;
+    }
+  };
+
+  return {
+    startSession,
+    fixedOf: (task) => (task.launch === 'session' ? fixedOf(task) : undefined),
+    async take(task, folder, signal) {
+      signal.throwIfAborted();
+      const prompt = promptArgument(task);
+      if (prompt === undefined) return startSession(task.id, fixedOf(task), task.model, folder);
+      const { room, launch, flags } = await prepare(task.id, folder, 'ignore');
+      return hold(new ArgumentAgent(launch(argumentCommand(task, access, flags, prompt)), onUnknown), room);
+    },
+    identity() {
+      const command = settings.findClaude();
+      return command ? `${command}@${statSync(command, { throwIfNoEntry: false })?.mtimeMs}` : 'none';
+    },
+    async destroy() {
+      await Promise.all([...held].map((agent) => agent.release()));
+      await rooms.idle();
+    },
+  };
+}

@@ -1,0 +1,115 @@
+/** One process for one run: the prompt is its last argument, its stdin is closed, its end is the end of the run. */
+
+import { ServiceError } from '../errors.ts';
+import type { Exit } from '../processes/child-process.ts';
+import type { Outcome, Task } from '../task.ts';
+import type { Agent, TurnOptions } from './agent.ts';
+import { AgentProcess, type Launch } from './agent-process.ts';
+import { exchange } from './exchange.ts';
+import { failureOfExit } from './failure.ts';
+import { outcomeOf } from './outcome.ts';
+import type { ProtocolMessage } from './protocol/messages.ts';
+import type { AgentResult } from './protocol/result.ts';
+import { withRunLimit } from './run-limit.ts';
+
+/** A CLI that has printed its result may never exit (known upstream): it is waited for this long, in milliseconds. */
+const exitGraceMs = 1000;
+/** Plain text is the answer when no message is; there is no end to what a broken command can print. */
+const maxPlainBytes = 8 * 1024 * 1024;
+
+export class ArgumentAgent implements Agent {
+  readonly #launch: Launch;
+  readonly #onUnknown: (name: string) => void;
+  #process: AgentProcess | undefined;
+
+  constructor(launch: Launch, onUnknown: (name: string) => void) {
+    this.#launch = launch;
+    this.#onUnknown = onUnknown;
+  }
+
+  async run(task: Task, options: TurnOptions): Promise<Outcome> {
+    const limit = withRunLimit(options.signal, task.limits.runMs);
+    try {
+      this.#process = await AgentProcess.start(this.#launch);
+      return await this.#turn(this.#process, task, { ...options, signal: limit.signal });
+    } finally {
+      limit.clear();
+    }
+  }
+
+  async release(): Promise<void> {
+    await this.#process?.end();
+  }
+
+  async #turn(process: AgentProcess, task: Task, { signal, onEvent }: TurnOptions): Promise<Outcome> {
+    const plain = new PlainText();
+    let result: AgentResult | undefined;
+    let resultTimer: NodeJS.Timeout | undefined;
+    const resultGrace = new AbortController();
+    let backgroundTasks = 0;
+    const exit = await exchange<Exit | 'never'>(process, {
+      signal: AbortSignal.any([signal, resultGrace.signal]),
+      stallMs: task.limits.stallMs,
+      onEvent,
+      onPlain: (line) => plain.add(line),
+      onUnknown: this.#onUnknown,
+      settle: (message: ProtocolMessage, line: string) => {
+        if (message.type === 'background') backgroundTasks = message.running;
+        if (message.type !== 'result' || result || message.result.spontaneous) return undefined;
+        if (message.result.text === undefined) plain.add(line);
+        result = message.result;
+        // The CLI asks the model again when a background task ends. That would cost money for no client.
+        if (backgroundTasks > 0) resultGrace.abort();
+        else resultTimer = setTimeout(() => resultGrace.abort(), exitGraceMs);
+        return undefined;
+      },
+      settleExit: (ended) => ended,
+    })
+      .catch((reason: unknown) => {
+        // Whatever ended the wait, a result that is there stands.
+        if (result) return 'never' as const;
+        throw reason;
+      })
+      .finally(() => clearTimeout(resultTimer));
+    const ending = { exit: exit === 'never' ? { code: null, signal: null } : exit, stderr: process.stderr };
+    if (result?.isError) return outcomeOf(task, result, { ending });
+    if (exit !== 'never' && exit.code !== 0) throw failureOfExit(ending);
+    if (result) return outcomeOf(task, result, { ending, fallbackText: plain.text });
+    return plainOutcome(plain, ending.exit);
+  }
+}
+
+/** The contract: output that is no JSON is the answer as it stands. */
+function plainOutcome(plain: PlainText, exit: Exit): Outcome {
+  if (plain.text === '') {
+    throw new ServiceError('agent_failed', 'claude exited with status 0 and printed nothing', { exitCode: 0 });
+  }
+  return {
+    text: plain.text,
+    models: {},
+    turns: 1,
+    durationMs: 0,
+    stopReason: 'end_turn',
+    exitCode: exit.code ?? undefined,
+  };
+}
+
+class PlainText {
+  #lines: string[] = [];
+  #bytes = 0;
+
+  add(line: string): void {
+    this.#bytes += Buffer.byteLength(line) + 1;
+    if (this.#bytes > maxPlainBytes) {
+      throw new ServiceError(
+        'output_too_large',
+        `The agent printed more than ${maxPlainBytes} bytes that are no message`,
+      );
+    }
+    this.#lines.push(line);
+  }
+
+  get text(): string {
+    return this.#lines.join('\n');
+  }
+}

@@ -1,0 +1,69 @@
+/** Which versions of the CLI the server can work with. */
+import { readFile, realpath } from 'node:fs/promises';
+import { runCommand } from '../processes/child-process.ts';
+
+/**
+ * Older ones inline `@path` in a prompt, whatever file it names: they do not know `CLAUDE_CODE_DISABLE_FILE_MENTIONS`.
+ * Up to 2.1.258 they also refuse the command line. Measured.
+ */
+export const minimumVersion = '2.1.299';
+
+export type FoundVersion =
+  | { state: 'supported'; version: string }
+  | { state: 'too_old'; version: string }
+  /** It is not Claude Code, or it gives no answer; `said` is what it printed, or why nothing. */
+  | { state: 'unknown'; said: string };
+
+const timeoutMs = 10_000;
+
+/** Never rejects. The packaged command is known by its manifest, so that it need not be started. */
+export async function findVersion(
+  command: string,
+  host: Record<string, string | undefined>,
+  signal?: AbortSignal,
+): Promise<FoundVersion> {
+  const said = (await packagedVersion(command)) ?? (await printedVersion(command, host, signal));
+  const [version] = /^\d+\.\d+\.\d+/.exec(said) ?? [];
+  if (version === undefined) return { state: 'unknown', said };
+  return isAtLeast(version, minimumVersion) ? { state: 'supported', version } : { state: 'too_old', version };
+}
+
+/** Why a version cannot be used, and what to do; for the operator. */
+export function tooOldMessage(version: string): string {
+  return `Cannot use claude ${version}: it takes ${minimumVersion} or newer; run "claude update", or unset CLAUDE_BIN to use the packaged one`;
+}
+
+async function packagedVersion(command: string): Promise<string | undefined> {
+  const file = await realpath(command).catch(() => command);
+  const [, folder] = /^(.*\/node_modules\/@anthropic-ai\/claude-code)\/bin\/[^/]+$/.exec(file) ?? [];
+  const manifest = folder && (await readFile(`${folder}/package.json`, 'utf8').catch(() => undefined));
+  return /"version":\s*"([^"]+)"/.exec(manifest ?? '')?.[1];
+}
+
+async function printedVersion(
+  command: string,
+  host: Record<string, string | undefined>,
+  signal?: AbortSignal,
+): Promise<string> {
+  try {
+    const env = { PATH: host['PATH'], HOME: host['HOME'], DISABLE_AUTOUPDATER: '1' };
+    const { stdout, stderr, stopped, code } = await runCommand(command, ['--version'], {
+      cwd: '/',
+      env,
+      timeoutMs,
+      signal,
+    });
+    if (stopped) return `no answer within ${timeoutMs / 1000} s`;
+    return `${stdout}${stderr}`.trim().split('\n')[0] || `exit status ${code}`;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? 'unknown error';
+  }
+}
+
+/** Of versions in the form of three numbers; what is missing counts as 0. */
+export function isAtLeast(version: string, floor: string): boolean {
+  const parts = version.split('.').map(Number);
+  const least = floor.split('.').map(Number);
+  const at = [0, 1, 2].find((index) => (parts[index] ?? 0) !== (least[index] ?? 0));
+  return at === undefined || (parts[at] ?? 0) > (least[at] ?? 0);
+}

@@ -1,0 +1,79 @@
+/** Builds the agents from the settings: how they are contained, the rooms that they run in, and whether one could start. */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Config, Environment } from '../config/config.ts';
+import { removeFolder } from '../processes/remove-folder.ts';
+import type { Telemetry } from '../telemetry.ts';
+import type { AgentStage } from './agent.ts';
+import { createAgents } from './agents.ts';
+import { findClaude, missingClaude } from './find-claude.ts';
+import { createReadiness, type Readiness } from './readiness.ts';
+import { type FoundContainment, findContainment } from './sandbox/containment.ts';
+import { createRooms } from './sandbox/rooms.ts';
+import { findSignIn } from './sign-in.ts';
+
+/** Throws an Error with one line when the settings ask for more than the host can do. */
+export async function requireContainment(config: Config, environment: Environment): Promise<FoundContainment> {
+  const contained = await findContainment(config.sandbox, environment);
+  const problem = containmentProblem(config, contained);
+  if (problem) throw new Error(problem);
+  return contained;
+}
+
+/** Why the server does not start with these settings on this host. */
+export function containmentProblem(
+  { sandbox, agentAccess }: Pick<Config, 'sandbox' | 'agentAccess'>,
+  { containment, missing }: FoundContainment,
+): string | undefined {
+  if (containment.kind === 'bwrap' || sandbox === 'off') return undefined;
+  const why = `${missing?.what}; to change that: ${missing?.remedy}`;
+  if (sandbox === 'required') return `Cannot start with SANDBOX=required: ${why}`;
+  if (agentAccess !== 'full') return undefined;
+  return `Cannot start with AGENT_ACCESS=full: ${why}; or set SANDBOX=off, and agents run any command on this machine as you`;
+}
+
+export type AgentStageOptions = {
+  config: Config;
+  environment: Environment;
+  telemetry: Telemetry;
+  contained: FoundContainment;
+  /** Folders of the workspace that no agent sees but for its own part of them. */
+  hides: string[];
+  markerOf(runId: string): string;
+};
+
+/** After whatever a dead server left of the agents' homes is gone. */
+export async function openAgents(options: AgentStageOptions): Promise<{ agents: AgentStage; readiness: Readiness }> {
+  const { config, environment, telemetry, markerOf } = options;
+  const homesFolder = join(config.dataDir, 'homes');
+  await removeFolder(homesFolder);
+  await mkdir(homesFolder, { mode: 0o700 });
+  const rooms = createRooms({
+    containment: options.contained.containment,
+    host: environment,
+    extra: config.agentEnv,
+    homesFolder,
+    importSettings: config.agentHome === 'import',
+    reads: config.agentReads,
+    hides: [config.dataDir, ...options.hides],
+    onProblem: telemetry.homeProblem,
+  });
+  const find = () => findClaude(config.claudeBin, environment['PATH']);
+  const missing = () => missingClaude(config.claudeBin);
+  const agents = createAgents({
+    findClaude: find,
+    missingClaude: missing,
+    access: config.agentAccess,
+    rooms,
+    trustWorkspace: config.trustWorkspace,
+    importSettings: config.agentHome === 'import',
+    markerOf,
+    onUnknown: telemetry.unknownAgentMessage,
+  });
+  const readiness = createReadiness({
+    findClaude: find,
+    missingClaude: missing,
+    askSignIn: (claudeBin, signal) => findSignIn({ claudeBin, rooms, marker: markerOf('sign-in'), signal }),
+  });
+  return { agents, readiness };
+}

@@ -1,0 +1,61 @@
+/** The lines that go in: turns and control requests. */
+import type { Block, Message } from '../../task.ts';
+import type { Json } from './json.ts';
+
+/**
+ * A user turn. `client_composed` makes the CLI deliver the text as written: no `@path` is inlined and no `/command` run.
+ * @param id a UUID; the result that answers the line names it
+ * @param query false appends it to the conversation without a turn; the CLI acknowledges with an empty result
+ */
+export function userLine(turn: Message, id: string, query: boolean): string {
+  const message = { role: 'user', content: turn.blocks.map(wireBlock) };
+  return line({
+    type: 'user',
+    message,
+    parent_tool_use_id: null,
+    uuid: id,
+    client_composed: true,
+    ...(query ? {} : { shouldQuery: false }),
+  });
+}
+
+/** An assistant turn of the history. Not acknowledged. */
+export function assistantLine(turn: Message): string {
+  return line({
+    type: 'assistant',
+    message: { role: 'assistant', content: turn.blocks.map(wireBlock) },
+    parent_tool_use_id: null,
+  });
+}
+
+/** Empties the conversation; it must be dispatched as a command, so it is not `client_composed`. */
+export function clearLine(id: string): string {
+  return line({ type: 'user', message: { role: 'user', content: '/clear' }, parent_tool_use_id: null, uuid: id });
+}
+
+export type ControlRequest =
+  | { subtype: 'initialize'; appendSystemPrompt?: string; jsonSchema?: Record<string, unknown> }
+  | { subtype: 'set_model'; model: string }
+  | { subtype: 'get_session_cost' }
+  | { subtype: 'apply_flag_settings'; settings: Record<string, unknown> };
+
+export function controlLine(requestId: string, request: ControlRequest): string {
+  return line({ type: 'control_request', request_id: requestId, request });
+}
+
+function wireBlock(block: Block): Json {
+  switch (block.type) {
+    case 'text':
+      return { type: 'text', text: block.text };
+    case 'image':
+      return { type: 'image', source: { type: 'base64', media_type: block.mediaType, data: block.base64 } };
+    case 'tool_use':
+      return { type: 'tool_use', id: block.id, name: block.name, input: block.input };
+    case 'tool_result':
+      return { type: 'tool_result', tool_use_id: block.toolUseId, content: block.text, is_error: block.isError };
+  }
+}
+
+function line(message: Json): string {
+  return `${JSON.stringify(message)}\n`;
+}

@@ -1,0 +1,207 @@
+/**
+ * The private home of an agent: Claude Code's folder as it is on a new machine. Nothing that an agent writes there is
+ * read by another agent or by the operator's own `claude`; only the login is the operator's.
+ */
+import { randomUUID } from 'node:crypto';
+import { existsSync, mkdirSync } from 'node:fs';
+import { mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { runCommand } from '../../processes/child-process.ts';
+import { removeFolder } from '../../processes/remove-folder.ts';
+import { needsNoLogin } from './providers.ts';
+
+type Environment = Record<string, string | undefined>;
+type Json = Record<string, unknown>;
+
+export type Home = {
+  /** On the host. Holds `.claude` and what else an agent finds in its home. */
+  path: string;
+  /** The operator's own files, each with the place in the home where the agent finds it. It may write the login only. */
+  shared: { from: string; at: string; writable: boolean }[];
+  /** Removes it, in the background and once. */
+  remove(): void;
+};
+
+export type Homes = {
+  make(files: Record<string, string>): Promise<Home>;
+  /**
+   * Spares later homes the first steps of the CLI, a tenth of its start, which it has done in this one. Only for a home
+   * in which no agent has been. Never rejects.
+   */
+  remember(home: Home): Promise<void>;
+  /** Settles when every home that was given up is gone. */
+  idle(): Promise<void>;
+};
+
+export type HomeSettings = {
+  /** Where they are made; belongs to this stage alone. */
+  folder: string;
+  host: Environment;
+  /** Whether agents see the operator's own Claude Code settings, agents, skills, commands and memory, to read only. */
+  importSettings: boolean;
+  onProblem(what: string, error: unknown): void;
+};
+
+/** In the Claude Code folder of an agent, the operator's MCP servers where they are imported. */
+export const serversName = 'mcp.json';
+/** Where the login is found in a home with a sandbox around it. */
+export const loginPlace = '.login';
+const credentials = '.credentials.json';
+const configName = '.claude.json';
+
+/** Of the operator's folder, what `AGENT_HOME=import` hands over. */
+export const imported = ['settings.json', 'CLAUDE.md', 'agents', 'skills', 'commands', 'output-styles'];
+
+/** Of `.claude.json`: that the CLI has been started before. */
+const firstSteps = [
+  ...['userID', 'machineID', 'firstStartTime', 'firstStartVersion', 'hasCompletedOnboarding'],
+  ...['migrationVersion', 'opusProMigrationComplete', 'hasResetAutoModeOptInForDefaultOffer'],
+];
+/** Of the operator's: who is signed in; a key of the Console is kept there too. Not projects, not MCP servers. */
+const loginFields = ['oauthAccount', 'primaryApiKey', 'customApiKeyResponses'];
+
+export function createHomes({ folder, host, importSettings, onProblem }: HomeSettings): Homes {
+  const operator = operatorFolder(host);
+  const locks = join(folder, '.login');
+  const shared = (): Home['shared'] => [
+    ...(needsNoLogin(host) ? [] : loginIn(host, locks)),
+    ...(importSettings ? imported.map((name) => share(operator, name, false)) : []),
+  ];
+  const removals = new Set<Promise<void>>();
+  const ofGit = gitSettings(host);
+  const operatorConfig = createConfigReader(host);
+  let known: Json = {};
+
+  const remove = (path: string): void => {
+    const removal = removeFolder(path)
+      .catch(() => removeFolder(path))
+      .catch((error) => onProblem('the home of an agent could not be removed', error))
+      .finally(() => removals.delete(removal));
+    removals.add(removal);
+  };
+
+  return {
+    async make(files) {
+      const path = join(folder, randomUUID());
+      const own = join(path, '.claude');
+      await mkdir(own, { recursive: true, mode: 0o700 });
+      let removed = false;
+      const home: Home = {
+        path,
+        shared: shared().filter(({ from }) => existsSync(from)),
+        remove() {
+          if (!removed) remove(path);
+          removed = true;
+        },
+      };
+      try {
+        const [kept, settings] = await Promise.all([keptOf(await operatorConfig(), host, importSettings), ofGit]);
+        const config = { ...known, ...kept.config };
+        const imports = importSettings ? { [serversName]: kept.mcp } : {};
+        const all = { [configName]: JSON.stringify(config), ...imports, ...files };
+        await Promise.all([
+          writeFile(join(path, '.gitconfig'), settings, { mode: 0o600 }),
+          ...Object.entries(all).map(([name, text]) => writeFile(join(own, name), text, { mode: 0o600 })),
+        ]);
+        return home;
+      } catch (error) {
+        home.remove();
+        throw error;
+      }
+    },
+    async remember({ path }) {
+      known = pick(await readJson(join(path, '.claude', configName)), firstSteps);
+    },
+    async idle() {
+      await Promise.all(removals);
+    },
+  };
+}
+
+/** Without a sandbox nothing can be bound into a home; a link to what the operator imports serves there. */
+export async function linkImports({ path, shared }: Home): Promise<void> {
+  const readable = shared.filter(({ writable }) => !writable);
+  await Promise.all(readable.map(({ from, at }) => symlink(from, join(path, at))));
+}
+
+/** The folder of the operator's own Claude Code. */
+export function operatorFolder(host: Environment): string {
+  return host['CLAUDE_CONFIG_DIR'] || join(host['HOME'] ?? '/', '.claude');
+}
+
+/** Where the CLI keeps the login; measured on 2.1.299 and 2.1.329. */
+function loginFolder(host: Environment): string {
+  return host['CLAUDE_SECURESTORAGE_CONFIG_DIR'] || operatorFolder(host);
+}
+
+/** By which an agent with another Claude Code folder finds the operator's login; it also names the entry in a keychain. */
+export function loginVariable(host: Environment): Environment {
+  return {
+    CLAUDE_SECURESTORAGE_CONFIG_DIR: host['CLAUDE_SECURESTORAGE_CONFIG_DIR'] ?? host['CLAUDE_CONFIG_DIR'] ?? '',
+  };
+}
+
+/**
+ * The one file with the login, in a folder that all agents share: the CLI keeps its locks there, so that two agents that
+ * renew the login at once do not sign each other out.
+ */
+function loginIn(host: Environment, locks: string): Home['shared'] {
+  const from = join(loginFolder(host), credentials);
+  if (!existsSync(from)) return [];
+  mkdirSync(locks, { recursive: true, mode: 0o700 });
+  return [
+    { from: locks, at: loginPlace, writable: true },
+    { from, at: join(loginPlace, credentials), writable: true },
+  ];
+}
+
+function share(folder: string, name: string, writable: boolean) {
+  return { from: join(folder, name), at: join('.claude', name), writable };
+}
+
+/** The operator's file may be megabytes, as the CLI keeps its history there: it is read when it has changed. */
+function createConfigReader(host: Environment): () => Promise<Json> {
+  const file = join(host['CLAUDE_CONFIG_DIR'] || (host['HOME'] ?? '/'), configName);
+  let latest: { changed: number; config: Promise<Json> } | undefined;
+  return async () => {
+    const changed = (await stat(file).catch(() => undefined))?.mtimeMs ?? 0;
+    if (latest?.changed !== changed) latest = { changed, config: readJson(file) };
+    return latest.config;
+  };
+}
+
+function keptOf(all: Json, host: Environment, importSettings: boolean): { config: Json; mcp: string } {
+  const mcpServers = (importSettings && all['mcpServers']) || {};
+  const fields = needsNoLogin(host) ? firstSteps : [...firstSteps, ...loginFields];
+  return { config: pick(all, fields), mcp: JSON.stringify({ mcpServers }) };
+}
+
+function pick(all: Json, names: string[]): Json {
+  return Object.fromEntries(names.flatMap((name) => (name in all ? [[name, all[name]]] : [])));
+}
+
+/** Empty where there is no such file, or none with an object. */
+async function readJson(file: string): Promise<Json> {
+  const value: unknown = await readFile(file, 'utf8')
+    .then(JSON.parse)
+    .catch(() => undefined);
+  return typeof value === 'object' && value !== null ? (value as Json) : {};
+}
+
+/**
+ * The git settings of an agent: in whose name it commits; and it may use its workspace though that belongs to another
+ * user than the server's. Never rejects.
+ */
+async function gitSettings(host: Environment): Promise<string> {
+  const options = { cwd: '/', env: { PATH: host['PATH'], HOME: host['HOME'] }, timeoutMs: 10_000 };
+  const args = ['config', '--global', '--includes', '-z', '--get-regexp', '^user\\.(name|email)$'];
+  const listed = await runCommand('git', args, options).then(
+    ({ stdout }) => stdout.toString('utf8'),
+    () => '',
+  );
+  const lines = listed.split('\0').flatMap((entry) => {
+    const [, name, value] = /^user\.(name|email)\n([^\n]*)$/.exec(entry) ?? [];
+    return name && value ? [`\t${name} = ${JSON.stringify(value)}\n`] : [];
+  });
+  return `[safe]\n\tdirectory = *\n[user]\n${lines.join('')}`;
+}

@@ -1,0 +1,170 @@
+/** Where an agent runs: a home of its own, the variables that it gets, and the sandbox around it where there is one. */
+import { existsSync, realpathSync } from 'node:fs';
+import { realpath } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import type { Folder } from '../agent.ts';
+import {
+  bubblewrapArguments,
+  coveredBy,
+  hiddenFolders,
+  homeInside,
+  homesOf,
+  realFolders,
+  type UserNamespace,
+  type View,
+} from './bubblewrap.ts';
+import type { Containment } from './containment.ts';
+import { agentEnvironment, certificateFiles, sandboxEnvironment } from './environment.ts';
+import { createHomes, type Home, linkImports, loginPlace, loginVariable } from './homes.ts';
+import { providerFiles } from './providers.ts';
+import { findToolchain, isBelow } from './toolchain.ts';
+
+type Environment = Record<string, string | undefined>;
+
+export type Room = {
+  env: Environment;
+  /** Where the agent finds a file of its Claude Code folder. */
+  fileAt(name: string): string;
+  /** The command as it is started on the host. */
+  enter(args: string[]): { command: string; args: string[] };
+  /** Lets later homes begin where the CLI has left this one; only where no agent has been in it. */
+  remember(): Promise<void>;
+  /** Gives its home up. Nothing of the agent may run any more. */
+  leave(): void;
+};
+
+export type Rooms = {
+  /**
+   * @param command the absolute path of what runs in it
+   * @param folder where it works; without one it works nowhere
+   * @param files texts for its Claude Code folder, by name
+   */
+  prepare(command: string, folder?: Folder, files?: Record<string, string>): Promise<Room>;
+  /** Settles when the homes of all that have left are gone. */
+  idle(): Promise<void>;
+};
+
+export type RoomSettings = {
+  containment: Containment;
+  host: Environment;
+  /** Names of further variables that the agent gets (`AGENT_ENV`). */
+  extra: string[];
+  /** Where the homes are made; belongs to this stage alone. */
+  homesFolder: string;
+  importSettings: boolean;
+  /** Further paths that an agent sees, to read only (`AGENT_READS`). */
+  reads: string[];
+  /** Folders of the server and of the workspace that no agent sees but for its own part of them. */
+  hides: string[];
+  onProblem(what: string, error: unknown): void;
+};
+
+export function createRooms(settings: RoomSettings): Rooms {
+  const { containment, host, extra, importSettings } = settings;
+  const homes = createHomes({ folder: settings.homesFolder, host, importSettings, onProblem: settings.onProblem });
+  const allowed = agentEnvironment(host, extra);
+  const look = createLook(settings);
+
+  const sandboxed = async (
+    home: Home,
+    command: string,
+    folder: Folder | undefined,
+    users: UserNamespace,
+  ): Promise<Room> => {
+    const { hidden, readable, variables, ofOperator, secret } = look(command);
+    const workFolder = folder && (await realpath(folder.path));
+    const objects = await Promise.all((folder?.reads ?? []).map((path) => realpath(path)));
+    const view = {
+      hidden,
+      secret,
+      readable: [...readable, ...objects],
+      placed: [{ from: home.path, at: homeInside, writable: true }, ...ofOperator, ...home.shared.map(inHome)],
+      ...(workFolder === undefined ? {} : { workFolder }),
+    };
+    const own = join(homeInside, '.claude');
+    return {
+      env: {
+        ...sandboxEnvironment(allowed, extra),
+        ...variables,
+        HOME: homeInside,
+        CLAUDE_CONFIG_DIR: own,
+        CLAUDE_SECURESTORAGE_CONFIG_DIR: join(homeInside, loginPlace),
+      },
+      fileAt: (name) => join(own, name),
+      enter: (args) => ({ command: 'bwrap', args: [...bubblewrapArguments(view, users), '--', command, ...args] }),
+      remember: () => homes.remember(home),
+      leave: home.remove,
+    };
+  };
+
+  const open = async (home: Home, kind: 'pdeathsig' | 'none', command: string): Promise<Room> => {
+    await linkImports(home);
+    const own = join(home.path, '.claude');
+    return {
+      env: { ...allowed, ...loginVariable(host), CLAUDE_CONFIG_DIR: own, CLAUDE_CODE_TMPDIR: join(home.path, 'tmp') },
+      fileAt: (name) => join(own, name),
+      enter: (args) =>
+        kind === 'none'
+          ? { command, args }
+          : { command: 'setpriv', args: ['--pdeathsig', 'TERM', '--', command, ...args] },
+      remember: () => homes.remember(home),
+      leave: home.remove,
+    };
+  };
+
+  return {
+    idle: homes.idle,
+    async prepare(command, folder, files = {}) {
+      const home = await homes.make(files);
+      try {
+        return containment.kind === 'bwrap'
+          ? await sandboxed(home, command, folder, containment.users)
+          : await open(home, containment.kind, command);
+      } catch (error) {
+        home.remove();
+        throw error;
+      }
+    },
+  };
+}
+
+type Look = Pick<View, 'hidden' | 'readable' | 'secret'> & { variables: Environment; ofOperator: View['placed'] };
+
+/** For so long a look at the host serves: it takes some 10 ms, as there is a look at every folder on PATH. */
+const lookMs = 60_000;
+
+/** What agents see of the host and what not. A tool that was installed since is there after a while. */
+function createLook({ host, hides, reads }: RoomSettings): (command: string) => Look {
+  const hidden = hiddenFolders(host, hides);
+  const secret = realFolders(hides);
+  const providers = providerFiles(host);
+  const home = host['HOME'] ?? '/';
+  // Tools look for them in the home that they find, which is the agent's.
+  const inHostHome = reads.filter((path) => isBelow(path, [home])).map((path) => relative(home, path));
+  const lookNow = (command: string): Look => {
+    const { paths, variables } = findToolchain(command, host, hidden, [...secret, ...homesOf(host)]);
+    const readable = coveredBy(hidden, [...paths, ...providers.absolute, ...certificateFiles(host), ...nameServers()]);
+    const ofOperator = [...providers.below, ...inHostHome]
+      .map((name) => ({ from: join(home, name), at: join(homeInside, name), writable: false }))
+      .filter(({ from }) => existsSync(from));
+    return { hidden, secret, readable: [...readable, ...reads], variables, ofOperator };
+  };
+  let latest: { command: string; until: number; look: Look } | undefined;
+  return (command) => {
+    const now = performance.now();
+    if (latest?.command !== command || now > latest.until) {
+      latest = { command, until: now + lookMs, look: lookNow(command) };
+    }
+    return latest.look;
+  };
+}
+
+function inHome({ from, at, writable }: Home['shared'][number]): View['placed'][number] {
+  return { from, at: join(homeInside, at), writable };
+}
+
+/** Where names are looked up is often written in `/run`. */
+function nameServers(): string[] {
+  const path = '/etc/resolv.conf';
+  return existsSync(path) ? [realpathSync(path)] : [];
+}

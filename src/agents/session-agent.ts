@@ -1,0 +1,221 @@
+/** An agent that takes turns over stdin: real roles, images, a system prompt, and text as it is made. */
+import { randomUUID } from 'node:crypto';
+import { ServiceError } from '../errors.ts';
+import { redact } from '../redact.ts';
+import type { AgentEvent, Effort, Message, Outcome, Task } from '../task.ts';
+import type { Session, TurnOptions } from './agent.ts';
+import type { AgentProcess } from './agent-process.ts';
+import { exchange } from './exchange.ts';
+import { failureOfExit } from './failure.ts';
+import { outcomeOf } from './outcome.ts';
+import { assistantLine, type ControlRequest, clearLine, controlLine, userLine } from './protocol/input.ts';
+import type { ProtocolMessage } from './protocol/messages.ts';
+import { type AgentResult, isAnswerTo } from './protocol/result.ts';
+import { withRunLimit } from './run-limit.ts';
+
+/** Appending a past turn takes 20 ms; a process that is silent for this long is broken. */
+const appendMs = 30_000;
+
+/** Tools of which nothing goes on when they have answered. Others start agents, watch, or wake the agent up later. */
+const endsWithItsResult = new Set([
+  ...['Bash', 'Read', 'Edit', 'Write', 'NotebookEdit', 'Glob', 'Grep', 'LS', 'TodoWrite'],
+  ...['WebFetch', 'WebSearch', 'ToolSearch'],
+]);
+
+export type SessionOptions = {
+  /** What the process was started with. */
+  model: string;
+  /** Those of the project, for the system prompt. */
+  instructions: string | undefined;
+  onUnknown(name: string): void;
+};
+
+export class SessionAgent implements Session {
+  readonly #process: AgentProcess;
+  readonly #options: SessionOptions;
+  #model: string;
+  #effort: Effort | undefined;
+  #initialized = false;
+  #lastResult: AgentResult | undefined;
+  #sessionId: string | undefined;
+  #requests = 0;
+  #backgroundTasks = 0;
+  #mayGoOn = false;
+  turnsServed = 0;
+  usedTools = false;
+
+  constructor(process: AgentProcess, options: SessionOptions) {
+    this.#process = process;
+    this.#model = options.model;
+    this.#options = options;
+  }
+
+  run(task: Task, options: TurnOptions): Promise<Outcome> {
+    return this.continueFrom(0, task, options);
+  }
+
+  async continueFrom(known: number, task: Task, options: TurnOptions): Promise<Outcome> {
+    const limit = withRunLimit(options.signal, task.limits.runMs);
+    const turn = { ...options, signal: limit.signal };
+    try {
+      this.#prepare(task);
+      const [last] = task.messages.slice(-1);
+      if (!last) throw new ServiceError('internal', 'Cannot run the task: it has no turn');
+      await this.#replay(task.messages.slice(known, -1), turn);
+      return await this.#ask(last, task, turn);
+    } finally {
+      limit.clear();
+    }
+  }
+
+  async clear(signal: AbortSignal): Promise<void> {
+    const before = this.#sessionId;
+    const id = randomUUID();
+    const result = await this.#exchange(clearLine(id), { signal }, appendMs, resultFor(id));
+    if (result.isError || !result.sessionId || result.sessionId === before) {
+      throw new ServiceError('agent_failed', 'The agent could not be cleared: its conversation is the same');
+    }
+    this.#sessionId = result.sessionId;
+    this.#lastResult = undefined;
+    this.usedTools = false;
+  }
+
+  get alive(): boolean {
+    return this.#process.alive;
+  }
+
+  /** A process that a command left running is not told of, so it is looked for. */
+  async isQuiet(): Promise<boolean> {
+    if (!this.usedTools) return true;
+    return !this.#mayGoOn && this.#backgroundTasks === 0 && (await this.#process.isAlone());
+  }
+
+  get spentUsd(): number {
+    return this.#lastResult?.costUsd ?? 0;
+  }
+
+  get ended(): Promise<void> {
+    return this.#process.ended;
+  }
+
+  async release(): Promise<void> {
+    await this.#process.end();
+  }
+
+  /**
+   * Written ahead of the turn without waiting: the CLI keeps the order, and a refusal ends the turn that follows.
+   * Only the first `initialize` of a process counts, and only before its first turn (measured on 2.1.329).
+   */
+  #prepare(task: Task): void {
+    const system = [this.#options.instructions, task.system].filter((text) => text !== undefined);
+    if (!this.#initialized && (system.length > 0 || task.outputSchema)) {
+      const appendSystemPrompt = system.length > 0 ? system.join('\n\n') : undefined;
+      this.#control({ subtype: 'initialize', appendSystemPrompt, jsonSchema: task.outputSchema });
+      this.#initialized = true;
+    }
+    if (task.model !== this.#model) {
+      this.#control({ subtype: 'set_model', model: task.model });
+      this.#model = task.model;
+    }
+    if (task.effort !== this.#effort) {
+      this.#control({ subtype: 'apply_flag_settings', settings: { effortLevel: task.effort ?? null } });
+      this.#effort = task.effort;
+    }
+  }
+
+  #control(request: ControlRequest): void {
+    this.#requests += 1;
+    this.#process.write(controlLine(`${request.subtype}-${this.#requests}`, request));
+  }
+
+  /** Order is lost unless each user turn's acknowledgement is waited for; assistant turns have none. */
+  async #replay(history: Message[], turn: TurnOptions): Promise<void> {
+    for (const past of history) {
+      if (past.role === 'assistant') {
+        this.#process.write(assistantLine(past));
+      } else {
+        const id = randomUUID();
+        await this.#exchange(userLine(past, id, false), { signal: turn.signal }, appendMs, resultFor(id));
+      }
+    }
+  }
+
+  async #ask(last: Message, task: Task, turn: TurnOptions): Promise<Outcome> {
+    let told = false;
+    const calls = new Set<string>();
+    const onEvent = (event: AgentEvent) => {
+      // With a schema only the whole, checked answer is text.
+      if (event.type === 'text' && task.outputSchema) return;
+      if (event.type === 'text') told = true;
+      if (event.type === 'tool_call') {
+        calls.add(event.id);
+        this.usedTools = true;
+        this.#mayGoOn ||= !endsWithItsResult.has(event.name);
+      }
+      // The CLI answers the call by which the model gives its structured output; that call is not told of either.
+      if (event.type === 'tool_result' && !calls.has(event.id)) return;
+      turn.onEvent?.(event);
+      // A job is watched for what it spends; the CLI answers in 2 ms, between its own calls of the model.
+      if (event.type === 'tool_result' && task.kind === 'job') this.#control({ subtype: 'get_session_cost' });
+    };
+    const id = randomUUID();
+    const line = userLine(last, id, true);
+    const settle = resultFor(id);
+    const result = await this.#exchange(line, { ...turn, onEvent }, task.limits.stallMs, (message) => {
+      if (message.type === 'events') refuseUnknownAgent(task.agent, message.agents);
+      return settle(message);
+    });
+    const before = this.#lastResult;
+    this.#lastResult = result;
+    this.#sessionId = result.sessionId;
+    this.turnsServed += 1;
+    const outcome = outcomeOf(task, result, { before });
+    if (!told && outcome.text !== '') turn.onEvent?.({ type: 'text', text: outcome.text });
+    return outcome;
+  }
+
+  /** Throws when a setting of the run was refused. Not to be told the cost so far is no such thing. */
+  #hear(answer: Extract<ProtocolMessage, { type: 'control_response' }>, onEvent: TurnOptions['onEvent']): void {
+    if (answer.costUsd !== undefined) onEvent?.({ type: 'cost', costUsd: answer.costUsd });
+    if (answer.error && !answer.requestId.startsWith('get_session_cost')) throw refusal(answer.error);
+  }
+
+  #exchange<T>(
+    send: string,
+    { signal, onEvent }: TurnOptions,
+    stallMs: number,
+    settle: (message: ProtocolMessage) => T | undefined,
+  ): Promise<T> {
+    return exchange<T>(this.#process, {
+      send,
+      signal,
+      stallMs,
+      onEvent,
+      settle: (message) => {
+        if (message.type === 'control_response') this.#hear(message, onEvent);
+        if (message.type === 'background') this.#backgroundTasks = message.running;
+        return settle(message);
+      },
+      onUnknown: this.#options.onUnknown,
+      settleExit: (exit) => {
+        throw failureOfExit({ exit, stderr: this.#process.stderr });
+      },
+    });
+  }
+}
+
+/** The CLI also prints a result of its own when a background task has ended; that answers no line. */
+function resultFor(id: string): (message: ProtocolMessage) => AgentResult | undefined {
+  return (message) => (message.type === 'result' && isAnswerTo(message.result, id) ? message.result : undefined);
+}
+
+/** Over stdin the CLI takes its default agent when there is none of that name, which may do more. */
+function refuseUnknownAgent(name: string | undefined, known: string[] | undefined): void {
+  if (name === undefined || !known || known.includes(name)) return;
+  const why = `there are ${known.join(', ')}; those of the operator come with AGENT_HOME=import`;
+  throw new ServiceError('agent_failed', `Cannot run the agent "${name}": ${why}`);
+}
+
+function refusal(reason: string): ServiceError {
+  return new ServiceError('agent_failed', `The agent refused the settings of the run: ${redact(reason)}`);
+}

@@ -1,0 +1,55 @@
+/** What a query says: which jobs are asked for, and from which event on. */
+import { z } from 'zod';
+import type { JobFilter, JobState } from '../../store/job.ts';
+import { fromZod, invalid } from '../invalid.ts';
+import { agentName } from './request.ts';
+
+const states = {
+  queued: 'queued',
+  running: 'running',
+  completed: 'completed',
+  failed: 'failed',
+  timeout: 'timeout',
+  cancelled: 'cancelled',
+  interrupted: 'interrupted',
+} as const satisfies { [State in JobState]: State };
+
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+export const listQueryShape = z.looseObject({
+  status: z.enum(states).optional(),
+  agent: agentName.optional(),
+  limit: z.coerce.number().int('must be a whole number').min(1).max(200).default(50),
+  cursor: z.string().regex(uuid, 'must be the next_cursor of the page before').optional(),
+});
+
+/** Throws `invalid_request`. */
+export function readListQuery(query: unknown): JobFilter {
+  const parsed = listQueryShape.safeParse(query);
+  if (!parsed.success) throw fromZod(parsed.error);
+  const { status, agent, limit, cursor } = parsed.data;
+  return {
+    limit,
+    ...(status ? { state: status } : {}),
+    ...(agent ? { agent } : {}),
+    ...(cursor ? { cursor } : {}),
+  };
+}
+
+/** A path may hold anything; only this can be the id of a job. */
+export function isJobId(text: string): boolean {
+  return uuid.test(text);
+}
+
+/**
+ * The number of the latest event that the reader has; 0: none. A reader that reconnects repeats its URL and adds the
+ * header, so the header counts. Throws `invalid_request`.
+ */
+export function readAfter(lastEventId: string | string[] | undefined, query: unknown): number {
+  const { after } = (query ?? {}) as { after?: unknown };
+  const given = lastEventId || after;
+  if (given === undefined) return 0;
+  const name = lastEventId ? 'Last-Event-ID' : 'after';
+  if (typeof given !== 'string' || !/^\d{1,9}$/.test(given)) throw invalid(name, 'must be the id of an event');
+  return Number(given);
+}

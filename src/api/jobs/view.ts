@@ -1,0 +1,113 @@
+/** A job as clients read it: the names that the API promises. What is not known, or not yet, is null. */
+
+import type { JobView } from '../../jobs/jobs.ts';
+import type { CallbackReport, JobSummary } from '../../store/job.ts';
+import type { ModelUsage, Usage } from '../../task.ts';
+
+export type JobJson = ReturnType<typeof renderJob>;
+export type ListedJobJson = ReturnType<typeof renderListedJob>;
+
+/** Everything about a job but its patch; callbacks send the same. */
+export function renderJob(job: JobView) {
+  return {
+    ...renderListedJob(job),
+    output: job.output,
+    stderr: job.stderr,
+    result: job.result ?? null,
+    models: Object.fromEntries(Object.entries(job.models ?? {}).map(([name, used]) => [name, modelUsage(used)])),
+    ...whereItStands(job),
+    workspace: workspaceOf(job),
+    callback: job.callback ? callbackOf(job.callback) : null,
+  };
+}
+
+/** As it stands in a list: without long texts, and the prompt is only its beginning. */
+export function renderListedJob(job: JobSummary) {
+  return {
+    job_id: job.id,
+    status: job.state,
+    prompt: job.prompt,
+    agent: job.agent ?? null,
+    model: job.model,
+    metadata: job.metadata ?? {},
+    created_at: isoTime(job.createdAt),
+    started_at: isoTime(job.startedAt),
+    finished_at: isoTime(job.finishedAt),
+    cancel_requested_at: isoTime(job.cancelRequestedAt),
+    exit_code: job.exitCode ?? null,
+    usage: job.usage ? usageOf(job.usage) : null,
+    cost_usd: job.costUsd ?? null,
+    num_turns: job.turns ?? null,
+    error: job.error ?? null,
+    attempt: job.attempt,
+    session_id: job.sessionId ?? null,
+    last_event_id: job.events,
+    ...wishOf(job),
+  };
+}
+
+/** What was asked for, with the defaults that applied. */
+function wishOf({ effort, limits, priority, onInterrupt, deliver, callbackUrl }: JobSummary) {
+  return {
+    effort: effort ?? null,
+    max_budget_usd: limits.budgetUsd,
+    timeout_seconds: limits.runMs / 1000,
+    stall_seconds: limits.stallMs / 1000,
+    wait_seconds: limits.waitMs / 1000,
+    priority,
+    on_interrupt: onInterrupt,
+    deliver: deliver ?? null,
+    callback_url: callbackUrl ?? null,
+  };
+}
+
+/** Of a queued job. */
+export function whereItStands({ position, expectedWaitMs }: JobView) {
+  return {
+    position: position ?? null,
+    expected_wait_seconds: expectedWaitMs === undefined ? null : Math.round(expectedWaitMs / 100) / 10,
+  };
+}
+
+function workspaceOf({ workspace, sync }: JobView) {
+  if (!workspace && !sync) return null;
+  return {
+    revision: workspace?.revision ?? sync?.revision ?? null,
+    files: workspace?.files ?? [],
+    patch_omitted: workspace?.patchOmitted ?? null,
+    delivery: workspace?.delivery ?? null,
+    sync: sync ?? null,
+  };
+}
+
+function callbackOf({ state, attempts, nextAttemptAt, deliveredAt, status, detail }: CallbackReport) {
+  return {
+    state,
+    attempts,
+    next_attempt_at: isoTime(nextAttemptAt),
+    delivered_at: isoTime(deliveredAt),
+    status: status ?? null,
+    detail: detail ?? null,
+  };
+}
+
+function modelUsage(used: ModelUsage) {
+  return { ...usageOf(used), cost_usd: used.costUsd };
+}
+
+/** Each token counted once: what was read from or written to the cache is not part of `input_tokens`. */
+function usageOf({ inputTokens, cacheReadTokens, cacheWriteTokens, outputTokens }: Usage) {
+  return {
+    input_tokens: inputTokens,
+    cache_read_tokens: cacheReadTokens,
+    cache_write_tokens: cacheWriteTokens,
+    output_tokens: outputTokens,
+  };
+}
+
+/** Milliseconds since 1970, as ISO 8601 in UTC. */
+function isoTime(ms: number): string;
+function isoTime(ms: number | undefined): string | null;
+function isoTime(ms: number | undefined): string | null {
+  return ms === undefined ? null : new Date(ms).toISOString();
+}

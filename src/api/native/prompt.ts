@@ -1,0 +1,32 @@
+/** A conversation as one prompt, for runs that take their prompt as an argument. */
+import type { Block } from '../../task.ts';
+import { invalid } from '../invalid.ts';
+import type { Conversation } from '../openai-chat/conversation.ts';
+import { callText, resultText } from '../openai-chat/tool-history.ts';
+
+/**
+ * The system text first, then the conversation in order. What the user alone said stands as it is; once the assistant
+ * has spoken too, every turn is marked with who speaks. Throws `invalid_request` for images.
+ */
+export function promptOf({ system, messages }: Conversation): string {
+  const dialogue = messages.some((turn) => turn.role === 'assistant');
+  const parts = messages.map((turn) => {
+    const text = turn.blocks.map(blockText).join('\n');
+    if (!dialogue) return text;
+    return `${turn.role === 'user' ? 'User' : 'Assistant'}: ${text}`;
+  });
+  return [...(system === undefined ? [] : [system]), ...parts].join('\n\n');
+}
+
+function blockText(block: Block): string {
+  switch (block.type) {
+    case 'text':
+      return block.text;
+    case 'tool_use':
+      return callText(block);
+    case 'tool_result':
+      return resultText(block);
+    case 'image':
+      throw invalid('messages', 'image input is not supported at this path; /openai/v1 takes images');
+  }
+}

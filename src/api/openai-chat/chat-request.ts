@@ -1,0 +1,100 @@
+/** A request body of the OpenAI dialect, read: what the agent is to do, and how the caller wants the answer. */
+import { ServiceError } from '../../errors.ts';
+import type { Effort } from '../../task.ts';
+import { firstFault, fromZod, invalid } from '../invalid.ts';
+import type { Models } from '../models.ts';
+import type { FindProblem } from '../schemas/json-schema.ts';
+import { type Conversation, readConversation } from './conversation.ts';
+import { ignoredFields } from './ignored.ts';
+import { type ChatBody, chatRequestShape } from './request-shape.ts';
+import { outputSchemaOf } from './response-format.ts';
+
+export type ChatRequest = {
+  /** The model as the caller named it, which the answer echoes. */
+  asked: string;
+  /** The model as the agent takes it. */
+  model: string;
+  conversation: Conversation;
+  effort?: Effort;
+  outputSchema?: Record<string, unknown>;
+  stream: boolean;
+  includeUsage: boolean;
+  /** Texts before the first of which the answer is cut; none is empty. */
+  stop: string[];
+  /** Fields that were sent and have no effect. */
+  ignored: string[];
+  /** The caller's own name for its user, for the log. */
+  user?: string;
+};
+
+export type ReadOptions = {
+  models: Models;
+  /** Why this door does not stream; `undefined` where it does. */
+  noStreaming?: string;
+  /** Fields without effect: `reject` makes them an error. */
+  ignoredParams: 'accept' | 'reject';
+  /** What is wrong with a schema for the answer. */
+  schemaProblem: FindProblem;
+};
+
+/** It goes into a log line. */
+const maxUserLength = 200;
+
+/**
+ * Throws `invalid_json`, `invalid_request`, `unsupported_model`, `streaming_not_supported`, in this order; or what
+ * `schemaProblem` throws.
+ */
+export async function readChatRequest(body: unknown, options: ReadOptions): Promise<ChatRequest> {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw new ServiceError('invalid_json', 'Cannot read the request: the body must be a JSON object');
+  }
+  const parsed = chatRequestShape.safeParse(body, firstFault);
+  if (!parsed.success) throw fromZod(parsed.error);
+  const read = await readFields(parsed.data, options);
+  const { asked, model } = options.models.resolve(parsed.data.model);
+  if (read.stream && options.noStreaming) {
+    throw new ServiceError('streaming_not_supported', options.noStreaming, { param: 'stream' });
+  }
+  return { ...read, asked, model };
+}
+
+async function readFields(body: ChatBody, options: ReadOptions): Promise<Omit<ChatRequest, 'asked' | 'model'>> {
+  refuseForcedTools(body);
+  const conversation = readConversation(body.messages);
+  const outputSchema = await outputSchemaOf(body.response_format, options.schemaProblem);
+  const ignored = ignoredFields(body);
+  if (options.ignoredParams === 'reject' && ignored[0] !== undefined) {
+    throw invalid(ignored[0], 'has no effect here, and this server is set to refuse such fields');
+  }
+  return {
+    conversation,
+    ...(body.reasoning_effort ? { effort: effortOf(body.reasoning_effort) } : {}),
+    ...(outputSchema ? { outputSchema } : {}),
+    stream: body.stream === true,
+    includeUsage: body.stream_options?.include_usage === true,
+    stop: [body.stop ?? []].flat().filter((text) => text !== ''),
+    ignored,
+    ...(body.user ? { user: body.user.slice(0, maxUserLength) } : {}),
+  };
+}
+
+function effortOf(asked: NonNullable<ChatBody['reasoning_effort']>): Effort {
+  return asked === 'none' || asked === 'minimal' ? 'low' : asked;
+}
+
+/** The agent uses tools of its own and never the caller's: a caller that insists on a call would wait in vain. */
+function refuseForcedTools(body: ChatBody): void {
+  for (const field of ['tool_choice', 'function_call'] as const) {
+    const choice = body[field];
+    if (choice === null || choice === undefined || choice === 'auto' || choice === 'none') continue;
+    if (allowsNone(choice)) continue;
+    throw invalid(field, 'must be "auto" or "none": the agent calls only tools of its own');
+  }
+}
+
+/** `{"type":"allowed_tools","allowed_tools":{"mode":"auto"}}` leaves the choice to the model. */
+function allowsNone(choice: string | Record<string, unknown>): boolean {
+  if (typeof choice === 'string' || choice['type'] !== 'allowed_tools') return false;
+  const allowed = choice['allowed_tools'];
+  return typeof allowed === 'object' && allowed !== null && (allowed as Record<string, unknown>)['mode'] === 'auto';
+}

@@ -1,0 +1,40 @@
+/** The chunks of a streamed completion, as JSON texts; what all of them share is written once. */
+import type { Outcome } from '../../task.ts';
+import { jsonLine } from '../json-line.ts';
+import { type AnswerHead, agentFacts, type FinishReason } from './completion.ts';
+import { usageOf } from './usage.ts';
+
+export type Channel = 'content' | 'reasoning';
+
+export type Chunks = {
+  /** The first one: who speaks. */
+  role: string;
+  /** A valid chunk that says nothing. */
+  empty: string;
+  text(channel: Channel, text: string): string;
+  finish(reason: FinishReason, outcome: Outcome): string;
+  /** Only when asked for; after `finish`. */
+  usage(outcome: Outcome): string | undefined;
+};
+
+export function createChunks(head: AnswerHead, includeUsage: boolean): Chunks {
+  const { id, created, model } = head;
+  const start = jsonLine({ id, object: 'chat.completion.chunk', created, model }).slice(0, -1);
+  const open = `${start},"choices":[{"index":0,"delta":`;
+  const rest = includeUsage ? ',"usage":null' : '';
+  const close = `,"finish_reason":null}]${rest}}`;
+  const before: Record<Channel, string> = {
+    content: `${open}{"content":`,
+    reasoning: `${open}{"reasoning_content":`,
+  };
+  const after = `}${close}`;
+  return {
+    role: `${open}{"role":"assistant","content":""}${close}`,
+    empty: `${open}{}${close}`,
+    text: (channel, text) => before[channel] + jsonLine(text) + after,
+    finish: (reason, outcome) =>
+      `${open}{},"finish_reason":"${reason}"}]${rest},"agent":${jsonLine(agentFacts(outcome))}}`,
+    usage: (outcome) =>
+      includeUsage ? `${start},"choices":[],"usage":${JSON.stringify(usageOf(outcome.usage))}}` : undefined,
+  };
+}

@@ -1,0 +1,142 @@
+/** The messages of a request as a conversation: one system text, and messages that alternate between user and assistant. */
+import { type JsonSize, jsonLimits, jsonSize, overJsonLimits } from '../../http/json-bounds.ts';
+import type { Block, Message } from '../../task.ts';
+import { invalid } from '../invalid.ts';
+import { imageLimits, readImage } from './images.ts';
+import type { ChatMessage } from './request-shape.ts';
+import { pairTools } from './tool-history.ts';
+
+export type Conversation = {
+  /** System and developer messages, wherever they stood, joined by a newline. */
+  system?: string;
+  /** Never empty; begins and ends with the user. */
+  messages: Message[];
+};
+
+/** Throws `invalid_request` naming the message. */
+export function readConversation(messages: ChatMessage[]): Conversation {
+  const system: string[] = [];
+  const conversation: Message[] = [];
+  const left = { ...jsonLimits };
+  for (const [at, message] of messages.entries()) {
+    if (message.role === 'system' || message.role === 'developer') {
+      system.push(textOf(message.content));
+      continue;
+    }
+    const role = message.role === 'assistant' ? 'assistant' : 'user';
+    const blocks = blocksOf(message, `messages[${at}]`, left).filter(
+      (block) => block.type !== 'text' || block.text.trim(),
+    );
+    const last = conversation.at(-1);
+    if (last?.role === role) last.blocks.push(...blocks);
+    else if (blocks.length > 0) conversation.push({ role, blocks });
+  }
+  checkImageCount(conversation);
+  const systemText = system.join('\n');
+  if (conversation.length === 0) {
+    if (!systemText.trim()) throw invalid('messages', 'there is no text in them');
+    return { messages: [userSays(systemText)] };
+  }
+  const whole = userFirstAndLast(pairTools(conversation));
+  return systemText.trim() ? { system: systemText, messages: whole } : { messages: whole };
+}
+
+/** @param left how much JSON the arguments of tool calls may yet hold, all together */
+function blocksOf(
+  message: Exclude<ChatMessage, { role: 'system' | 'developer' }>,
+  path: string,
+  left: JsonSize,
+): Block[] {
+  switch (message.role) {
+    case 'user':
+      return typeof message.content === 'string'
+        ? [{ type: 'text', text: message.content }]
+        : message.content.map((part, at) =>
+            part.type === 'text'
+              ? { type: 'text', text: part.text }
+              : readImage(
+                  typeof part.image_url === 'string' ? part.image_url : part.image_url.url,
+                  `${path}.content[${at}].image_url`,
+                ),
+          );
+    case 'assistant':
+      return assistantBlocks(message, left);
+    case 'tool':
+      return [{ type: 'tool_result', toolUseId: message.tool_call_id, text: textOf(message.content), isError: false }];
+    case 'function':
+      return [
+        { type: 'tool_result', toolUseId: functionId(message.name), text: message.content ?? '', isError: false },
+      ];
+  }
+}
+
+function assistantBlocks(message: Extract<ChatMessage, { role: 'assistant' }>, left: JsonSize): Block[] {
+  const blocks: Block[] = [];
+  if (message.content) blocks.push({ type: 'text', text: textOf(message.content) });
+  else if (message.refusal) blocks.push({ type: 'text', text: message.refusal });
+  for (const call of message.tool_calls ?? []) {
+    const name = call.function?.name ?? call.custom?.name ?? 'unknown';
+    const input = call.function?.arguments ?? call.custom?.input ?? '';
+    blocks.push({ type: 'tool_use', id: call.id, name: toolName(name), input: readArguments(input, left) });
+  }
+  const legacy = message.function_call;
+  if (legacy) {
+    const { name } = legacy;
+    blocks.push({
+      type: 'tool_use',
+      id: functionId(name),
+      name: toolName(name),
+      input: readArguments(legacy.arguments, left),
+    });
+  }
+  return blocks;
+}
+
+type TextContent = string | ({ type: 'text'; text: string } | { type: 'refusal'; refusal: string })[];
+
+function textOf(content: TextContent): string {
+  if (typeof content === 'string') return content;
+  return content.map((part) => (part.type === 'text' ? part.text : part.refusal)).join('\n');
+}
+
+/** The older function calls have no ids: the name pairs a call with its result. */
+function functionId(name: string): string {
+  return `function_${name}`;
+}
+
+function toolName(name: string): string {
+  return name.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, 128);
+}
+
+/**
+ * A tool's input is an object to the Messages API; what is none is kept under a name, and so is what would take long to
+ * parse: it is a text in the body, whose own limits do not see what is in it.
+ */
+function readArguments(text: string, left: JsonSize): Record<string, unknown> {
+  const size = jsonSize(Buffer.from(text));
+  if (overJsonLimits(size, left)) return { arguments: text };
+  left.items -= size.items;
+  try {
+    const input: unknown = JSON.parse(text || '{}');
+    if (typeof input === 'object' && input !== null && !Array.isArray(input)) return input as Record<string, unknown>;
+  } catch {}
+  return { arguments: text };
+}
+
+function checkImageCount(messages: Message[]): void {
+  const count = messages.flatMap((message) => message.blocks).filter((block) => block.type === 'image').length;
+  if (count > imageLimits.count) throw invalid('messages', `too many images: ${count} of ${imageLimits.count}`);
+}
+
+/** The model API wants the user to begin, and a run is always an answer to the user. */
+function userFirstAndLast(messages: Message[]): Message[] {
+  return [
+    ...(messages[0]?.role === 'assistant' ? [userSays('(The conversation begins with the assistant.)')] : []),
+    ...messages,
+    ...(messages.at(-1)?.role === 'assistant' ? [userSays('Continue exactly where you stopped.')] : []),
+  ];
+}
+
+function userSays(text: string): Message {
+  return { role: 'user', blocks: [{ type: 'text', text }] };
+}

@@ -1,0 +1,88 @@
+/** Tool calls in a conversation's past: made to fit the rule of the Messages API that each call is followed by its result. */
+import type { Block, Message } from '../../task.ts';
+
+type Call = Extract<Block, { type: 'tool_use' }>;
+type Result = Extract<Block, { type: 'tool_result' }>;
+
+/**
+ * Every `tool_use` gets a unique, well-formed id and its result at the head of the next turn. A call without a result,
+ * and a result without its call, become text: clients cut histories anywhere, and the model API refuses loose ends.
+ */
+export function pairTools(messages: Message[]): Message[] {
+  const ids = new FreeIds();
+  const paired = messages.map((turn) => ({ ...turn, blocks: [...turn.blocks] }));
+  for (const [at, turn] of paired.entries()) {
+    const previous = paired[at - 1];
+    if (turn.role === 'assistant') turn.blocks = looseEnds(turn.blocks, paired[at + 1]);
+    else turn.blocks = withResults(turn.blocks, previous?.role === 'assistant' ? previous : undefined, ids);
+  }
+  return paired;
+}
+
+/** Calls that the next turn does not answer, or that repeat an id, as text. */
+function looseEnds(blocks: Block[], next: Message | undefined): Block[] {
+  const unmatched = new Set(next?.blocks.filter(isResult).map((result) => result.toolUseId));
+  return blocks.map((block) =>
+    isCall(block) && !unmatched.delete(block.id) ? { type: 'text', text: callText(block) } : block,
+  );
+}
+
+/** Renames the calls of the turn before, so that ids which come again in later turns do not clash. */
+function withResults(blocks: Block[], previous: Message | undefined, ids: FreeIds): Block[] {
+  const calls = new Map(previous?.blocks.filter(isCall).map((call) => [call.id, call]));
+  const renamed = new Map<Block, Call>();
+  const results: Block[] = [];
+  const rest: Block[] = [];
+  for (const block of blocks) {
+    if (!isResult(block)) {
+      rest.push(block);
+      continue;
+    }
+    const call = calls.get(block.toolUseId);
+    if (!call) {
+      rest.push({ type: 'text', text: resultText(block) });
+      continue;
+    }
+    calls.delete(block.toolUseId);
+    const id = ids.take(call.id);
+    renamed.set(call, { ...call, id });
+    results.push({ ...block, toolUseId: id });
+  }
+  if (previous) previous.blocks = previous.blocks.map((block) => renamed.get(block) ?? block);
+  return [...results, ...rest];
+}
+
+/** Ids that no other call of the conversation has. The same one may come thousands of times: the older functions have none. */
+class FreeIds {
+  readonly #taken = new Set<string>();
+  readonly #counts = new Map<string, number>();
+
+  take(wanted: string): string {
+    const base = wanted.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, 60);
+    let count = this.#counts.get(base) ?? 1;
+    let id = base;
+    while (this.#taken.has(id)) {
+      count += 1;
+      id = `${base}_${count}`;
+    }
+    this.#counts.set(base, count);
+    this.#taken.add(id);
+    return id;
+  }
+}
+
+export function callText(call: Call): string {
+  return `(called the tool ${call.name} with ${JSON.stringify(call.input)})`;
+}
+
+export function resultText(result: Result): string {
+  return `Result of the tool call ${result.toolUseId}: ${result.text}`;
+}
+
+function isCall(block: Block): block is Call {
+  return block.type === 'tool_use';
+}
+
+function isResult(block: Block): block is Result {
+  return block.type === 'tool_result';
+}

@@ -1,0 +1,135 @@
+/**
+ * Whether schemas can be compiled, found out in threads. Keys take turns, and none has more than one thread. So a key
+ * that sends slow schemas delays its own; a schema of another key waits at most 2 s for each further key that waits.
+ */
+import { hash } from 'node:crypto';
+import { ServiceError } from '../../errors.ts';
+import type { Owner } from '../../task.ts';
+import { CompilerThread, type ThreadLimits, type Verdict } from './compiler-thread.ts';
+
+export type SchemaCheckOptions = ThreadLimits & {
+  threads: number;
+  /** How many schemas of one key may wait. */
+  maxWaiting: number;
+  /** Of how many schemas it is remembered what became of them. */
+  maxKnown: number;
+};
+
+const usual: SchemaCheckOptions = { compileMs: 2000, idleMs: 30_000, threads: 2, maxWaiting: 32, maxKnown: 256 };
+
+type Waiting = { json: string; settle(verdict: Verdict): void; fail(error: unknown): void };
+
+export class SchemaCheck {
+  readonly #options: SchemaCheckOptions;
+  readonly #threads: CompilerThread[];
+  readonly #free: CompilerThread[];
+  /** Those that wait, by key, in the order of turns; none is empty. A key that has a thread is passed over. */
+  readonly #waiting = new Map<Owner, Waiting[]>();
+  readonly #served = new Set<Owner>();
+  /** The latest is the last. */
+  readonly #known = new Map<string, Verdict>();
+  #closed = false;
+
+  constructor(options: Partial<SchemaCheckOptions> = {}) {
+    this.#options = { ...usual, ...options };
+    this.#threads = Array.from({ length: this.#options.threads }, () => new CompilerThread(this.#options));
+    this.#free = [...this.#threads];
+  }
+
+  /**
+   * @param json the schema
+   * @returns why it cannot be used, as the end of a sentence about it; `undefined`: it can be
+   * Throws `schemas_waiting`, `shutting_down`, or `client_gone` when `signal` aborts.
+   */
+  async problemOf(owner: Owner, json: string, signal: AbortSignal): Promise<string | undefined> {
+    const name = hash('sha256', `${owner} ${json}`, 'base64');
+    const known = this.#known.get(name);
+    const verdict = known ?? (await this.#compiled(owner, json, signal));
+    if (verdict.final) this.#remember(name, verdict);
+    return verdict.problem;
+  }
+
+  /** Ends the threads; who waits is told `shutting_down`. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const { fail } of [...this.#waiting.values()].flat()) fail(stopping());
+    this.#waiting.clear();
+    for (const thread of this.#threads) thread.end();
+    await Promise.all(this.#threads.map((thread) => thread.ended));
+  }
+
+  async #compiled(owner: Owner, json: string, signal: AbortSignal): Promise<Verdict> {
+    const line = this.#waiting.get(owner) ?? [];
+    const { maxWaiting } = this.#options;
+    if (this.#closed) throw stopping();
+    if (signal.aborted) throw clientGone();
+    if (line.length >= maxWaiting) {
+      const why = `${line.length} of this key wait; the limit is ${maxWaiting}`;
+      throw new ServiceError('schemas_waiting', `Cannot check the schema: ${why}`);
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<Verdict>();
+    const waiting = { json, settle: resolve, fail: reject };
+    const leave = () => {
+      this.#withdraw(owner, waiting);
+      reject(clientGone());
+    };
+    signal.addEventListener('abort', leave, { once: true });
+    this.#waiting.set(owner, [...line, waiting]);
+    this.#serve();
+    return promise.finally(() => signal.removeEventListener('abort', leave));
+  }
+
+  #serve(): void {
+    for (const [owner, line] of this.#waiting) {
+      if (this.#served.has(owner)) continue;
+      const thread = this.#free.pop();
+      if (!thread) return;
+      const [next, ...rest] = line as [Waiting, ...Waiting[]];
+      this.#setLine(owner, rest);
+      this.#served.add(owner);
+      void this.#compile(thread, next).then(() => {
+        this.#served.delete(owner);
+        this.#free.push(thread);
+        // Its next turn comes after those of all others.
+        const later = this.#waiting.get(owner) ?? [];
+        this.#waiting.delete(owner);
+        this.#setLine(owner, later);
+        this.#serve();
+      });
+    }
+  }
+
+  #setLine(owner: Owner, line: Waiting[]): void {
+    if (line.length > 0) this.#waiting.set(owner, line);
+    else this.#waiting.delete(owner);
+  }
+
+  /** Settles when the thread is free, which may be after the answer. */
+  async #compile(thread: CompilerThread, { json, settle, fail }: Waiting): Promise<void> {
+    await thread.compile(json).then(settle, (error) => fail(this.#closed ? stopping() : error));
+    await thread.ended;
+  }
+
+  #withdraw(owner: Owner, waiting: Waiting): void {
+    const line = this.#waiting.get(owner) ?? [];
+    this.#setLine(
+      owner,
+      line.filter((other) => other !== waiting),
+    );
+  }
+
+  #remember(name: string, verdict: Verdict): void {
+    this.#known.delete(name);
+    this.#known.set(name, verdict);
+    const [oldest] = this.#known.keys();
+    if (this.#known.size > this.#options.maxKnown && oldest !== undefined) this.#known.delete(oldest);
+  }
+}
+
+function clientGone(): ServiceError {
+  return new ServiceError('client_gone', 'Cannot answer: the client has gone');
+}
+
+function stopping(): ServiceError {
+  return new ServiceError('shutting_down', 'Cannot check the schema: the server is stopping', { retryAfterSeconds: 5 });
+}

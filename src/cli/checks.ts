@@ -1,0 +1,181 @@
+/** The checks of `doctor`. Each looks at one thing as the server would use it. */
+import { access, constants, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { findVersion, isAtLeast, tooOldMessage } from '../agents/cli-version.ts';
+import { findClaude } from '../agents/find-claude.ts';
+import { containmentProblem } from '../agents/open-agents.ts';
+import { findContainment } from '../agents/sandbox/containment.ts';
+import { imported, operatorFolder } from '../agents/sandbox/homes.ts';
+import { createRooms } from '../agents/sandbox/rooms.ts';
+import { findSignIn, type SignIn } from '../agents/sign-in.ts';
+import type { Config, Environment } from '../config/config.ts';
+import { examineWorkspace } from '../workspaces/examine.ts';
+import type { Finding } from './doctor.ts';
+
+export async function checkNode(version: string): Promise<Finding> {
+  const manifest = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'));
+  const floor: string = manifest.engines.node.replace('>=', '');
+  if (isAtLeast(version, floor)) return { state: 'ok', what: `Node ${version}` };
+  return {
+    state: 'failure',
+    what: `Node ${version} is older than ${floor}`,
+    mend: 'npm install (it brings the Node that npm scripts use), or install a newer Node',
+  };
+}
+
+export async function checkClaude(config: Config, environment: Environment): Promise<Finding[]> {
+  const install = 'npm install (it brings a claude), or set CLAUDE_BIN to the command';
+  const command = findClaude(config.claudeBin, environment['PATH']);
+  if (!command) return [{ state: 'failure', what: `${config.claudeBin ?? 'claude'} was not found`, mend: install }];
+  const version = await findVersion(command, environment);
+  if (version.state === 'unknown') {
+    return [{ state: 'failure', what: `${command} does not tell its version: ${version.said}`, mend: install }];
+  }
+  if (version.state === 'too_old') return [{ state: 'failure', what: tooOldMessage(version.version) }];
+  const { state, how } = await signInOf(command, config, environment);
+  const signIn = { what: `Claude Code is signed in: ${how}`, mend: `${command} auth login, or set ANTHROPIC_API_KEY` };
+  const found: Finding = { state: 'ok', what: `claude ${version.version} at ${command}` };
+  if (state === 'none') return [found, { ...signIn, state: 'failure', what: `Claude Code is not signed in: ${how}` }];
+  if (state === 'unknown')
+    return [found, { ...signIn, state: 'warning', what: `Signed in or not is not known: ${how}` }];
+  return [found, { state: 'ok', what: signIn.what }];
+}
+
+export async function checkWorkspace(config: Config, environment: Environment): Promise<Finding> {
+  const { workspaceDir: folder, gitSync } = config;
+  if (!folder) return { state: 'ok', what: 'No workspace is set: every run gets an empty folder' };
+  if (!(await isFolder(folder))) {
+    return { state: 'failure', what: `The workspace ${folder} is not a folder`, mend: `git clone URL ${folder}` };
+  }
+  const found = await examineWorkspace(folder, environment, config.gitSyncTimeoutSeconds * 1000).catch(() => undefined);
+  if (!found) return { state: 'failure', what: 'git cannot be started', mend: 'install git' };
+  const bad = gitSync === 'required' ? 'failure' : gitSync === 'best-effort' ? 'warning' : 'ok';
+  switch (found.kind) {
+    case 'reachable':
+      return { state: 'ok', what: `The workspace ${folder} follows ${found.upstream}, which answers` };
+    case 'unreachable':
+      return {
+        state: bad,
+        what: `The workspace ${folder} follows ${found.upstream}, which cannot be reached: ${found.why}`,
+        mend: `git -C ${folder} fetch (it must work without asking for a password), or set GIT_SYNC=off`,
+      };
+    case 'no_upstream':
+      return {
+        state: bad,
+        what: `The workspace ${folder} is not kept up to date: ${found.why}`,
+        mend: `git -C ${folder} push --set-upstream origin HEAD (after "git remote add" if there is none), or set GIT_SYNC=off`,
+      };
+    case 'folder':
+      return {
+        state: config.workspaceMode === 'worktree' || gitSync === 'required' ? 'failure' : 'warning',
+        what: `The workspace ${folder} is not a git repository: runs share it, one at a time`,
+        mend: `git -C ${folder} init`,
+      };
+  }
+}
+
+export async function checkDataDir(folder: string): Promise<Finding> {
+  const what = `The data folder ${folder}`;
+  const nearest = await nearestExisting(folder);
+  if (!(await isFolder(nearest))) {
+    return {
+      state: 'failure',
+      what: `${what} cannot be made: ${nearest} is not a folder`,
+      mend: 'set DATA_DIR to another',
+    };
+  }
+  const writable = await access(nearest, constants.W_OK | constants.X_OK).then(
+    () => true,
+    () => false,
+  );
+  if (!writable) {
+    const mend = `chown $USER ${nearest}, or set DATA_DIR to a folder of yours`;
+    return { state: 'failure', what: `${what} cannot be written: no permission for ${nearest}`, mend };
+  }
+  if (nearest !== folder) return { state: 'ok', what: `${what} will be made on the first start` };
+  for (const path of [folder, join(folder, 'api-key'), join(folder, 'callback-secret')]) {
+    const mode = (await stat(path).catch(() => undefined))?.mode ?? 0;
+    // On Windows modes say nothing.
+    if (process.platform !== 'win32' && mode & 0o077) {
+      return {
+        state: 'warning',
+        what: `${path} can be opened by other users of this machine`,
+        mend: `chmod go= ${path}`,
+      };
+    }
+  }
+  return { state: 'ok', what: `${what} can be written` };
+}
+
+export function checkPort(host: string, port: number): Promise<Finding> {
+  const what = `Port ${port} of ${host}`;
+  const mends: Record<string, string> = {
+    EADDRINUSE: `end the process that has it, or set PORT=${port + 1}`,
+    EACCES: 'set PORT to one above 1023',
+    EADDRNOTAVAIL: 'set HOST to an address of this machine, such as 127.0.0.1',
+    ENOTFOUND: 'set HOST to an address of this machine, such as 127.0.0.1',
+  };
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once('error', ({ code = 'unknown error' }: NodeJS.ErrnoException) => {
+      const taken = code === 'EADDRINUSE' ? 'is taken' : `cannot be used: ${code}`;
+      resolve({ state: 'failure', what: `${what} ${taken}`, mend: mends[code] ?? 'set HOST and PORT to others' });
+    });
+    probe.listen(port, host, () => probe.close(() => resolve({ state: 'ok', what: `${what} is free` })));
+  });
+}
+
+export async function checkSandbox(config: Config, environment: Environment): Promise<Finding> {
+  const found = await findContainment(config.sandbox, environment);
+  const { missing } = found;
+  if (!missing) return { state: 'ok', what: `Agents are contained (${found.containment.kind})` };
+  const refused = containmentProblem(config, found) !== undefined;
+  if (config.sandbox === 'off' && config.agentAccess !== 'full') {
+    return { state: 'ok', what: 'The sandbox is off, as SANDBOX says: agents see all that you see' };
+  }
+  const full = config.agentAccess === 'full' ? ', and AGENT_ACCESS=full lets them run any command as you' : '';
+  return {
+    state: refused ? 'failure' : 'warning',
+    what: `${missing.what}${full}`,
+    mend: refused && config.agentAccess === 'full' ? `${missing.remedy}, or set SANDBOX=off` : missing.remedy,
+  };
+}
+
+/** As an agent would find it: in a home of its own. */
+async function signInOf(claudeBin: string, config: Config, host: Environment): Promise<SignIn> {
+  const homesFolder = await mkdtemp(join(tmpdir(), 'claude-agent-server-doctor-'));
+  const { containment } = await findContainment(config.sandbox, host);
+  const importSettings = config.agentHome === 'import';
+  const shared = { containment, host, homesFolder, importSettings, extra: config.agentEnv, reads: config.agentReads };
+  const rooms = createRooms({ ...shared, hides: [], onProblem: () => {} });
+  try {
+    return await findSignIn({ claudeBin, rooms });
+  } finally {
+    await rooms.idle();
+    await rm(homesFolder, { recursive: true, force: true });
+  }
+}
+
+/** A note when the operator's own Claude Code has settings that agents do not get. */
+export async function checkHome({ agentHome }: Config, host: Environment): Promise<Finding[]> {
+  const folder = operatorFolder(host);
+  if (agentHome === 'import') return [{ state: 'ok', what: `Agents read your Claude Code settings in ${folder}` }];
+  const found = await Promise.all(imported.map(async (name) => ((await exists(join(folder, name))) ? [name] : [])));
+  if (found.flat().length === 0) return [];
+  const what = `Agents do not get your own Claude Code settings (${found.flat().join(', ')} in ${folder}); AGENT_HOME=import hands them over`;
+  return [{ state: 'ok', what }];
+}
+
+async function nearestExisting(path: string): Promise<string> {
+  return (await exists(path)) || path === dirname(path) ? path : nearestExisting(dirname(path));
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined)) !== undefined;
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
+}

@@ -1,0 +1,116 @@
+/** `claude-agent-server demo`: the whole product without an account: the real agent, a scripted model, one question. */
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { findClaude } from '../agents/find-claude.ts';
+import { type Config, hostEnvironment, loadConfig } from '../config/config.ts';
+import { fakeModelEnvironment } from '../fake-model/agent-environment.ts';
+import { startFakeModel } from '../fake-model/fake-model.ts';
+import { Releases } from '../releases.ts';
+import { type Service, startService } from '../service.ts';
+import type { CommandContext } from './command.ts';
+
+const question = 'What can you do for me?';
+
+/**
+ * Stays up until the first signal; with `--once` it ends after the answer. Everything it makes is in one temporary
+ * folder, which it removes. Exit status 1 when the question got no answer.
+ */
+export async function runDemo(args: string[], { stop, print }: CommandContext): Promise<number> {
+  const once = args.includes('--once');
+  const releases = new Releases();
+  try {
+    const service = await startDemo(
+      args.filter((arg) => arg !== '--once'),
+      releases,
+      print,
+    );
+    const answered = await askAndShow(service, stop, print);
+    if (!once && !stop.aborted) {
+      showMore(service, print);
+      await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }));
+    }
+    return answered || stop.aborted ? 0 : 1;
+  } finally {
+    await releases.run();
+    print('The demo is over: its server has ended, and its folder is removed.');
+  }
+}
+
+async function startDemo(flags: string[], releases: Releases, print: CommandContext['print']): Promise<Service> {
+  const folder = await mkdtemp(join(tmpdir(), 'claude-agent-server-demo-'));
+  releases.push(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
+  const home = join(folder, 'home');
+  await mkdir(home);
+  const model = await startFakeModel();
+  releases.push(() => model.close());
+  const service = await startService(
+    demoConfig(flags, join(folder, 'data')),
+    fakeModelEnvironment(model.url, home, hostEnvironment()),
+  );
+  releases.push(() => service.close(0));
+  print(
+    `The server listens on ${service.url}. It runs the real claude command, in an empty folder, without an account.`,
+  );
+  print(`The model behind claude is NOT a language model: it is a scripted stand-in at ${model.url},`);
+  print('and the token counts and costs that it reports are made up.');
+  return service;
+}
+
+/** The settings of the host play no part, so that the demo is the same everywhere; flags do. */
+function demoConfig(flags: string[], dataDir: string): Config {
+  return loadConfig(flags, {
+    PORT: '0',
+    DATA_DIR: dataDir,
+    LOG_LEVEL: 'error',
+    // The packaged one: of what version a `claude` on PATH is, nobody knows.
+    CLAUDE_BIN: findClaude(undefined, ''),
+  });
+}
+
+async function askAndShow(
+  { url, token }: Service,
+  stop: AbortSignal,
+  print: CommandContext['print'],
+): Promise<boolean> {
+  const body = { model: 'haiku', messages: [{ role: 'user', content: question }] };
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+  print(`\nA client asks:\n\n${curlLine(`${url}/v1/chat/completions`, token, body)}\n`);
+  const began = performance.now();
+  try {
+    const request = { method: 'POST', headers, body: JSON.stringify(body), signal: stop };
+    const response = await fetch(`${url}/v1/chat/completions`, request);
+    const answer = (await response.json()) as { choices?: { message?: { content?: string } }[] };
+    const seconds = ((performance.now() - began) / 1000).toFixed(1);
+    print(
+      `The server answers after ${seconds} s, with status ${response.status}:\n\n${JSON.stringify(answer, null, 2)}\n`,
+    );
+    const content = answer.choices?.[0]?.message?.content;
+    if (response.status === 200 && content) print(`In words: ${content}\n`);
+    return response.status === 200;
+  } catch (error) {
+    if (!stop.aborted) print(`There is no answer: ${(error as Error).message}`);
+    return false;
+  }
+}
+
+function showMore({ url, token }: Service, print: CommandContext['print']): void {
+  const streamed = { model: 'haiku', stream: true, messages: [{ role: 'user', content: '[[words: 20]]' }] };
+  const tool = { model: 'haiku', messages: [{ role: 'user', content: '[[tool: Bash {"command":"pwd"}]]' }] };
+  print('The stand-in follows markers in the question. Streamed, through the OpenAI API:\n');
+  print(`${curlLine(`${url}/openai/v1/chat/completions`, token, streamed)}\n`);
+  print('The agent uses a tool:\n');
+  print(`${curlLine(`${url}/v1/chat/completions`, token, tool)}\n`);
+  print('With a real model: sign in with claude or set ANTHROPIC_API_KEY, then npm start. Ctrl-C ends the demo.');
+}
+
+/** A command for a POSIX shell. */
+function curlLine(url: string, token: string, body: object): string {
+  const json = JSON.stringify(body).replaceAll("'", "'\\''");
+  return [
+    `curl -N ${url} \\`,
+    `  -H 'authorization: Bearer ${token}' \\`,
+    `  -H 'content-type: application/json' \\`,
+    `  -d '${json}'`,
+  ].join('\n');
+}

@@ -1,0 +1,100 @@
+/** The job API of a running server, as the command line uses it. Whatever goes wrong is a `CommandFailure`. */
+import type { JobJson, ListedJobJson } from '../../api/jobs/view.ts';
+import { CommandFailure, type ExitStatus, exitStatus } from './exit-status.ts';
+
+export type Submitted = Pick<JobJson, 'job_id' | 'status' | 'position' | 'expected_wait_seconds'>;
+
+export type JobClient = {
+  /** @param body as `POST /execute` takes it */
+  submit(body: Record<string, unknown>, idempotencyKey: string | undefined, signal: AbortSignal): Promise<Submitted>;
+  job(id: string): Promise<JobJson>;
+  list(query: Record<string, string>): Promise<{ jobs: ListedJobJson[]; next_cursor: string | null }>;
+  cancel(id: string): Promise<{ status: string; did: 'never_started' | 'stopping' }>;
+  diff(id: string): Promise<string>;
+  /** The answer with the events after number `after`, its body unread; `undefined`: there are no more. */
+  events(id: string, after: number, signal: AbortSignal): Promise<Response | undefined>;
+};
+
+/** Of an answer that comes at once. */
+const deadlineMs = 60_000;
+
+export function createJobClient(url: string, key: string): JobClient {
+  const base = url.replace(/\/+$/, '');
+
+  async function ask(method: string, path: string, init: RequestInit = {}): Promise<Response> {
+    const headers = { authorization: `Bearer ${key}`, ...(init.headers as Record<string, string>) };
+    const signal = init.signal ?? AbortSignal.timeout(deadlineMs);
+    const response = await fetch(base + path, { ...init, method, headers, signal }).catch((error: unknown) => {
+      throw unreachable(base, error);
+    });
+    if (!response.ok) throw await refusalOf(response);
+    return response;
+  }
+
+  async function askForJson<T>(method: string, path: string, init?: RequestInit): Promise<T> {
+    const response = await ask(method, path, init);
+    try {
+      return (await response.json()) as T;
+    } catch (error) {
+      if (error instanceof SyntaxError) throw new CommandFailure(exitStatus.unavailable, `${base} is no such server`);
+      throw unreachable(base, error);
+    }
+  }
+
+  return {
+    submit(body, idempotencyKey, signal) {
+      const headers = {
+        'content-type': 'application/json',
+        ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),
+      };
+      const either = AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]);
+      return askForJson('POST', '/execute', { headers, body: JSON.stringify(body), signal: either });
+    },
+    job: (id) => askForJson('GET', pathOf(id)),
+    list: (query) => askForJson('GET', `/jobs?${new URLSearchParams(query)}`),
+    cancel: (id) => askForJson('DELETE', pathOf(id)),
+    diff: async (id) => (await ask('GET', `${pathOf(id)}/diff`)).text(),
+    async events(id, after, signal) {
+      const headers = { 'last-event-id': String(after), accept: 'text/event-stream' };
+      const response = await ask('GET', `${pathOf(id)}/events`, { headers, signal });
+      return response.status === 204 ? undefined : response;
+    },
+  };
+}
+
+function pathOf(id: string): string {
+  return `/jobs/${encodeURIComponent(id)}`;
+}
+
+function unreachable(base: string, error: unknown): CommandFailure {
+  const { name, message, cause } = error as Error & { cause?: { code?: string; message?: string } };
+  const why = name === 'TimeoutError' ? 'no answer in time' : (cause?.code ?? cause?.message ?? message);
+  return new CommandFailure(exitStatus.unavailable, `Cannot reach the server at ${base}: ${why}`);
+}
+
+/** The reason as the server gives it, and the status that goes with it. */
+async function refusalOf(response: Response): Promise<CommandFailure> {
+  const text = await response.text().catch(() => '');
+  const retryAfter = response.headers.get('retry-after');
+  const again = retryAfter ? `; try again in ${retryAfter} s` : '';
+  return new CommandFailure(statusOf(response.status), `${reasonIn(text) ?? `HTTP ${response.status}`}${again}`);
+}
+
+function reasonIn(text: string): string | undefined {
+  try {
+    const { error, detail, supported } = JSON.parse(text) as {
+      error?: unknown;
+      detail?: unknown;
+      supported?: string[];
+    };
+    if (Array.isArray(supported)) return `${error}: there are ${supported.join(', ')}`;
+    return typeof detail === 'string' ? detail : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function statusOf(status: number): ExitStatus {
+  if (status === 429 || status >= 500) return exitStatus.unavailable;
+  return status === 409 ? exitStatus.failed : exitStatus.usage;
+}

@@ -1,0 +1,98 @@
+/** The commands of `jobs` that look at what is there, or end it. */
+import type { ListedJobJson } from '../../api/jobs/view.ts';
+import type { CommandContext } from '../command.ts';
+import { exitStatus } from './exit-status.ts';
+import { followEvents } from './follow-events.ts';
+import { clientOf, readOptions, serverOptions, usage } from './options.ts';
+import { Progress } from './progress.ts';
+
+const options = { ...serverOptions, json: { type: 'boolean', default: false } } as const;
+
+const listOptions = {
+  ...options,
+  status: { type: 'string' },
+  agent: { type: 'string' },
+  limit: { type: 'string' },
+  cursor: { type: 'string' },
+} as const;
+
+export async function listJobs(args: string[], { print, tell }: CommandContext): Promise<number> {
+  const { values } = readOptions(args, listOptions);
+  const { url: _url, key: _key, json, ...filter } = values;
+  const page = await (await clientOf(values)).list(filter);
+  if (json) print(JSON.stringify(page));
+  else for (const job of page.jobs) print(lineOf(job));
+  if (!json && page.next_cursor !== null) tell(`There are more: --cursor ${page.next_cursor}\n`);
+  return exitStatus.done;
+}
+
+function lineOf({ job_id, status, created_at, cost_usd, prompt }: ListedJobJson): string {
+  const cost = cost_usd === null ? '-' : `$${cost_usd.toFixed(2)}`;
+  const words = prompt.replace(/[\s\p{Cc}]+/gu, ' ').trim();
+  return [job_id, status.padEnd(11), created_at, cost.padStart(8), words.slice(0, 60)].join('  ');
+}
+
+export async function showJob(args: string[], { print }: CommandContext): Promise<number> {
+  const { values, positionals } = readOptions(args, options);
+  const job = await (await clientOf(values)).job(idIn(positionals));
+  print(values.json ? JSON.stringify(job) : JSON.stringify(job, null, 2));
+  return exitStatus.done;
+}
+
+export async function cancelJob(args: string[], { print }: CommandContext): Promise<number> {
+  const { values, positionals } = readOptions(args, options);
+  const answer = await (await clientOf(values)).cancel(idIn(positionals));
+  const words = { never_started: 'cancelled: it had not started', stopping: 'cancelled: its agent is being ended' };
+  print(values.json ? JSON.stringify(answer) : words[answer.did]);
+  return exitStatus.done;
+}
+
+export async function showDiff(args: string[], { print }: CommandContext): Promise<number> {
+  const { values, positionals } = readOptions(args, serverOptions);
+  const patch = await (await clientOf(values)).diff(idIn(positionals));
+  // Printing adds the last line's end.
+  print(patch.replace(/\n$/, ''));
+  return exitStatus.done;
+}
+
+const eventsOptions = { ...options, after: { type: 'string', default: '0' } } as const;
+
+/** Until the job ends, or Ctrl-C, which leaves the job alone. */
+export async function followJob(args: string[], { print, tell, stop, outputClosed }: CommandContext): Promise<number> {
+  const { values, positionals } = readOptions(args, eventsOptions);
+  const id = idIn(positionals);
+  if (!/^\d+$/.test(values.after)) throw usage(`Cannot use --after "${values.after}": it takes the number of an event`);
+  const client = await clientOf(values);
+  const signal = AbortSignal.any([stop, outputClosed]);
+  const lines = new Lines(print);
+  const progress = new Progress((text) => lines.add(text));
+  const onLost = (reason: string) => tell(`The connection is lost, trying again: ${reason}\n`);
+  for await (const { seq, event } of followEvents(client, id, { after: Number(values.after), signal, onLost })) {
+    if (values.json) print(JSON.stringify({ seq, ...event }));
+    else progress.show(event);
+  }
+  progress.end();
+  return stop.aborted ? exitStatus.cancelled : exitStatus.done;
+}
+
+/** Gives text on by whole lines. */
+class Lines {
+  readonly #print: (line: string) => void;
+  #rest = '';
+
+  constructor(print: (line: string) => void) {
+    this.#print = print;
+  }
+
+  add(text: string): void {
+    const lines = (this.#rest + text).split('\n');
+    this.#rest = lines.pop() ?? '';
+    for (const line of lines) this.#print(line);
+  }
+}
+
+function idIn(positionals: string[]): string {
+  const [id] = positionals;
+  if (id === undefined || positionals.length > 1) throw usage('Cannot look for the job: it takes the id of one job');
+  return id;
+}

@@ -1,0 +1,94 @@
+/** Shows the events of a job to a person: text as the agent writes it, everything else on a line of its own. */
+import type { EventJson } from '../../api/jobs/events.ts';
+
+/** Characters of a tool's input or result. */
+const maxShown = 200;
+
+export class Progress {
+  readonly #write: (text: string) => void;
+  #lineBegun = false;
+  #latest: EventJson['type'] | undefined;
+
+  constructor(write: (text: string) => void) {
+    this.#write = write;
+  }
+
+  show(event: EventJson): void {
+    if (event.type === 'text') this.#text(event.text);
+    // The thoughts themselves would bury everything else.
+    else if (event.type !== 'thinking' || this.#latest !== 'thinking') this.line(lineOf(event));
+    this.#latest = event.type;
+  }
+
+  line(text: string | undefined): void {
+    if (text === undefined) return;
+    this.end();
+    this.#write(`${printable(text)}\n`);
+  }
+
+  /** Ends the line that is begun. */
+  end(): void {
+    if (this.#lineBegun) this.#write('\n');
+    this.#lineBegun = false;
+  }
+
+  #text(text: string): void {
+    if (text === '') return;
+    this.#write(printable(text));
+    this.#lineBegun = !text.endsWith('\n');
+  }
+}
+
+function lineOf(event: Exclude<EventJson, { type: 'text' }>): string | undefined {
+  switch (event.type) {
+    case 'state':
+      return stateLine(event);
+    case 'workspace': {
+      const { state, revision, detail } = event.sync;
+      const facts = [revision?.slice(0, 12), detail].filter((fact) => fact !== undefined);
+      return `-- workspace: ${[state, ...facts].join(', ')}`;
+    }
+    case 'started':
+      return `-- agent started, model ${event.model}`;
+    case 'thinking':
+      return '-- thinking';
+    case 'tool_call':
+      return `-> ${event.name} ${short(JSON.stringify(event.input) ?? '')}`;
+    case 'tool_result':
+      return `<- ${event.is_error ? 'error: ' : ''}${short(event.text)}`;
+    case 'retry': {
+      const { status, attempt, max_attempts: most, delay_seconds: delay } = event;
+      const why = status === null ? '' : ` (${status})`;
+      return `-- the model API failed${why}: attempt ${attempt} of ${most} in ${delay} s`;
+    }
+    case 'cost':
+      return `-- cost so far: $${event.cost_usd}`;
+    case 'events_full':
+      return `-- no further events are recorded: over ${event.limit} ${event.unit}; the job goes on`;
+  }
+}
+
+function stateLine({
+  status,
+  attempt,
+  error,
+  cost_usd: cost,
+  num_turns: turns,
+}: Extract<EventJson, { type: 'state' }>) {
+  const facts = [
+    ...(attempt > 1 ? [`attempt ${attempt}`] : []),
+    ...(cost === null ? [] : [`$${cost.toFixed(4)}`]),
+    ...(turns === null ? [] : [`${turns} ${turns === 1 ? 'turn' : 'turns'}`]),
+  ];
+  return `-- ${[status, ...facts].join(', ')}${error ? `: ${error.message}` : ''}`;
+}
+
+function short(text: string): string {
+  const line = text.trim().replace(/\s+/g, ' ');
+  return line.length > maxShown ? `${line.slice(0, maxShown)}…` : line;
+}
+
+/** What an agent writes must not steer the terminal. */
+function printable(text: string): string {
+  return text.replace(/[^\P{Cc}\n\t]/gu, '');
+}

@@ -1,0 +1,72 @@
+/** `claude-agent-server serve`: runs until a signal; the first lets runs finish, the second ends them. */
+import { findVersion, tooOldMessage } from '../agents/cli-version.ts';
+import { findClaude } from '../agents/find-claude.ts';
+import type { FoundContainment } from '../agents/sandbox/containment.ts';
+import { apiKeyPath } from '../config/api-key.ts';
+import { type Config, type Environment, hostEnvironment, loadConfig } from '../config/config.ts';
+import { type Service, startService } from '../service.ts';
+import type { CommandContext } from './command.ts';
+
+export async function serve(args: string[], { stop, stopNow, terminal, print }: CommandContext): Promise<number> {
+  const config = loadConfig(args);
+  const environment = hostEnvironment();
+  const version = await checkVersion(config, environment, stop);
+  const service = await startService(config, environment);
+  print(`claude-agent-server listens on ${service.url}`);
+  print(`  native API ${service.url}/v1   OpenAI API ${service.url}/openai/v1`);
+  if (service.tokenCreated) {
+    // Never into the log of a service manager or a container.
+    if (terminal) print(`  API key (shown once): ${service.token}`);
+    print(`  The API key was made now and is kept in ${apiKeyPath(config.dataDir)}`);
+  }
+  if (service.token === '') print('  API_BEARER_TOKEN is empty: every request but /health is refused');
+  for (const line of version) print(line);
+  for (const line of containmentLines(config, service.contained)) print(line);
+  // Beside the rest: it asks the CLI, which takes its time.
+  const advised = adviceFor(service).then((lines) => lines.forEach(print));
+
+  await aborted(stop);
+  print(`stopping: runs may finish within ${config.shutdownGraceSeconds} s; a second signal ends them`);
+  const closing = service.close();
+  await Promise.race([closing, aborted(stopNow).then(() => service.close(0))]);
+  await Promise.all([closing, advised]);
+  return 0;
+}
+
+/** Throws an Error for a CLI that is too old: every request would fail, or be read as commands. */
+async function checkVersion(config: Config, environment: Environment, stop: AbortSignal): Promise<string[]> {
+  const command = findClaude(config.claudeBin, environment['PATH']);
+  const found = command && (await findVersion(command, environment, stop));
+  if (!found || found.state === 'supported') return [];
+  if (found.state === 'too_old') throw new Error(tooOldMessage(found.version));
+  return [`  WARNING: ${command} does not tell its version as Claude Code does: ${found.said}`];
+}
+
+/** What agents are kept from, and what the operator has switched off. */
+function containmentLines(config: Config, { containment, missing }: FoundContainment): string[] {
+  const trusted = config.trustWorkspace
+    ? ['  TRUST_WORKSPACE=on: hooks, settings and MCP servers of the workspace run with your key']
+    : [];
+  if (!missing) return [`  agents run in a sandbox (${containment.kind})`, ...trusted];
+  return [`  WARNING: ${missing.what}. To change that: ${missing.remedy}`, ...trusted];
+}
+
+async function adviceFor(service: Service): Promise<string[]> {
+  const error = await service.notReady();
+  switch (error?.code) {
+    case 'agent_not_started':
+      return [`  WARNING: ${error.message}`];
+    case 'not_signed_in':
+      return [
+        '  Claude Code has no login and no API key: requests will fail.',
+        '  Run "claude" and sign in, or set ANTHROPIC_API_KEY; "claude-agent-server doctor" checks the rest.',
+      ];
+    default:
+      return [];
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}

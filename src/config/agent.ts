@@ -1,0 +1,100 @@
+/** Settings of the agents: which command, what it may do, how many run at once and how many are kept ready. */
+import { availableParallelism } from 'node:os';
+import { choice, decimal, flag, integer, list, optionalText, pairs, text } from './setting.ts';
+
+export const agentSettings = {
+  claudeBin: optionalText(
+    'CLAUDE_BIN',
+    'Another `claude` than the packaged one: a path, or a name on PATH. It takes version 2.1.299 or newer.',
+    { shownDefault: 'the packaged one' },
+  ),
+  agentAccess: choice(
+    'AGENT_ACCESS',
+    'edit',
+    ['read', 'edit', 'full'],
+    '`read`: looks only; `edit`: also edits files in its workspace; `full`: runs any command without asking; without a sandbox it takes `SANDBOX=off`.',
+  ),
+  agentEnv: list(
+    'AGENT_ENV',
+    [],
+    'Names of further environment variables that the agent may see; everything not on the allow-list is withheld.',
+  ),
+  agentReads: list(
+    'AGENT_READS',
+    [],
+    'Further files and folders that an agent in a sandbox may read, such as a toolchain or `~/.npmrc`, as absolute paths; those in your home are found in the home of the agent too.',
+  ),
+  agentHome: choice(
+    'AGENT_HOME',
+    'private',
+    ['private', 'import'],
+    "Every agent has a home of its own, which goes when it ends. `import`: agents also read the operator's own Claude Code settings, agents, skills, commands, MCP servers and CLAUDE.md.",
+  ),
+  trustWorkspace: flag(
+    'TRUST_WORKSPACE',
+    false,
+    'Let the configuration that the workspace carries apply to its agents: settings, hooks, helpers, variables and MCP servers run on this machine with your key. Off: only its CLAUDE.md and its agent definitions reach them.',
+  ),
+  sandbox: choice(
+    'SANDBOX',
+    'auto',
+    ['auto', 'required', 'off'],
+    'Run agents in bubblewrap: an agent writes only in its workspace, does not see your home, and ends with the server. `auto`: where `bwrap` works; `AGENT_ACCESS=full` then starts only where it does.',
+  ),
+  models: list('MODELS', ['haiku', 'sonnet', 'opus'], 'The models served, by the names that `claude --model` takes.'),
+  defaultModel: text('DEFAULT_MODEL', 'sonnet', 'Used when a request names none.'),
+  modelAliases: pairs('MODEL_ALIASES', 'Other names for the models, as `gpt-4o=sonnet,gpt-4o-mini=haiku`.'),
+  maxConcurrentRuns: integer(
+    'MAX_CONCURRENT_RUNS',
+    Math.max(2, availableParallelism()),
+    [1, 1024],
+    'Slots: how many agents run at once.',
+    { shownDefault: 'max(2, cores)' },
+  ),
+  maxQueuedRuns: integer('MAX_QUEUED_RUNS', 32, [0, 100_000], 'How many requests may wait for a place.'),
+  queueTimeoutSeconds: decimal(
+    'QUEUE_TIMEOUT_SECONDS',
+    120,
+    [0.1, 86_400],
+    'How long a chat request waits for a place before 503.',
+  ),
+  jobShare: decimal(
+    'JOB_SHARE',
+    0.5,
+    [0, 1],
+    'The part of the places that jobs get while chat waits too; whatever one leaves free the other uses.',
+  ),
+  chatReservedSlots: integer(
+    'CHAT_RESERVED_SLOTS',
+    0,
+    [0, 1023],
+    'Slots that jobs never take, so that chat need not wait for a long job to end.',
+  ),
+  prewarmedAgents: integer('PREWARMED_AGENTS', 1, [0, 256], 'Agent processes kept ready for the OpenAI API.'),
+  prewarmedMaxAgeSeconds: decimal(
+    'PREWARMED_MAX_AGE_SECONDS',
+    1800,
+    [1, 86_400],
+    'After this a waiting agent is replaced.',
+  ),
+  prewarmUnusedSeconds: decimal(
+    'PREWARM_UNUSED_SECONDS',
+    900,
+    [1, 31_536_000],
+    'Without a request for this long no agent is kept ready.',
+  ),
+  idleAgents: integer(
+    'IDLE_AGENTS',
+    2,
+    [0, 256],
+    'How many agents rest after a chat turn, so that its follow-up finds the conversation alive.',
+  ),
+  idleSeconds: decimal('IDLE_SECONDS', 120, [0.1, 86_400], 'How long an agent rests.'),
+  resetAgents: choice(
+    'RESET_AGENTS',
+    'auto',
+    ['auto', 'on', 'off'],
+    'Whether a resting agent that used no tool may be cleared and serve a new conversation of the same key; `auto`: only without a workspace.',
+  ),
+  agentMaxTurns: integer('AGENT_MAX_TURNS', 20, [1, 10_000], 'After so many turns an agent is not used again.'),
+};

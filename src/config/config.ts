@@ -1,0 +1,122 @@
+/** Puts the settings together from flags and the environment, which is read here and nowhere else. */
+import { isAbsolute, join, resolve } from 'node:path';
+import { agentSettings } from './agent.ts';
+import { callbackSecretProblem } from './callback-secret.ts';
+import { chatSettings } from './chat.ts';
+import { jobsSettings } from './jobs.ts';
+import { serverSettings } from './server.ts';
+import type { Setting } from './setting.ts';
+import { workspaceSettings } from './workspace.ts';
+
+/** The table of all settings; flags, help and documentation come from it. */
+export const settings = {
+  ...serverSettings,
+  ...agentSettings,
+  ...workspaceSettings,
+  ...chatSettings,
+  ...jobsSettings,
+} satisfies Record<string, Setting<unknown>>;
+
+export type Config = { -readonly [Name in keyof typeof settings]: ReturnType<(typeof settings)[Name]['parse']> };
+
+/** The agent inherits from this, and only what its allow-list names. */
+export type Environment = Record<string, string | undefined>;
+
+/**
+ * Reads every setting; a flag wins over the environment. Throws an Error whose message lists every problem, one a line.
+ * @param flags arguments such as `--port 8001` or `--port=8001`
+ */
+export function loadConfig(flags: string[] = [], environment: Environment = process.env): Config {
+  const problems: string[] = [];
+  const given = readFlags(flags, problems);
+  const entries = Object.entries(settings).map(([key, setting]) => {
+    try {
+      return [key, setting.parse(given.get(setting.name) ?? environment[setting.name])];
+    } catch (error) {
+      problems.push((error as Error).message);
+      return [key, undefined];
+    }
+  });
+  const config = Object.fromEntries(entries) as Config;
+  // Set but empty closes the door; unset makes a key. `parse` cannot tell the two apart.
+  if (given.get('API_BEARER_TOKEN') === '' || environment['API_BEARER_TOKEN'] === '') config.apiBearerToken = '';
+  // A default is no word of the operator's, so it gives way to the maximum that is one.
+  const isGiven = (name: string) => given.has(name) || Boolean(environment[name]);
+  if (!isGiven('CHAT_BUDGET_USD')) config.chatBudgetUsd = Math.min(config.chatBudgetUsd, config.maxBudgetUsd);
+  if (!isGiven('JOB_BUDGET_USD')) config.jobBudgetUsd = Math.min(config.jobBudgetUsd, config.maxBudgetUsd);
+  if (problems.length === 0) checkTogether(config, problems);
+  if (problems.length > 0) throw new Error(problems.join('\n'));
+  const xdg = environment['XDG_DATA_HOME'];
+  if (xdg && !given.has('DATA_DIR') && !environment['DATA_DIR']) config.dataDir = join(xdg, 'claude-agent-server');
+  config.dataDir = resolve(config.dataDir);
+  if (config.workspaceDir) config.workspaceDir = resolve(config.workspaceDir);
+  return config;
+}
+
+/** The process's environment, for the stages that compose their children's from an allow-list. */
+export function hostEnvironment(): Environment {
+  return process.env;
+}
+
+function readFlags(flags: string[], problems: string[]): Map<string, string> {
+  const given = new Map<string, string>();
+  for (let at = 0; at < flags.length; at += 1) {
+    const [head = '', ...rest] = (flags[at] ?? '').split('=');
+    const name = head.replace(/^--/, '').replaceAll('-', '_').toUpperCase();
+    if (!head.startsWith('--') || !Object.values(settings).some((setting) => setting.name === name)) {
+      problems.push(`Cannot use "${head}": no such setting; --help lists them`);
+    } else if (rest.length > 0) {
+      given.set(name, rest.join('='));
+    } else {
+      at += 1;
+      if (flags[at] === undefined) problems.push(`Cannot use ${head}: it needs a value`);
+      else given.set(name, flags[at] ?? '');
+    }
+  }
+  return given;
+}
+
+function checkTogether(config: Config, problems: string[]): void {
+  if (!config.models.includes(config.defaultModel)) {
+    problems.push(`Cannot use DEFAULT_MODEL="${config.defaultModel}": MODELS has ${config.models.join(', ')}`);
+  }
+  for (const [alias, model] of Object.entries(config.modelAliases)) {
+    if (!config.models.includes(model)) {
+      problems.push(`Cannot use MODEL_ALIASES ${alias}=${model}: MODELS has ${config.models.join(', ')}`);
+    }
+  }
+  if (config.chatReservedSlots >= config.maxConcurrentRuns) {
+    const places = `of MAX_CONCURRENT_RUNS=${config.maxConcurrentRuns} places none is left for jobs`;
+    problems.push(`Cannot use CHAT_RESERVED_SLOTS=${config.chatReservedSlots}: ${places}`);
+  }
+  for (const [name, budget] of [
+    ['CHAT_BUDGET_USD', config.chatBudgetUsd],
+    ['JOB_BUDGET_USD', config.jobBudgetUsd],
+  ]) {
+    if (Number(budget) <= config.maxBudgetUsd) continue;
+    problems.push(
+      `Cannot use ${name}=${budget}: MAX_BUDGET_USD=${config.maxBudgetUsd} is the most that a run may have`,
+    );
+  }
+  const { maxWaitingJobs, reservedWaitingJobs = 0 } = config;
+  if (maxWaitingJobs > 0 && reservedWaitingJobs >= maxWaitingJobs) {
+    const left = `of MAX_WAITING_JOBS=${maxWaitingJobs} none is left for other keys`;
+    problems.push(`Cannot use RESERVED_WAITING_JOBS=${reservedWaitingJobs}: ${left}`);
+  }
+  const secretProblem = config.callbackSecret && callbackSecretProblem(config.callbackSecret, keysOf(config));
+  if (secretProblem) problems.push(secretProblem);
+  if (config.role !== 'all' && !config.databaseUrl) {
+    problems.push(`Cannot use ROLE=${config.role}: DATABASE_URL is not set, so there is no other machine`);
+  }
+  for (const path of config.agentReads.filter((each) => !isAbsolute(each))) {
+    problems.push(`Cannot use AGENT_READS="${path}": it takes absolute paths`);
+  }
+  if (config.workspaceMode !== 'auto' && !config.workspaceDir) {
+    problems.push(`Cannot use WORKSPACE_MODE=${config.workspaceMode}: WORKSPACE_DIR is not set`);
+  }
+}
+
+/** Those that the settings name; one that is made at the first start is in the data folder. */
+function keysOf({ apiBearerToken, apiKeys }: Config): string[] {
+  return [apiBearerToken ?? '', ...apiKeys];
+}

@@ -1,0 +1,145 @@
+/** Decides what the stand-in answers to one request: the script's next part, or a sentence that says what it is. */
+import { exampleOf } from './example.ts';
+import {
+  type ApiUsage,
+  type ContentBlock,
+  lastAsked,
+  lastToolResult,
+  type MessagesRequest,
+  systemText,
+} from './messages-api.ts';
+import { parseScript, type Step, stepsDue } from './script.ts';
+
+export type Failure = { status: number; type: string; message: string };
+
+/** What happens, in order. Before the first block it happens before the answer's headers. */
+export type Part =
+  | { do: 'block'; block: Extract<ContentBlock, { type: 'text' | 'thinking' | 'tool_use' }> }
+  | { do: 'silence'; ms: number }
+  | { do: 'fail'; failure: Failure }
+  | { do: 'stall' }
+  | { do: 'cut' };
+
+export type Answer = { parts: Part[]; stopReason: string; usage: ApiUsage };
+
+/** The name of the tool by which the CLI takes an answer of a given JSON schema. */
+const structuredOutputTool = 'StructuredOutput';
+
+/**
+ * @param failuresSoFar counts, per asked text, the scripted errors already given; updated here
+ * @param nextId makes the id of a tool call
+ */
+export function planAnswer(request: MessagesRequest, failuresSoFar: Map<string, number>, nextId: () => string): Answer {
+  const asked = lastAsked(request.messages);
+  const script = parseScript(asked.text);
+  const due = script.length > 0 ? stepsDue(script, asked.answersSince) : unscripted(request);
+  const answer: Answer = { parts: [], stopReason: 'end_turn', usage: countUsage(request) };
+  for (const step of due) addStep(answer, step, { request, nextId, failuresSoFar, key: asked.text });
+  if (!answer.parts.some(isContent) && answer.stopReason !== 'refusal') {
+    const text = script.length > 0 ? closingSentence(request) : plainSentence(request, asked.text);
+    answer.parts.push({ do: 'block', block: { type: 'text', text } });
+  }
+  answer.usage.output_tokens ||= tokens(answer.parts.filter((part) => part.do === 'block'));
+  return answer;
+}
+
+/** A question without a script: its answer is made up where the agent wants one in a format. */
+function unscripted(request: MessagesRequest): Step[] {
+  const format = request.tools?.find((tool) => tool.name === structuredOutputTool)?.input_schema;
+  return format && lastToolResult(request.messages) === undefined ? [{ do: 'json', value: exampleOf(format) }] : [];
+}
+
+type Context = {
+  request: MessagesRequest;
+  nextId: () => string;
+  failuresSoFar: Map<string, number>;
+  key: string;
+};
+
+function addStep(answer: Answer, step: Step, context: Context): void {
+  const block = (added: Extract<Part, { do: 'block' }>['block']) => answer.parts.push({ do: 'block', block: added });
+  switch (step.do) {
+    case 'say':
+      block({ type: 'text', text: step.text });
+      return;
+    case 'think':
+      block({ type: 'thinking', thinking: step.text, signature: 'scripted' });
+      return;
+    case 'tool':
+      block({ type: 'tool_use', id: context.nextId(), name: step.name, input: step.input });
+      answer.stopReason = 'tool_use';
+      return;
+    case 'json': {
+      const offered = context.request.tools?.some((tool) => tool.name === structuredOutputTool);
+      if (offered) addStep(answer, { do: 'tool', name: structuredOutputTool, input: step.value }, context);
+      else block({ type: 'text', text: JSON.stringify(step.value) });
+      return;
+    }
+    case 'error': {
+      const given = context.failuresSoFar.get(context.key) ?? 0;
+      if (given >= step.times) return;
+      context.failuresSoFar.set(context.key, given + 1);
+      answer.parts.push({ do: 'fail', failure: step });
+      return;
+    }
+    case 'silence':
+    case 'stall':
+    case 'cut':
+      answer.parts.push(step);
+      return;
+    case 'stop':
+      answer.stopReason = step.reason;
+      return;
+    case 'usage':
+      answer.usage = {
+        input_tokens: step.tokens.input ?? 0,
+        cache_read_input_tokens: step.tokens.cache_read ?? 0,
+        cache_creation_input_tokens: step.tokens.cache_write ?? 0,
+        output_tokens: step.tokens.output ?? 0,
+      };
+      return;
+    default:
+      step satisfies never;
+  }
+}
+
+/** Whether a part stands for an answer, so that nothing need be made up. */
+function isContent(part: Part): boolean {
+  return part.do !== 'silence';
+}
+
+function plainSentence(request: MessagesRequest, asked: string): string {
+  const offered = request.tools?.length ?? 0;
+  const turns = request.messages.filter((message) => message.role !== 'system').length;
+  return [
+    'This is the fake model, a scripted stand-in: no language model was asked.',
+    `The agent passed on your words, "${shorten(asked.trim(), 200)}",`,
+    `in a conversation of ${turns === 1 ? 'one turn' : `${turns} turns`}, and offered ${offered} tools.`,
+  ].join(' ');
+}
+
+function closingSentence(request: MessagesRequest): string {
+  const result = lastToolResult(request.messages);
+  return result === undefined ? 'The script is over.' : `Done. The tool answered: ${shorten(result.trim(), 200)}`;
+}
+
+function shorten(text: string, limit: number): string {
+  return text.length > limit ? `${text.slice(0, limit)}...` : text;
+}
+
+/** Plausible counts that depend on the request alone: instructions and tools as read from the cache, history written to it. */
+function countUsage(request: MessagesRequest): ApiUsage {
+  // The CLI adds messages of role `system` (its environment, its tools) to the conversation.
+  const turns = request.messages.filter((message) => message.role !== 'system');
+  return {
+    input_tokens: tokens(turns.at(-1)),
+    cache_creation_input_tokens: tokens(request.messages) - tokens(turns.at(-1)),
+    cache_read_input_tokens: tokens([systemText(request), request.tools ?? []]),
+    output_tokens: 0,
+  };
+}
+
+/** About four characters to a token, as English text has. */
+export function tokens(value: unknown): number {
+  return Math.ceil((JSON.stringify(value)?.length ?? 0) / 4);
+}

@@ -1,0 +1,145 @@
+/**
+ * A scripted stand-in for the Anthropic Messages API on 127.0.0.1: with it the real agent runs without an account and
+ * without the internet. It says what it is in every answer's headers. `script.ts` has the markers that direct it.
+ */
+import { once } from 'node:events';
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Answer, type Failure, planAnswer, tokens } from './answer.ts';
+import { CutShort, halt, type Pace, streamAnswer, wholeAnswer } from './message-stream.ts';
+import type { MessagesRequest } from './messages-api.ts';
+
+export type FakeModelOptions = Partial<Pace> & {
+  /** 0, the default, takes a free one. */
+  port?: number;
+  /** How many requests are remembered, the newest. Default 200. */
+  remember?: number;
+};
+
+export type ReceivedRequest = {
+  method: string;
+  path: string;
+  headers: IncomingHttpHeaders;
+  /** `undefined` when there was none, or none that could be read. */
+  body: MessagesRequest | undefined;
+  /** Milliseconds, of the `performance.now()` clock. */
+  receivedAt: number;
+};
+
+export type FakeModel = {
+  /** For `ANTHROPIC_BASE_URL`. */
+  url: string;
+  /** What was received, oldest first. */
+  requests: ReceivedRequest[];
+  /** Those that asked for an answer, oldest first: not the probes and token counts around them. */
+  asked(): MessagesRequest[];
+  /** Breaks what is open and stops listening. */
+  close(): Promise<void>;
+};
+
+/** Rejects when the port is taken. */
+export async function startFakeModel(options: FakeModelOptions = {}): Promise<FakeModel> {
+  const pace: Pace = { firstTokenMs: options.firstTokenMs ?? 0, tokensPerSecond: options.tokensPerSecond ?? Infinity };
+  const requests: ReceivedRequest[] = [];
+  const failuresSoFar = new Map<string, number>();
+  let ids = 0;
+  const nextId = (prefix: string) => `${prefix}_fake_${++ids}`;
+
+  async function handle(request: IncomingMessage, response: ServerResponse, signal: AbortSignal): Promise<void> {
+    const path = new URL(request.url ?? '/', 'http://loopback').pathname;
+    const method = request.method ?? 'GET';
+    const receivedAt = performance.now();
+    response.setHeader('x-fake-model', 'scripted, not a language model');
+    response.setHeader('request-id', nextId('req'));
+    const body = await readBody(request);
+    requests.push({ method, path, headers: request.headers, body, receivedAt });
+    if (requests.length > (options.remember ?? 200)) requests.shift();
+    if (path === '/' && (method === 'HEAD' || method === 'GET')) return sendJson(response, 200, { status: 'ok' });
+    if (method !== 'POST' || !/^\/v1\/messages(\/count_tokens)?$/.test(path)) {
+      return sendError(response, {
+        status: 404,
+        type: 'not_found_error',
+        message: `There is no ${method} ${path} here`,
+      });
+    }
+    if (!Array.isArray(body?.messages)) {
+      return sendError(response, {
+        status: 400,
+        type: 'invalid_request_error',
+        message: 'messages: a list is required',
+      });
+    }
+    if (path.endsWith('count_tokens')) return sendJson(response, 200, { input_tokens: tokens(body) });
+    await sendAnswer(
+      response,
+      body,
+      planAnswer(body, failuresSoFar, () => nextId('toolu')),
+      signal,
+    );
+  }
+
+  async function sendAnswer(response: ServerResponse, body: MessagesRequest, answer: Answer, signal: AbortSignal) {
+    for (let part = answer.parts[0]; part && part.do !== 'block' && part.do !== 'stall'; part = answer.parts[0]) {
+      if (part.do === 'fail') return sendError(response, part.failure);
+      await halt(part, signal);
+      answer.parts.shift();
+    }
+    if (pace.firstTokenMs > 0) await sleep(pace.firstTokenMs, undefined, { signal });
+    const identity = { id: nextId('msg'), model: body.model };
+    if (!body.stream) return sendText(response, 200, await wholeAnswer(answer, identity, signal));
+    response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache' });
+    for await (const event of streamAnswer(answer, identity, pace, signal)) {
+      if (!response.write(event)) await once(response, 'drain', { signal });
+    }
+    response.end();
+  }
+
+  const server = createServer((request, response) => {
+    const gone = new AbortController();
+    response.once('close', () => gone.abort());
+    handle(request, response, gone.signal).catch((error: Error) => {
+      if (gone.signal.aborted) return;
+      // What was said before the cut is to arrive: the connection breaks once it has been handed over.
+      if (response.headersSent) response.write(': cut here\n\n', () => response.destroy());
+      else if (error instanceof CutShort) response.destroy();
+      else sendError(response, { status: 400, type: 'invalid_request_error', message: error.message });
+    });
+  });
+  server.listen(options.port ?? 0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    requests,
+    asked: () => requests.flatMap(({ path, body }) => (path === '/v1/messages' && body ? [body] : [])),
+    close: () =>
+      new Promise((done) => {
+        server.close(() => done());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+async function readBody(request: IncomingMessage): Promise<MessagesRequest | undefined> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk);
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+function sendError(response: ServerResponse, { status, type, message }: Failure): void {
+  sendJson(response, status, { type: 'error', error: { type, message }, request_id: response.getHeader('request-id') });
+}
+
+function sendJson(response: ServerResponse, status: number, body: object): void {
+  sendText(response, status, JSON.stringify(body));
+}
+
+function sendText(response: ServerResponse, status: number, text: string): void {
+  response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) });
+  response.end(response.req.method === 'HEAD' ? undefined : text);
+}

@@ -1,0 +1,68 @@
+/** What is done now and then to the jobs in the store, by every process that shares it. */
+import type { JobStore, Retention } from '../store/job-store.ts';
+
+export type HousekeepingOptions = {
+  store: JobStore;
+  maxAttempts: number;
+  retention: Retention;
+  /** Told the ids of jobs that were removed, so that what else belongs to them can go too. */
+  onRemoved(ids: string[]): Promise<void> | void;
+  onRecovered(count: number): void;
+  onError(error: unknown): void;
+  /** How often waiting and lost jobs are looked after; what is too old is now and then. Milliseconds. */
+  everyMs?: number;
+};
+
+export type Housekeeping = {
+  /** One round of everything, now. */
+  round(): Promise<void>;
+  /** Settles when no round is under way. */
+  stop(): Promise<void>;
+};
+
+const roundsPerRemoval = 24;
+
+export function startHousekeeping(options: HousekeepingOptions): Housekeeping {
+  let rounds = 0;
+  let current: Promise<void> | undefined;
+  const attempt = async (work: () => Promise<void>) => work().catch(options.onError);
+
+  async function work(withRemoval: boolean): Promise<void> {
+    const { store, maxAttempts } = options;
+    await attempt(async () => {
+      const count = await store.recoverLost({ maxAttempts });
+      if (count > 0) options.onRecovered(count);
+    });
+    await attempt(async () => {
+      await store.expireWaiting();
+    });
+    if (!withRemoval) return;
+    await attempt(async () => {
+      const removed = await store.removeOld(options.retention);
+      if (removed.length > 0) await options.onRemoved(removed);
+    });
+  }
+
+  function begin(withRemoval: boolean): Promise<void> {
+    current ??= work(withRemoval).finally(() => {
+      current = undefined;
+    });
+    return current;
+  }
+
+  const timer = setInterval(() => {
+    rounds += 1;
+    void begin(rounds % roundsPerRemoval === 0);
+  }, options.everyMs ?? 2500);
+
+  return {
+    async round() {
+      await current;
+      await begin(true);
+    },
+    async stop() {
+      clearInterval(timer);
+      await current;
+    },
+  };
+}

@@ -1,0 +1,98 @@
+/** Builds the jobs from the settings: the store that they ask for, and what runs jobs in this process, if anything. */
+
+import type { Admission } from '../admission/slots.ts';
+import type { Config } from '../config/config.ts';
+import { createRemoteRuns, type RemoteRuns } from '../runs/remote-runs.ts';
+import type { JobRecord } from '../store/job.ts';
+import { openJobStore } from '../store/open-store.ts';
+import type { Owner } from '../task.ts';
+import type { Telemetry } from '../telemetry.ts';
+import { loadCallbackRoot } from '../webhooks/root-secret.ts';
+import { callbackSecretOf } from '../webhooks/secret.ts';
+import type { ExecuteChat } from './claimed-chat.ts';
+import type { ExecuteJob } from './claimed-job.ts';
+import { createJobs, type Jobs } from './jobs.ts';
+
+export type JobStageOptions = {
+  config: Config;
+  telemetry: Telemetry;
+  /** All of them, which the root of the callback secrets must not be one of. */
+  keys: string[];
+  /** Absent: no key is the operator's. */
+  operator?: Owner;
+  places: Admission;
+  execute: ExecuteJob;
+  /** For chat requests that came to another machine. */
+  executeChat: ExecuteChat;
+  /** A job's record in the words of the API, for callbacks. */
+  render(job: JobRecord): unknown;
+  /** What else belongs to a job goes with it. */
+  forget(jobId: string): Promise<void>;
+};
+
+export type JobStage = {
+  jobs: Jobs;
+  /** Present when other machines share the store. */
+  remote?: RemoteRuns;
+};
+
+/** Takes back what an earlier process left, then starts. Throws an Error with one line when the store cannot be had. */
+export async function openJobs(options: JobStageOptions): Promise<JobStage> {
+  const { config, telemetry, keys, operator, places, execute, executeChat } = options;
+  const store = await openJobStore({
+    dataDir: config.dataDir,
+    databaseUrl: config.databaseUrl,
+    workerTimeoutMs: config.workerTimeoutSeconds * 1000,
+    onError: telemetry.storeError,
+  });
+  const root = await loadCallbackRoot(config, store, keys).catch(async (error: unknown) => {
+    await store.close();
+    throw error;
+  });
+  const shared = config.databaseUrl !== undefined;
+  const jobs = await createJobs({
+    store,
+    ...(config.role === 'gateway' ? {} : { worker: { places, execute, ...(shared && { executeChat }) } }),
+    defaults: {
+      ...(config.jobAgent ? { agent: config.jobAgent } : {}),
+      limits: {
+        runMs: config.jobTimeoutSeconds * 1000,
+        stallMs: config.jobStallSeconds * 1000,
+        waitMs: config.jobWaitSeconds * 1000,
+        budgetUsd: config.jobBudgetUsd,
+      },
+      maxBudgetUsd: config.maxBudgetUsd,
+      onInterrupt: config.onInterrupt,
+    },
+    ...(operator !== undefined && { operator }),
+    maxWaiting: config.maxWaitingJobs,
+    tenants: {
+      maxWaitingPerKey: config.maxWaitingJobsPerKey,
+      reserved: config.reservedWaitingJobs ?? usualReserve(config.maxWaitingJobs),
+    },
+    maxAttempts: config.maxJobAttempts,
+    events: { maxEvents: config.maxJobEvents, maxBytes: config.maxJobEventBytes },
+    retention: { ttlMs: config.jobTtlHours * 3_600_000, maxJobs: config.maxJobsKept, maxBytes: config.maxJobsBytes },
+    callbacks: {
+      secretOf: (owner) => callbackSecretOf(root, owner),
+      allowPrivate: config.callbackAllowPrivate,
+      render: options.render,
+    },
+    onRemoved: async (ids) => {
+      await Promise.all(ids.map(options.forget));
+    },
+    log: {
+      trouble: telemetry.storeError,
+      recovered: telemetry.jobsRecovered,
+      callbackTried: telemetry.callbackTried,
+    },
+  });
+  if (!shared) return { jobs };
+  const waits = { maxQueued: config.maxQueuedRuns, waitMs: config.queueTimeoutSeconds * 1000 };
+  return { jobs, remote: createRemoteRuns(store, waits) };
+}
+
+/** A queue that is too small for a reserve of one has none. */
+function usualReserve(maxWaiting: number): number {
+  return Math.min(50, Math.floor(maxWaiting / 20));
+}

@@ -1,0 +1,57 @@
+/** Removes finished jobs that are too old or too many. Those whose callback is still to be delivered stay. */
+
+import type { Database, Sql } from './database.ts';
+import type { Retention } from './job-store.ts';
+
+/** A batch is short enough not to hold up others. */
+const batchSize = 200;
+const chatKeptMs = 60_000;
+
+export async function removeOld(database: Database, retention: Retention): Promise<string[]> {
+  await removeAll(database, forgottenChats);
+  return removeAll(database, (sql) => tooMuch(sql, retention));
+}
+
+async function removeAll(database: Database, find: (sql: Sql) => Promise<string[]>): Promise<string[]> {
+  const removed: string[] = [];
+  for (;;) {
+    const batch = await database.transaction('durable', async (sql) => {
+      const ids = await find(sql);
+      for (const id of ids) await remove(sql, id);
+      return ids;
+    });
+    removed.push(...batch);
+    if (batch.length < batchSize) return removed;
+  }
+}
+
+async function tooMuch(sql: Sql, { ttlMs, maxJobs, maxBytes }: Retention): Promise<string[]> {
+  const expired = Date.now() - ttlMs;
+  // Newest first, each with what it and all newer ones take: whatever is beyond a limit goes.
+  const rows = await sql(
+    `SELECT id FROM (
+       SELECT id, finished_at, callback_due_at,
+         row_number() OVER newest AS jobs, sum(bytes) OVER newest AS bytes
+       FROM agent_jobs WHERE kind = 'job' AND finished_at IS NOT NULL
+       WINDOW newest AS (ORDER BY finished_at DESC, id DESC ROWS UNBOUNDED PRECEDING)
+     ) AS kept
+     WHERE (finished_at < $1 OR jobs > $2 OR bytes > $3) AND callback_due_at IS NULL
+     ORDER BY finished_at LIMIT ${batchSize}`,
+    [expired, maxJobs, maxBytes],
+  );
+  return rows.map((row) => String(row['id']));
+}
+
+/** Whoever asked has read the answer long since, or is gone. */
+async function forgottenChats(sql: Sql): Promise<string[]> {
+  const rows = await sql(`SELECT id FROM agent_jobs WHERE kind = 'chat' AND finished_at < $1 LIMIT ${batchSize}`, [
+    Date.now() - chatKeptMs,
+  ]);
+  return rows.map((row) => String(row['id']));
+}
+
+async function remove(sql: Sql, id: string): Promise<void> {
+  await sql('DELETE FROM agent_job_events WHERE job_id = $1', [id]);
+  await sql('DELETE FROM agent_job_patches WHERE job_id = $1', [id]);
+  await sql('DELETE FROM agent_jobs WHERE id = $1', [id]);
+}

@@ -1,0 +1,94 @@
+/** How a job lies in its row. */
+
+import type { Row, Value } from './database.ts';
+import type { JobEnd, JobEvent, JobEventBody, JobRecord, JobSpec, JobState, JobSummary } from './job.ts';
+import type { Claim, RunKind } from './job-store.ts';
+
+/** What of a job's wish has no column of its own. */
+type StoredSpec = Omit<JobSpec, 'prompt' | 'owner' | 'agent' | 'priority' | 'idempotencyKey'>;
+
+/** What of a job's end has no column of its own. */
+type StoredEnding = Omit<JobEnd, 'state' | 'output' | 'stderr' | 'result' | 'workspace'> & Pick<JobRecord, 'workspace'>;
+
+const listedPromptLength = 200;
+
+const facts = [
+  'id',
+  'state',
+  'owner',
+  'agent',
+  'priority',
+  'attempt',
+  'last_seq',
+  'created_at',
+  'started_at',
+  'finished_at',
+  'cancel_requested_at',
+  'idempotency_key',
+  'callback',
+  'spec',
+  'ending',
+];
+
+export const summaryColumns = [...facts, `substr(prompt, 1, ${listedPromptLength}) AS prompt`].join(', ');
+
+export const recordColumns = [...facts, 'prompt', 'output', 'stderr', 'result'].join(', ');
+
+export function toRecord(row: Row): JobRecord {
+  return {
+    ...toSummary(row),
+    output: text(row['output']),
+    stderr: text(row['stderr']),
+    ...optional('result', row['result']),
+  };
+}
+
+export function toSummary(row: Row): JobSummary {
+  return {
+    id: text(row['id']),
+    state: row['state'] as JobState,
+    owner: text(row['owner']),
+    prompt: text(row['prompt']),
+    priority: Number(row['priority']),
+    attempt: Number(row['attempt']),
+    events: Number(row['last_seq']),
+    createdAt: Number(row['created_at']),
+    ...optional('agent', row['agent']),
+    ...optional('startedAt', row['started_at']),
+    ...optional('finishedAt', row['finished_at']),
+    ...optional('cancelRequestedAt', row['cancel_requested_at']),
+    ...optional('idempotencyKey', row['idempotency_key']),
+    ...optional('callback', row['callback'] && JSON.parse(text(row['callback']))),
+    ...(JSON.parse(text(row['spec'])) as StoredSpec),
+    ...(JSON.parse(text(row['ending'] ?? '{}')) as StoredEnding),
+  };
+}
+
+export function storedSpec(spec: JobSpec): string {
+  const { prompt: _, owner: _owner, agent: _agent, priority: _priority, idempotencyKey: _key, ...rest } = spec;
+  return JSON.stringify(rest satisfies StoredSpec);
+}
+
+export function storedEnding(end: JobEnd): string {
+  const { state: _, output: _output, stderr: _stderr, result: _result, workspace, ...rest } = end;
+  if (!workspace) return JSON.stringify(rest satisfies StoredEnding);
+  const { patch: _patch, ...work } = workspace;
+  return JSON.stringify({ ...rest, workspace: work } satisfies StoredEnding);
+}
+
+export function toEvent(row: Row): JobEvent {
+  return { seq: Number(row['seq']), at: Number(row['at']), ...(JSON.parse(text(row['body'])) as JobEventBody) };
+}
+
+export function toLost(row: Row): Claim & { kind: RunKind } {
+  return { id: text(row['id']), attempt: Number(row['attempt']), kind: row['kind'] as RunKind };
+}
+
+function text(value: Value | undefined): string {
+  return String(value ?? '');
+}
+
+/** A column that is null is a field that is absent. */
+function optional(name: keyof JobRecord, value: unknown): Partial<JobRecord> {
+  return value === null || value === undefined ? {} : { [name]: value };
+}

@@ -1,0 +1,157 @@
+/** The job store in SQL, the same on both engines. */
+
+import { recordCallback, takeCallbacks } from './callback-rows.ts';
+import { createChatStore } from './chat-rows.ts';
+import type { ChatStore } from './chat-store.ts';
+import type { Sql, Value } from './database.ts';
+import type { Engine } from './engine.ts';
+import type { CallbackReport, JobEnd, JobEvent, JobFilter, JobPage, JobRecord, JobSpec, JobState } from './job.ts';
+import type { Claim, JobStore, NewEvent, Outlook, Retention, RunKind, SubmitOptions } from './job-store.ts';
+import { keepSecret } from './keep-secret.ts';
+import { Notifications } from './notifications.ts';
+import { outlook } from './outlook.ts';
+import { recoverLost } from './recover.ts';
+import { removeOld } from './retention.ts';
+import { recordColumns, summaryColumns, toEvent, toRecord, toSummary } from './rows.ts';
+import { appendEvents, claimNext, finish, heartbeat, requeue } from './runs.ts';
+import { submit } from './submit.ts';
+import { cancel, expireWaiting } from './waiting.ts';
+
+export class SqlJobStore implements JobStore {
+  readonly engine: Engine;
+  readonly notifications: Notifications;
+  readonly chats: ChatStore;
+  readonly #sql: Sql;
+  #closed: Promise<void> | undefined;
+
+  /** @param notifications rung by the engine for what other processes do */
+  constructor(engine: Engine, notifications: Notifications = new Notifications()) {
+    this.engine = engine;
+    this.notifications = notifications;
+    this.#sql = engine.database.query;
+    this.chats = createChatStore(this);
+  }
+
+  submit(spec: JobSpec, options: SubmitOptions) {
+    return submit(this, spec, options);
+  }
+
+  async get(id: string): Promise<JobRecord | undefined> {
+    const [row] = await this.#sql(`SELECT ${recordColumns} FROM agent_jobs WHERE id = $1 AND kind = 'job'`, [id]);
+    return row && toRecord(row);
+  }
+
+  async list({ state, agent, owner, limit, cursor }: JobFilter): Promise<JobPage> {
+    const values: Value[] = [];
+    const where = [`kind = 'job'`];
+    const only = (condition: string, value: Value | undefined) => {
+      if (value !== undefined) where.push(`${condition} $${values.push(value)}`);
+    };
+    only('state =', state);
+    only('agent =', agent);
+    only('owner =', owner);
+    only('id <', cursor);
+    const bound = `LIMIT $${values.push(limit + 1)}`;
+    const rows = await this.#sql(
+      `SELECT ${summaryColumns} FROM agent_jobs WHERE ${where.join(' AND ')} ORDER BY id DESC ${bound}`,
+      values,
+    );
+    const jobs = rows.slice(0, limit).map(toSummary);
+    const last = jobs.at(-1);
+    return { jobs, ...(rows.length > limit && last && { nextCursor: last.id }) };
+  }
+
+  outlook(id: string): Promise<Outlook | undefined> {
+    return outlook(this.#sql, id);
+  }
+
+  async patch(id: string): Promise<string | undefined> {
+    const [row] = await this.#sql('SELECT patch FROM agent_job_patches WHERE job_id = $1', [id]);
+    return row && String(row['patch']);
+  }
+
+  async counters() {
+    const rows = await this.#sql(
+      `SELECT state, count(*) AS jobs FROM agent_jobs
+       WHERE kind = 'job' AND state IN ('queued', 'running') GROUP BY state`,
+    );
+    const count = (state: JobState) => Number(rows.find((row) => row['state'] === state)?.['jobs'] ?? 0);
+    return { queued: count('queued'), running: count('running') };
+  }
+
+  async state(id: string): Promise<JobState | undefined> {
+    const [row] = await this.#sql('SELECT state FROM agent_jobs WHERE id = $1', [id]);
+    return row && (row['state'] as JobState);
+  }
+
+  async events(id: string, after: number, limit: number): Promise<JobEvent[]> {
+    const rows = await this.#sql(
+      'SELECT seq, at, body FROM agent_job_events WHERE job_id = $1 AND seq > $2 ORDER BY seq LIMIT $3',
+      [id, after, limit],
+    );
+    return rows.map(toEvent);
+  }
+
+  async hasWaiting(kind: RunKind): Promise<boolean> {
+    const rows = await this.#sql(`SELECT 1 AS one FROM agent_jobs WHERE kind = $1 AND state = 'queued' LIMIT 1`, [
+      kind,
+    ]);
+    return rows.length > 0;
+  }
+
+  async claim(): Promise<JobRecord | undefined> {
+    const row = await claimNext(this, 'job', recordColumns);
+    return row && toRecord(row);
+  }
+
+  heartbeat(kind: RunKind, claims: Claim[]) {
+    return heartbeat(this, kind, claims);
+  }
+
+  appendEvents(claimed: Claim, lastSeq: number, events: NewEvent[]): Promise<boolean> {
+    return appendEvents(this, claimed, lastSeq, events);
+  }
+
+  finish(claimed: Claim, end: JobEnd): Promise<boolean> {
+    return finish(this, claimed, end);
+  }
+
+  requeue(claimed: Claim): Promise<boolean> {
+    return requeue(this, 'job', claimed);
+  }
+
+  async cancel(id: string) {
+    const did = await cancel(this, id);
+    const job = await this.get(id);
+    return job && { did, job };
+  }
+
+  recoverLost(limits: { maxAttempts: number }): Promise<number> {
+    return recoverLost(this, limits);
+  }
+
+  expireWaiting(): Promise<number> {
+    return expireWaiting(this);
+  }
+
+  removeOld(retention: Retention): Promise<string[]> {
+    return removeOld(this.engine.database, retention);
+  }
+
+  takeCallbacks(limit: number, leaseMs: number): Promise<JobRecord[]> {
+    return takeCallbacks(this.engine.database, limit, leaseMs);
+  }
+
+  recordCallback(id: string, report: CallbackReport): Promise<void> {
+    return recordCallback(this.engine.database, id, report);
+  }
+
+  keepSecret(name: string, offered: string): Promise<string> {
+    return keepSecret(this.engine.database, name, offered);
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.engine.close();
+    return this.#closed;
+  }
+}

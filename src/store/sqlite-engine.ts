@@ -1,0 +1,45 @@
+/** The embedded engine: one file, one process. */
+import { randomUUID } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Engine } from './engine.ts';
+import type { JobStore } from './job-store.ts';
+import { toLost } from './rows.ts';
+import { migrate } from './schema.ts';
+import { SqlJobStore } from './sql-job-store.ts';
+import { openSqlite } from './sqlite-database.ts';
+
+/** @param folder held by this process alone (`lockFolder`) */
+export async function openEmbeddedStore(folder: string): Promise<JobStore> {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const database = openSqlite(join(folder, 'jobs.sqlite'));
+  await migrate(database);
+  const worker = randomUUID();
+  const engine: Engine = {
+    database,
+    worker,
+    // Here the job's own row is the queue: what waits is what says so.
+    lockSubmissions: async () => {},
+    offer: async () => {},
+    withdraw: async () => {},
+    touch: async () => {},
+    announce: () => {},
+    async take(sql, kind) {
+      const [row] = await sql(
+        `SELECT id FROM agent_jobs WHERE kind = $1 AND state = 'queued' ORDER BY priority DESC, turn, id LIMIT 1`,
+        [kind],
+      );
+      return row && String(row['id']);
+    },
+    // Nobody else may open this file, so whatever runs under another name belonged to a process that is gone.
+    async listLost() {
+      const rows = await database.query(
+        `SELECT id, attempt, kind FROM agent_jobs WHERE state = 'running' AND worker <> $1`,
+        [worker],
+      );
+      return rows.map(toLost);
+    },
+    close: () => database.close(),
+  };
+  return new SqlJobStore(engine);
+}

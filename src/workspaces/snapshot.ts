@@ -1,0 +1,97 @@
+/** The files of a folder as a git tree, ignored ones left out. Neither the folder nor the baseline is changed. */
+import { randomUUID } from 'node:crypto';
+import { lstat, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { makeAccessible } from '../processes/remove-folder.ts';
+import { type Baseline, copyIndex } from './baseline.ts';
+import { type Git, GitError, type GitOptions, mustGit } from './git.ts';
+
+const limits: GitOptions = {
+  timeoutMs: 120_000,
+  maxOutputBytes: 256 * 1024 * 1024,
+  settings: ['core.safecrlf=false'],
+};
+
+/** How deep repositories inside repositories are looked into. */
+const deepestNesting = 5;
+
+type Place = Baseline['place'];
+type Snapshotted = Pick<Baseline, 'place' | 'owned'>;
+
+/** Answers the tree's id. Throws a `GitError`. */
+export async function snapshot(git: Git, baseline: Snapshotted): Promise<string> {
+  const { workTree } = baseline.place;
+  if (!(await isFolder(workTree))) throw new GitError('the folder of the run is gone');
+  try {
+    return await takeSnapshot(git, baseline);
+  } catch (error) {
+    if (!baseline.owned || !(error instanceof GitError)) throw error;
+    await makeAccessible(workTree);
+    return await takeSnapshot(git, baseline);
+  }
+}
+
+async function takeSnapshot(
+  git: Git,
+  { place: { indexFile: original, ...rest }, owned }: Snapshotted,
+): Promise<string> {
+  const place = { ...rest, indexFile: `${original}.${randomUUID()}` };
+  await copyIndex(original, place.indexFile);
+  try {
+    // Never `git add`: in a nested repository it would run `git status`, under that repository's own settings.
+    const [{ gone, changed }, untracked] = await Promise.all([
+      listChanged(git, place),
+      listUntracked(git, place, owned ? deepestNesting : 0),
+    ]);
+    await updateIndex(git, place, ['--force-remove'], gone);
+    await updateIndex(git, place, ['--add', '--replace'], [...changed, ...untracked]);
+    return await mustGit(git(place, ['write-tree', '--missing-ok'], limits));
+  } finally {
+    await rm(place.indexFile, { force: true });
+  }
+}
+
+/** Not a file more, less or other than in the baseline, ignored ones included. */
+export async function isUntouched(git: Git, { place }: Baseline): Promise<boolean> {
+  const { gone, changed } = await listChanged(git, place);
+  const others = await list(git, place, ['ls-files', '--others', '--directory']);
+  return gone.length + changed.length + others.length === 0;
+}
+
+/** An agent may have removed its folder, or put a link to somewhere else in its place. */
+export async function isFolder(path: string): Promise<boolean> {
+  return (await lstat(path).catch(() => undefined))?.isDirectory() ?? false;
+}
+
+async function listChanged(git: Git, place: Place): Promise<{ gone: string[]; changed: string[] }> {
+  const words = await list(git, place, ['diff-files', '--name-status', '--no-renames', '--ignore-submodules=dirty']);
+  const [gone, changed]: [string[], string[]] = [[], []];
+  for (let at = 0; at + 1 < words.length; at += 2) (words[at] === 'D' ? gone : changed).push(words[at + 1] ?? '');
+  return { gone, changed };
+}
+
+/** Git lists a nested repository as one entry with a slash at its end. */
+async function listUntracked(git: Git, place: Place, depth: number): Promise<string[]> {
+  const found = await list(git, place, ['ls-files', '--others', '--exclude-standard']);
+  const files = found.filter((path) => !path.endsWith('/'));
+  if (depth === 0) return files;
+  for (const folder of found.filter((path) => path.endsWith('/'))) {
+    const name = Buffer.from(folder, 'latin1').toString('utf8');
+    const inside = { ...place, workTree: join(place.workTree, name), indexFile: `${place.indexFile}.none` };
+    for (const path of await listUntracked(git, inside, depth - 1)) files.push(folder + path);
+  }
+  return files;
+}
+
+/** Names are bytes: latin1 carries them through unchanged. */
+async function list(git: Git, place: Place, [command = '', ...args]: string[]): Promise<string[]> {
+  const running = git(place, [command, '-z', ...args], limits);
+  await mustGit(running);
+  return (await running).stdout.toString('latin1').split('\0').filter(Boolean);
+}
+
+async function updateIndex(git: Git, place: Place, options: string[], changed: string[]): Promise<void> {
+  if (changed.length === 0) return;
+  const input = Buffer.from(changed.map((path) => `${path}\0`).join(''), 'latin1');
+  await mustGit(git(place, ['update-index', '-z', ...options, '--stdin'], { ...limits, input }));
+}

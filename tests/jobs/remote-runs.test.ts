@@ -1,0 +1,152 @@
+/** Chat requests that run on another machine through the store. */
+import assert from 'node:assert/strict';
+import { after, describe, test } from 'node:test';
+import { ServiceError } from '../../src/errors.ts';
+import type { ExecuteChat } from '../../src/jobs/claimed-chat.ts';
+import { createRemoteRuns, type RemoteRuns, type RemoteSettings } from '../../src/runs/remote-runs.ts';
+import type { AgentEvent, Task } from '../../src/task.ts';
+import { type TestStores, testEngines } from '../support/job-engines.ts';
+import { outcome, startJobs, type TestJobs, untilAborted } from '../support/jobs.ts';
+import { waitUntil } from '../support/wait-until.ts';
+
+const never = new AbortController().signal;
+
+function task(owner = 'a'): Task {
+  return {
+    id: 'chatcmpl-1',
+    kind: 'chat',
+    owner,
+    model: 'haiku',
+    launch: 'session',
+    messages: [{ role: 'user', blocks: [{ type: 'text', text: 'Capital of France?\0' }] }],
+    limits: { runMs: 1000, stallMs: 0, budgetUsd: 1 },
+  };
+}
+
+const codeIs = (code: string) => (error: unknown) => error instanceof ServiceError && error.code === code;
+
+for (const engine of testEngines()) {
+  type Tools = {
+    stores: TestStores;
+    worker(execute: ExecuteChat, capacity?: number): Promise<TestJobs>;
+    gateway(settings?: Partial<RemoteSettings>): Promise<RemoteRuns>;
+  };
+  const onMachines = (name: string, body: (tools: Tools) => Promise<void>) =>
+    test(name, async () => {
+      const stores = await engine.open();
+      const started: TestJobs[] = [];
+      try {
+        await body({
+          stores,
+          async worker(executeChat, capacity = 1) {
+            const execute = async () => outcome('');
+            const jobs = await startJobs(stores.store, execute, { capacity }, executeChat);
+            started.push(jobs);
+            return jobs;
+          },
+          gateway: async (settings) =>
+            createRemoteRuns(await gatewayStore(stores), { maxQueued: 10, waitMs: 5000, ...settings }),
+        });
+      } finally {
+        for (const jobs of started) await jobs.destroy();
+        await stores.end();
+      }
+    });
+
+  /** SQLite has one process, which is both. */
+  const gatewayStore = (stores: TestStores) => (engine.name === 'SQLite' ? stores.store : stores.peer());
+
+  describe(`Runs on another machine, on ${engine.name}`, { skip: engine.missing ?? false }, () => {
+    after(() => engine.stop());
+
+    onMachines('go as they would here', async ({ worker, gateway }) => {
+      const given: Task[] = [];
+      const result = { ...outcome('Paris'), structured: { city: 'Paris' }, costUsd: 0.5 };
+      const said: AgentEvent[] = [
+        { type: 'started', sessionId: 's', model: 'haiku' },
+        { type: 'text', text: 'Par' },
+        { type: 'tool_call', id: 't', name: 'Read', input: { long: 'x'.repeat(5000) } },
+        { type: 'text', text: 'is' },
+      ];
+      await worker(async (received, { onEvent, onSync, onStart }) => {
+        given.push(received);
+        onSync({ state: 'unchanged' });
+        onStart('warm');
+        for (const event of said) onEvent(event);
+        return result;
+      });
+      const heard: unknown[] = [];
+      const remote = await gateway();
+      const got = await remote.run(task(), {
+        signal: never,
+        whenBusy: 'queue',
+        onEvent: (event) => heard.push(event),
+        onSync: (report) => heard.push(report.state),
+        onStart: (how) => heard.push(how),
+      });
+      assert.deepEqual(got, result);
+      assert.deepEqual(given, [task()]);
+      assert.deepEqual(heard, ['unchanged', 'warm', ...said]);
+    });
+
+    onMachines('fail as they would here', async ({ worker, gateway }) => {
+      await worker(async () => {
+        throw new ServiceError('agent_failed', 'The agent failed: no credit', { exitCode: 1, cause: new Error('x') });
+      });
+      await assert.rejects((await gateway()).run(task(), { signal: never, whenBusy: 'queue' }), (error) => {
+        assert.ok(error instanceof ServiceError);
+        assert.deepEqual(
+          [error.code, error.message, error.extra.exitCode],
+          ['agent_failed', 'The agent failed: no credit', 1],
+        );
+        return true;
+      });
+    });
+
+    onMachines('are refused or wait within bounds while no machine has a place', async ({ gateway, stores }) => {
+      const remote = await gateway({ maxQueued: 1, waitMs: 1500 });
+      const refused = remote.run(task(), { signal: never, whenBusy: 'refuse' });
+      await assert.rejects(refused, codeIs('agent_busy'));
+      const waiting = remote.run(task(), { signal: never, whenBusy: 'queue' });
+      const outcomes = Promise.allSettled([waiting]);
+      await waitUntil('it waits', () => stores.store.hasWaiting('chat'));
+      await assert.rejects(remote.run(task(), { signal: never, whenBusy: 'queue' }), codeIs('queue_full'));
+      const [waited] = await outcomes;
+      assert.ok(waited?.status === 'rejected' && codeIs('wait_timeout')(waited.reason));
+    });
+
+    onMachines('end when the client goes, also when it goes without a word', async ({ worker, gateway, stores }) => {
+      const stopped: unknown[] = [];
+      let running = 0;
+      await worker(async (_task, { signal }) => {
+        running += 1;
+        return untilAborted(signal).catch((reason) => {
+          stopped.push(reason);
+          throw reason;
+        });
+      }, 2);
+      const client = new AbortController();
+      const reason = new ServiceError('client_gone', 'Cannot answer: the client is gone');
+      const run = (await gateway()).run(task(), { signal: client.signal, whenBusy: 'queue' });
+      run.catch(() => {});
+      await waitUntil('it runs', () => running === 1);
+      client.abort(reason);
+      await assert.rejects(run, (error) => error === reason);
+      await waitUntil('its agent is stopped', () => stopped.length === 1);
+      // A gateway that was killed says nothing more.
+      const silent = await stores.store.chats.submit(task(), { maxWaiting: 10, leaseMs: 1500 });
+      await waitUntil('it runs', () => running === 2);
+      await waitUntil('its agent is stopped', () => stopped.length === 2);
+      await waitUntil('its end is told', () => stores.store.chats.end(silent));
+      assert.ok(stopped.every(codeIs('client_gone')));
+    });
+
+    onMachines('leave nothing in the store, and are no jobs', async ({ worker, gateway, stores }) => {
+      const jobs = await worker(async () => outcome('Paris'));
+      const remote = await gateway();
+      await Promise.all(['a', 'b', 'a'].map((owner) => remote.run(task(owner), { signal: never, whenBusy: 'queue' })));
+      assert.deepEqual(await jobs.list({ limit: 10 }), { jobs: [] });
+      assert.equal(await stores.store.hasWaiting('chat'), false);
+    });
+  });
+}

@@ -1,0 +1,159 @@
+/** Workers that are killed or frozen, and a PostgreSQL that goes away, under several processes. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { after, afterEach, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type { Jobs } from '../../src/jobs/jobs.ts';
+import type { JobRequest } from '../../src/jobs/spec.ts';
+import type { JobEvent } from '../../src/store/job.ts';
+import { openPostgresStore } from '../../src/store/postgres-engine.ts';
+import { startJobs } from '../support/jobs.ts';
+import { postgresMissing, startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { waitUntil } from '../support/wait-until.ts';
+
+const script = fileURLToPath(new URL('../support/job-worker.ts', import.meta.url));
+const never = new AbortController().signal;
+
+const started: { workers: ChildProcess[]; gateways: Jobs[] } = { workers: [], gateways: [] };
+
+async function startWorker(url: string, name: string): Promise<ChildProcess> {
+  const child = spawn(process.execPath, [script, url, name], { stdio: ['ignore', 'pipe', 'inherit'] });
+  started.workers.push(child);
+  await once(child.stdout, 'data');
+  return child;
+}
+
+async function kill(worker: ChildProcess): Promise<void> {
+  if (worker.exitCode !== null || worker.signalCode !== null) return;
+  const exited = once(worker, 'exit');
+  worker.kill('SIGKILL');
+  await exited;
+}
+
+async function startGateway(url: string): Promise<Jobs> {
+  const store = await openPostgresStore({ url, workerTimeoutMs: 15_000, onError: () => {} });
+  const jobs = await startJobs(store, undefined);
+  started.gateways.push(jobs);
+  return jobs;
+}
+
+async function allEvents(jobs: Jobs, id: string): Promise<JobEvent[]> {
+  const events: JobEvent[] = [];
+  for await (const event of jobs.events(id, { signal: never })) events.push(event);
+  return events;
+}
+
+function assertWhole(events: JobEvent[], starts: number): void {
+  assert.deepEqual(
+    events.map(({ seq }) => seq),
+    events.map((_, at) => at + 1),
+  );
+  assert.equal(events.filter((event) => event.type === 'state' && event.state === 'running').length, starts);
+}
+
+const wish = (prompt: string, more: Partial<JobRequest> = {}): JobRequest => ({
+  prompt,
+  owner: 'a',
+  model: 'haiku',
+  ...more,
+});
+
+describe('Several machines on one PostgreSQL', {
+  skip: process.env['CI'] ? false : (postgresMissing() ?? false),
+}, () => {
+  let postgres: TestPostgres;
+  before(async () => {
+    postgres = await startPostgres();
+  });
+  after(() => postgres.stop());
+  afterEach(async () => {
+    await Promise.all(started.gateways.splice(0).map((gateway) => gateway.destroy()));
+    await Promise.all(started.workers.splice(0).map(kill));
+  });
+
+  test('any gateway serves the events and the cancel of a job that runs elsewhere', async () => {
+    const { url } = await postgres.createDatabase();
+    const [one, other] = [await startGateway(url), await startGateway(url)];
+    await startWorker(url, 'w1');
+    await startWorker(url, 'w2');
+    const ids: string[] = [];
+    for (let at = 0; at < 24; at += 1) ids.push((await one.submit(wish('5'))).job.id);
+    for (const id of ids) {
+      const events = await allEvents(other, id);
+      assertWhole(events, 1);
+      assert.match(String((await one.get(id))?.output), /^w[12]:0 1 2 3 4 $/);
+    }
+    const { job } = await one.submit(wish('for ever'));
+    for await (const event of other.events(job.id, { signal: never })) {
+      if (event.type === 'text') assert.equal((await other.cancel(job.id)).did, 'stopping');
+    }
+    assert.equal((await one.get(job.id))?.state, 'cancelled');
+  });
+
+  test('a killed worker is noticed, and a frozen one cannot finish what another has taken', async () => {
+    const { url } = await postgres.createDatabase();
+    const gateway = await startGateway(url);
+    const killed = await startWorker(url, 'killed');
+    const marked = (await gateway.submit(wish('for ever'))).job;
+    await waitUntil('it writes', async () => Number((await gateway.get(marked.id))?.events) > 2);
+    const again = (await gateway.submit(wish('60', { onInterrupt: 'requeue' }))).job;
+    await waitUntil('it runs', async () => (await gateway.get(again.id))?.state === 'running');
+    await kill(killed);
+
+    const frozen = await startWorker(url, 'frozen');
+    const stolen = (await gateway.submit(wish('60', { onInterrupt: 'requeue' }))).job;
+    await waitUntil('it writes', async () => Number((await gateway.get(stolen.id))?.events) > 2);
+    frozen.kill('SIGSTOP');
+
+    await startWorker(url, 'healthy');
+    const lost = await allEvents(gateway, marked.id);
+    assertWhole(lost, 1);
+    const record = await gateway.get(marked.id);
+    assert.deepEqual([record?.state, record?.output, record?.error?.code], ['interrupted', 'killed:', 'interrupted']);
+    for (const { id } of [again, stolen]) {
+      await waitUntil('another has taken it', async () => Number((await gateway.get(id))?.attempt) === 2, 20_000);
+    }
+    frozen.kill('SIGCONT');
+    for (const { id } of [again, stolen]) {
+      const events = await allEvents(gateway, id);
+      assertWhole(events, 2);
+      const done = await gateway.get(id);
+      assert.deepEqual([done?.state, done?.result, done?.attempt], ['completed', 'healthy', 2]);
+      // After the second start, the first worker wrote nothing.
+      const second = events.findLastIndex((event) => event.type === 'state' && event.state === 'running');
+      assert.match(String(done?.output), /^healthy:0 1 /);
+      assert.ok(events.slice(second).every((event) => event.type !== 'text' || !event.text.includes('frozen')));
+    }
+  });
+
+  test('nothing is lost and nothing runs twice while PostgreSQL restarts under load', async () => {
+    const { url } = await postgres.createDatabase();
+    const gateway = await startGateway(url);
+    await startWorker(url, 'w1');
+    await startWorker(url, 'w2');
+    const ids: string[] = [];
+    for (let at = 0; at < 12; at += 1) ids.push((await gateway.submit(wish('40'))).job.id);
+    const followed = ids.map((id) => followThrough(gateway, id));
+    await waitUntil('some run', async () => (await gateway.counters()).running === 4);
+    await postgres.restart();
+    for (const events of await Promise.all(followed)) assertWhole(events, 1);
+    for (const id of ids) {
+      const job = await gateway.get(id);
+      assert.deepEqual([job?.state, job?.attempt, job?.output.split(' ').length], ['completed', 1, 41]);
+    }
+  });
+});
+
+/** As a client that reconnects with the number of the last event it has. */
+async function followThrough(jobs: Jobs, id: string): Promise<JobEvent[]> {
+  const events: JobEvent[] = [];
+  for (;;) {
+    try {
+      for await (const event of jobs.events(id, { after: events.length, signal: never })) events.push(event);
+      return events;
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}

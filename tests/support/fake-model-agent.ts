@@ -1,0 +1,31 @@
+/** The real agent against a scripted model: both are there for one test and gone after it. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { type Environment, hostEnvironment } from '../../src/config/config.ts';
+import { fakeModelEnvironment } from '../../src/fake-model/agent-environment.ts';
+import { type FakeModel, type FakeModelOptions, startFakeModel } from '../../src/fake-model/fake-model.ts';
+
+/** The agent's command as this package brings it. */
+export const packagedClaude = fileURLToPath(new URL('../../node_modules/.bin/claude', import.meta.url));
+
+export type FakeModelAgent = { model: FakeModel; environment: Environment; home: string; claudeBin: string };
+
+/** Starts a fake model and makes a scratch home; both go when the test ends. */
+export async function fakeModelAgent(t: TestContext, options?: FakeModelOptions): Promise<FakeModelAgent> {
+  const model = await startFakeModel(options);
+  t.after(() => model.close());
+  const home = await scratchFolder(t);
+  // As root the CLI skips permissions only where it is told that it is in a sandbox.
+  const environment = { ...fakeModelEnvironment(model.url, home, hostEnvironment()), IS_SANDBOX: '1' };
+  return { model, environment, home, claudeBin: packagedClaude };
+}
+
+/** An empty folder that goes when the test ends. */
+export async function scratchFolder(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'claude-agent-server-test-'));
+  t.after(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
+  return folder;
+}
