@@ -4,7 +4,7 @@ import type { ServerProcess } from './server-process.ts';
 
 export type Job = { status: string; started_at: string | null };
 
-export type JobEvent = { type: string; text?: string };
+export type StoredEvent = { type: string; text?: string };
 
 /** Settles with the 202. @returns the job's id */
 export async function handIn(server: ServerProcess, prompt: string): Promise<string> {
@@ -24,9 +24,9 @@ export async function cancel(server: ServerProcess, id: string): Promise<void> {
 export async function follow(
   server: ServerProcess,
   id: string,
-  onEvent: (event: JobEvent) => void = () => {},
+  onEvent: (event: StoredEvent) => void = () => {},
 ): Promise<void> {
   for await (const data of events(await send(server, 'GET', `/jobs/${id}/events`))) {
-    onEvent(JSON.parse(data) as JobEvent);
+    onEvent(JSON.parse(data) as StoredEvent);
   }
 }

@@ -1,40 +1,39 @@
-/** The table of everything that can go wrong: its HTTP status, its names in both dialects, and whether to ask again. */
+/** The table of errors: the HTTP status of each, its kind, whether a client may try again, and its text. */
 
 import type { Outcome } from './task.ts';
 
 /**
- * `never`: the same request would fail (or cost) again. `later`: nothing was started, so it may be repeated.
+ * `never`: the same request would fail (or cost) again. `later`: nothing was started, so the request may be repeated.
  * Answers carry it as `x-should-retry`, which the official OpenAI SDKs obey.
  */
 export type Retry = 'never' | 'later';
 
+/** What the client can conclude; every API has its own word for each kind. */
+export type ErrorKind = 'invalid' | 'unauthorized' | 'not_found' | 'failed' | 'busy' | 'internal';
+
 type Row = {
   status: number;
-  /** The `error` string of the native API. */
-  native: string;
-  /** The `type` of an OpenAI error object. Never `server_error` for a run: some clients repeat those for ever. */
-  type:
-    | 'invalid_request_error'
-    | 'authentication_error'
-    | 'not_found_error'
-    | 'execution_failed'
-    | 'overloaded_error'
-    | 'api_error';
+  kind: ErrorKind;
   retry: Retry;
+  /** For the documentation. */
   about: string;
+  /** What the client reads, where it is the same in every case. */
+  text?: string;
+  /** Seconds after which a retry makes sense, where nothing better is known. */
+  retryAfterSeconds?: number;
 };
 
-const failed = { status: 503, native: 'execution failed', type: 'execution_failed', retry: 'never' } as const;
-const busy = { status: 503, native: 'execution failed', type: 'overloaded_error', retry: 'later' } as const;
-const invalid = { status: 400, native: 'invalid request', type: 'invalid_request_error', retry: 'never' } as const;
+const invalid = { status: 400, kind: 'invalid', retry: 'never' } as const;
+const failed = { status: 503, kind: 'failed', retry: 'never' } as const;
+const busy = { status: 503, kind: 'busy', retry: 'later' } as const;
 
 export const errorTable = {
   unauthorized: {
     status: 401,
-    native: 'unauthorized',
-    type: 'authentication_error',
+    kind: 'unauthorized',
     retry: 'never',
     about: 'The bearer token is missing or wrong.',
+    text: 'Cannot accept the request: the bearer token is missing or wrong',
   },
   invalid_json: {
     ...invalid,
@@ -43,118 +42,123 @@ export const errorTable = {
   invalid_request: { ...invalid, about: 'A field has a wrong type or value; the message names it.' },
   unsupported_model: {
     ...invalid,
-    native: 'unsupported model',
     about: 'The model is not one of those served; `supported` lists them.',
   },
   streaming_not_supported: {
     ...invalid,
-    native: 'streaming not supported',
-    about: 'This door answers whole; `/openai/v1` streams.',
+    about: '`/v1` gives whole answers only; `/openai/v1` streams.',
   },
   not_found: {
     status: 404,
-    native: 'not found',
-    type: 'not_found_error',
+    kind: 'not_found',
     retry: 'never',
     about: 'There is nothing at this path.',
   },
   method_not_allowed: {
+    ...invalid,
     status: 405,
-    native: 'method not allowed',
-    type: 'invalid_request_error',
-    retry: 'never',
-    about: 'The path exists, the method does not; `Allow` lists those that do.',
+    about: 'The path does not take this method; `Allow` lists the methods that it takes.',
   },
   body_too_large: {
+    ...invalid,
     status: 413,
-    native: 'body too large',
-    type: 'invalid_request_error',
-    retry: 'never',
-    about: 'The body is over the limit.',
+    about: 'The body is larger than `BODY_LIMIT_BYTES`.',
+    text: 'Cannot read the request: the body is over the limit of this server',
   },
   unsupported_media_type: {
+    ...invalid,
     status: 415,
-    native: 'unsupported media type',
-    type: 'invalid_request_error',
-    retry: 'never',
     about: 'The body is not `application/json`, or its encoding is unknown.',
   },
   client_gone: {
     ...failed,
     status: 499,
-    about: 'The client gave up; its agent was stopped. Nobody reads this answer.',
+    about: 'The client closed the connection, so its agent was stopped. Nobody reads this answer.',
+    text: 'Cannot finish the run: the client has gone',
   },
-  agent_busy: { ...busy, about: 'Every place is taken; no agent was started.' },
-  queue_full: { ...busy, about: 'Every place and every place in the queue is taken; no agent was started.' },
+  agent_busy: { ...busy, about: 'Every slot is taken; no agent was started.', text: 'agent is busy' },
+  queue_full: {
+    ...busy,
+    about: 'Every slot is taken and `MAX_QUEUED_RUNS` requests wait; no agent was started.',
+  },
   schemas_waiting: {
     ...busy,
-    about: 'As many JSON Schemas of this key wait to be checked as may wait; no agent was started.',
+    about: 'Too many JSON Schemas of this key wait to be checked; no agent was started.',
   },
   job_queue_full: {
     ...busy,
     status: 429,
-    native: 'queue full',
-    about: 'As many jobs wait as may wait; the job was not taken.',
+    about: 'Too many jobs wait already; the job was not accepted.',
   },
   job_finished: {
     ...invalid,
     status: 409,
-    native: 'job finished',
-    about: 'The job has ended, so there is nothing to cancel.',
+    about: 'The job has ended, so it cannot be cancelled.',
   },
   job_not_finished: {
     ...invalid,
     status: 409,
-    native: 'job not finished',
-    about: 'The job waits or runs still, so what it changed is not known.',
+    about: 'The job has not ended, so its changes are not known yet.',
   },
   idempotency_conflict: {
     ...invalid,
     status: 409,
-    native: 'idempotency conflict',
-    about: 'This `Idempotency-Key` came before with another request.',
+    about: 'This `Idempotency-Key` was used before, with a different request.',
+    text: 'Cannot take the job: its Idempotency-Key was used before, with a different request',
   },
-  wait_timeout: { ...busy, about: 'No place came free in time; no agent was started.' },
-  store_unavailable: { ...busy, about: 'The job store cannot be reached; nothing was started.' },
-  shutting_down: { ...busy, about: 'The server is stopping and takes no more work.' },
+  wait_timeout: { ...busy, about: 'No slot was free in time; no agent was started.' },
+  store_unavailable: {
+    ...busy,
+    about: 'The job store cannot be reached; nothing was started.',
+    retryAfterSeconds: 5,
+  },
+  shutting_down: {
+    ...busy,
+    about: 'The server is stopping and takes no more work.',
+    text: 'Cannot start: the server is stopping',
+    retryAfterSeconds: 5,
+  },
   agent_not_started: { ...failed, about: 'The claude command could not be started.' },
   not_signed_in: { ...failed, about: 'Claude Code has no login and no API key.' },
-  agent_failed: { ...failed, about: 'The agent ended with an error; the detail is its own reason.' },
-  agent_timeout: { ...failed, about: 'The agent ran into the time limit of the run and was stopped.' },
-  agent_stalled: { ...failed, about: 'The agent said nothing for too long and was stopped.' },
+  agent_failed: { ...failed, about: 'The agent ended with an error; the detail gives the reason of the agent.' },
+  agent_timeout: { ...failed, about: 'The run reached its time limit, and the agent was stopped.' },
+  agent_stalled: { ...failed, about: 'The agent was silent for longer than the limit and was stopped.' },
   budget_exceeded: { ...failed, about: 'The agent spent its budget and was stopped.' },
-  output_too_large: { ...failed, about: 'The agent printed more than the server is ready to hold.' },
-  invalid_output: { ...failed, about: 'The answer does not satisfy the format that was asked for.' },
+  output_too_large: { ...failed, about: 'The agent printed more than the server holds.' },
+  invalid_output: { ...failed, about: 'The answer does not have the requested format.' },
   workspace_unavailable: {
     ...failed,
-    about: 'The workspace could not be prepared (with `GIT_SYNC=required`, also: not be synced).',
+    about: 'The workspace could not be prepared, or with `GIT_SYNC=required` not be synced.',
   },
   cancelled: { ...failed, about: 'The run was cancelled.' },
-  interrupted: { ...failed, about: 'The server or worker that ran the job went away before the job had ended.' },
+  interrupted: { ...failed, about: 'The server or worker stopped before the run had ended.' },
   internal: {
     status: 500,
-    native: 'internal error',
-    type: 'api_error',
+    kind: 'internal',
     retry: 'never',
-    about: 'A fault of this server; the log has the cause under the request id.',
+    about: 'A fault of this server; its log has the cause under the request id.',
+    text: 'The server failed: the cause is in its log under this request id',
   },
 } as const satisfies Record<string, Row>;
 
 export type ErrorCode = keyof typeof errorTable;
 
+/** Codes whose text is the same in every case. */
+type FixedCode = { [Code in ErrorCode]: (typeof errorTable)[Code] extends { text: string } ? Code : never }[ErrorCode];
+
 type Extra = {
-  /** The request field that is wrong, in the dialect's own path notation: `messages[0].content`. */
+  /** The request field that is wrong, as a path: `messages[0].content`. */
   param?: string;
-  /** For `unsupported_model`: what is served. */
+  /** For `unsupported_model`: the models of this server. */
   supported?: string[];
-  /** When asking again makes sense; whole seconds, 1 to 60. */
+  /** When a retry makes sense; whole seconds, 1 to 60. */
   retryAfterSeconds?: number;
   /** For `method_not_allowed`. */
   allow?: string[];
   exitCode?: number;
   /** What the agent printed on stderr, bounded; for logs and job records, never for a chat answer. */
   stderr?: string;
-  /** What the run had cost by the time it failed, where the agent told. */
+  /** What the run had cost when it failed, where the agent reported it. */
   spent?: Pick<Outcome, 'usage' | 'costUsd' | 'models' | 'turns' | 'sessionId'>;
   cause?: unknown;
 };
@@ -167,8 +171,11 @@ export class ServiceError extends Error {
   readonly code: ErrorCode;
   readonly extra: Extra;
 
-  constructor(code: ErrorCode, message: string, extra: Extra = {}) {
-    super(message, { cause: extra.cause });
+  /** @param message may be left out where the table has the text */
+  constructor(code: FixedCode, message?: undefined, extra?: Extra);
+  constructor(code: ErrorCode, message: string, extra?: Extra);
+  constructor(code: ErrorCode, message: string | undefined, extra: Extra = {}) {
+    super(message ?? (errorTable[code] as Row).text, { cause: extra.cause });
     this.name = 'ServiceError';
     this.code = code;
     this.extra = extra;
@@ -179,10 +186,12 @@ export class ServiceError extends Error {
   }
 }
 
-/** Anything thrown, as a `ServiceError`; what is not one is a fault of ours and is told as `internal`, without its text. */
+/** @param param the field's path, as `messages[0].content` @param problem what is wrong with it, as `must be a string` */
+export function invalidField(param: string, problem: string): ServiceError {
+  return new ServiceError('invalid_request', `Cannot read the request: ${param}: ${problem}`, { param });
+}
+
+/** Anything thrown, as a `ServiceError`. Other errors are faults of ours: they become `internal`, without their text. */
 export function asServiceError(thrown: unknown): ServiceError {
-  if (thrown instanceof ServiceError) return thrown;
-  return new ServiceError('internal', 'The server failed: the cause is in its log under this request id', {
-    cause: thrown,
-  });
+  return thrown instanceof ServiceError ? thrown : new ServiceError('internal', undefined, { cause: thrown });
 }

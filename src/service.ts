@@ -1,24 +1,25 @@
-/** The composition root: builds every stage once, in order; closes them in reverse. */
+/** The composition root: builds every stage once, in order, and closes them in reverse. */
 import { readFile, realpath } from 'node:fs/promises';
-import { type Admission, alreadyAdmitted, createSlots } from './admission/slots.ts';
+import { createSlots } from './admission/slots.ts';
 import { openAgents, requireContainment } from './agents/open-agents.ts';
-import { createSeats, type SeatSettings, type Start } from './agents/pool/pool.ts';
+import { createSeats, type SeatSettings } from './agents/pool/pool.ts';
 import type { FoundContainment } from './agents/sandbox/containment.ts';
+import type { AnyApi } from './api/api.ts';
+import { apis as standardApis } from './api/apis.ts';
 import { renderJob } from './api/jobs/view.ts';
+import { createHttpApi } from './api/open-http.ts';
 import { SchemaCheck } from './api/schemas/schema-check.ts';
 import { loadApiKey } from './config/api-key.ts';
 import type { Config, Environment } from './config/config.ts';
-import { asServiceError, ServiceError } from './errors.ts';
+import { ServiceError } from './errors.ts';
 import { ownerOfKey } from './http/auth.ts';
-import { createServer } from './http/server.ts';
-import { createExecuteJob } from './jobs/collect.ts';
 import { openJobs } from './jobs/open-jobs.ts';
 import { createMarkers } from './processes/orphans.ts';
 import { Releases } from './releases.ts';
-import { createRunAnywhere } from './runs/anywhere.ts';
-import { type RunOptions, runTask, type Stages } from './runs/execute.ts';
+import { execute } from './runs/execute.ts';
+import { createHereOrElsewhere } from './runs/here-or-elsewhere.ts';
+import { Repeats } from './runs/repeats.ts';
 import { lockFolder } from './store/folder-lock.ts';
-import type { Outcome, Task } from './task.ts';
 import { createTelemetry, type Telemetry } from './telemetry.ts';
 import { settledWithin } from './waits.ts';
 import { createWorkspaces } from './workspaces/create.ts';
@@ -34,84 +35,90 @@ export type Service = {
   /** Why it cannot take work; `undefined`: it can, or that cannot be found out. */
   notReady(): Promise<ServiceError | undefined>;
   /**
-   * Takes no more work, waits for what runs up to `graceMs`, then ends it. Settles when nothing is left. A second call
-   * with a shorter time cuts the first one short.
+   * Takes no more work, waits up to `graceMs` for the runs that go on, then ends them. Settles when nothing is left. A
+   * second call with a shorter time shortens the wait of the first.
    */
   close(graceMs?: number): Promise<void>;
 };
 
-/** Throws an Error with one line when a setting cannot be met or the port is taken; nothing is left behind then. */
-export async function startService(config: Config, environment: Environment): Promise<Service> {
+/**
+ * Throws an Error with one line when a setting cannot be met or the port is taken; nothing is left behind then.
+ * @param apis the APIs that it offers for asking agents
+ */
+export async function startService(
+  config: Config,
+  environment: Environment,
+  apis: AnyApi[] = standardApis(config),
+): Promise<Service> {
   const releases = new Releases();
   try {
-    return await build(config, environment, releases);
+    return await build(config, environment, apis, releases);
   } catch (error) {
     await releases.run().catch(() => {});
     throw error;
   }
 }
 
-type PlacedRun = (task: Task, options: RunOptions, admission: Admission) => Promise<Outcome>;
-
-/** Of the package that this file is in. */
-async function readVersion(): Promise<string> {
-  const manifest = await readFile(new URL('../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(manifest) as { version: string }).version;
-}
-
-async function build(given: Config, environment: Environment, releases: Releases): Promise<Service> {
-  // First of all: what follows clears up after a dead server, and must not meet a living one.
+async function build(given: Config, environment: Environment, apis: AnyApi[], releases: Releases): Promise<Service> {
+  // First of all: the steps below clean up after a dead server, and must not meet a living one.
   releases.push(lockFolder(given.dataDir));
   // A sandbox hides and shows folders by their real paths.
   const config = { ...given, dataDir: await realpath(given.dataDir) };
   const key = await loadApiKey(config.apiBearerToken, config.dataDir);
   const keys = [key.token, ...config.apiKeys];
-  const places = createSlots({
+  const operator = key.token === '' ? undefined : ownerOfKey(key.token);
+  const slots = createSlots({
     capacity: config.maxConcurrentRuns,
     maxQueued: config.maxQueuedRuns,
     waitMs: config.queueTimeoutSeconds * 1000,
     jobShare: config.jobShare,
     chatReserved: config.chatReservedSlots,
   });
-  const telemetry = createTelemetry(config.logLevel, () => places.counters());
+  const telemetry = createTelemetry(config.logLevel, () => slots.counters());
   const contained = await requireContainment(config, environment);
   telemetry.contained(contained);
-  const { seats, workspaces, readiness } = await openSeats(config, environment, telemetry, contained, releases);
-  const run: PlacedRun = (task, options, admission) =>
-    recorded({ places: admission, seats, onReleaseFailed: telemetry.releaseFailed }, telemetry, task, options);
+  const { pool, workspaces, readiness } = await openPool(config, environment, telemetry, contained, releases);
+  const stages = { pool, observer: telemetry };
 
-  const { jobs, remote } = await openJobs({
+  const { jobs, elsewhere } = await openJobs({
     config,
     telemetry,
     keys,
-    ...(key.token !== '' && { operator: ownerOfKey(key.token) }),
-    places,
-    execute: createExecuteJob(run),
-    executeChat: (task, tools) => run(task, { ...tools, whenBusy: 'queue' }, alreadyAdmitted),
+    ...(operator !== undefined && { operator }),
+    slots,
+    execute: (task, options) => execute(stages, task, options),
     render: renderJob,
     forget: (id) => workspaces.forgetPatch(id),
   });
   releases.push(() => jobs.destroy());
 
-  const freeHere = () => config.role !== 'gateway' && places.counters().active < config.maxConcurrentRuns;
-  const chat = createRunAnywhere((task, options) => run(task, options, places), freeHere, remote);
-
+  const freeHere = () => config.role !== 'gateway' && slots.counters().active < config.maxConcurrentRuns;
+  const chats = createHereOrElsewhere(
+    (task, { whenBusy, ...options }) =>
+      execute(stages, task, { ...options, slot: slots.admit(task, { signal: options.signal, whenBusy }) }),
+    freeHere,
+    elsewhere,
+  );
+  const repeats = new Repeats({ windowMs: config.repeatWindowSeconds * 1000 });
   const schemas = new SchemaCheck();
   releases.push(() => schemas.close());
 
   let stopping = false;
   const notReady = async () => {
-    if (stopping) return new ServiceError('shutting_down', 'Cannot take work: the server is stopping');
+    if (stopping) return new ServiceError('shutting_down');
     return config.role === 'gateway' ? undefined : readiness.check();
   };
-  const server = createServer({
+  const server = createHttpApi({
     settings: config,
+    apis,
     keys,
+    operator,
     version: await readVersion(),
-    run: chat.run,
+    run: chats.run,
+    repeats,
     schemaProblem: (owner, json, signal) => schemas.problemOf(owner, json, signal),
     jobs,
-    state: () => ({ busy: places.counters().active >= places.counters().capacity, ...places.counters() }),
+    state: () => ({ busy: slots.counters().active >= slots.counters().capacity, ...slots.counters() }),
     notReady,
     metrics: telemetry.metrics,
     log: telemetry,
@@ -123,6 +130,7 @@ async function build(given: Config, environment: Environment, releases: Releases
   telemetry.listening(url);
 
   const stop = async (): Promise<void> => {
+    await repeats.stopAll();
     await server.destroy();
     await releases.run();
     telemetry.stopped();
@@ -136,17 +144,17 @@ async function build(given: Config, environment: Environment, releases: Releases
     notReady,
     async close(graceMs = config.shutdownGraceSeconds * 1000) {
       stopping = true;
-      // Still listening, so that who comes now is told why, instead of finding nobody.
-      places.close();
-      await settledWithin(Promise.all([places.idle(), chat.drain(), jobs.drain()]), graceMs);
+      // It still listens, so that new requests get an error that says why.
+      slots.close();
+      await settledWithin(Promise.all([slots.idle(), chats.drain(), jobs.drain()]), graceMs);
       stopped ??= stop();
       await stopped;
     },
   };
 }
 
-/** Workspaces and the agents in them, after whatever a dead server left of either is gone. */
-async function openSeats(
+/** Workspaces and the agents in them, after what a dead server left of both is gone. */
+async function openPool(
   config: Config,
   environment: Environment,
   telemetry: Telemetry,
@@ -154,8 +162,8 @@ async function openSeats(
   releases: Releases,
 ) {
   const markers = createMarkers(config.dataDir);
-  const leftovers = await markers.endLeftovers();
-  if (leftovers > 0) telemetry.leftoversEnded(leftovers);
+  const orphans = await markers.endLeftovers();
+  if (orphans > 0) telemetry.leftoversEnded(orphans);
 
   const workspaces = await createWorkspaces({
     workspaceDir: config.workspaceDir,
@@ -183,9 +191,9 @@ async function openSeats(
   releases.push(() => agents.destroy());
   releases.push(() => readiness.close());
 
-  const seats = createSeats({ workspaces, agents }, seatSettings(config, telemetry));
-  releases.push(() => seats.destroy());
-  return { seats, workspaces, readiness };
+  const pool = createSeats({ workspaces, agents }, seatSettings(config, telemetry));
+  releases.push(() => pool.destroy());
+  return { pool, workspaces, readiness };
 }
 
 function seatSettings(config: Config, telemetry: Telemetry): SeatSettings {
@@ -207,24 +215,8 @@ function seatSettings(config: Config, telemetry: Telemetry): SeatSettings {
   };
 }
 
-async function recorded(
-  stages: Stages,
-  telemetry: ReturnType<typeof createTelemetry>,
-  task: Task,
-  options: RunOptions,
-) {
-  const began = performance.now();
-  try {
-    const onStart = (start: Start) => {
-      telemetry.runStarted(task, start);
-      options.onStart?.(start);
-    };
-    const outcome = await runTask(stages, task, { ...options, onStart });
-    telemetry.runEnded(task, outcome, performance.now() - began);
-    return outcome;
-  } catch (thrown) {
-    const error = asServiceError(thrown);
-    telemetry.runFailed(task, error, performance.now() - began);
-    throw error;
-  }
+/** Of the package that this file is in. */
+async function readVersion(): Promise<string> {
+  const manifest = await readFile(new URL('../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
 }

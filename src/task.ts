@@ -72,6 +72,14 @@ export type AgentEvent =
   /** The model API failed and the agent will ask it again. */
   | { type: 'retry'; attempt: number; maxAttempts: number; delayMs: number; status?: number };
 
+/** Everything that a run tells, as it stands in its event log. */
+export type RunEvent =
+  | AgentEvent
+  /** It has a workspace; told once, before the agent starts. */
+  | { type: 'workspace'; sync: SyncReport }
+  /** The agent starts to work; told once. `start`: how it came to be. */
+  | { type: 'working'; start: string };
+
 /** How a run ended well. Bad ends are a `ServiceError`. */
 export type Outcome = {
   text: string;

@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { FoundContainment } from './agents/sandbox/containment.ts';
 import type { ServiceError } from './errors.ts';
-import type { Answered } from './http/deps.ts';
+import type { Answered } from './http/server.ts';
 import type { CallbackReport, JobRecord } from './store/job.ts';
 import type { Outcome, SyncReport, Task } from './task.ts';
 

@@ -1,4 +1,5 @@
-/** The models served: what a request may name, and what they are to the agent. */
+/** The models of this server: the names that a request may use, and their routes. */
+import type { FastifyInstance } from 'fastify';
 import { ServiceError } from '../errors.ts';
 
 export type ModelSettings = { models: string[]; defaultModel: string; modelAliases: Record<string, string> };
@@ -8,7 +9,10 @@ export type ModelObject = { id: string; object: 'model'; created: number; owned_
 export type Models = {
   /** Every name that a request may use, aliases last. */
   ids: string[];
-  /** `asked` is what the answer echoes, `model` what the agent is started with. Throws `unsupported_model`. */
+  /**
+   * `asked` is the name that the answer repeats, `model` the one that the agent is started with. Throws
+   * `unsupported_model`.
+   */
   resolve(asked: string | null | undefined): { asked: string; model: string };
   list(): { object: 'list'; data: ModelObject[] };
   get(id: string): ModelObject | undefined;
@@ -28,13 +32,30 @@ export function createModels(settings: ModelSettings, created: number): Models {
       const id = asked ?? settings.defaultModel;
       const model = targets.get(id);
       if (model !== undefined) return { asked: id, model };
-      throw new ServiceError(
-        'unsupported_model',
-        `Cannot use the model ${JSON.stringify(id.slice(0, 100))}: unsupported model, this server has ${ids.join(', ')}`,
-        { param: 'model', supported: ids },
-      );
+      const message = `Cannot use the model ${quoted(id)}: unsupported model, this server has ${ids.join(', ')}`;
+      throw new ServiceError('unsupported_model', message, { param: 'model', supported: ids });
     },
     list: () => ({ object: 'list', data: objects }),
     get: (id) => objects.find((model) => model.id === id),
   };
+}
+
+type Mount = { bases: string[]; error(error: ServiceError): object };
+
+export function modelRoutes(server: FastifyInstance, api: Mount, models: Models): void {
+  const options = { config: { errorBody: api.error } };
+  for (const base of api.bases) {
+    server.get(`${base}/models`, options, async () => models.list());
+    // A wildcard: the ids of some clients hold a slash.
+    server.get<{ Params: { '*': string } }>(`${base}/models/*`, options, async (request) => {
+      const id = request.params['*'];
+      const model = models.get(id);
+      if (model) return model;
+      throw new ServiceError('not_found', `Cannot find the model ${quoted(id)}: there are ${models.ids.join(', ')}`);
+    });
+  }
+}
+
+function quoted(id: string): string {
+  return JSON.stringify(id.slice(0, 100));
 }

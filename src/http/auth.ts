@@ -1,36 +1,36 @@
-/** Who may ask: the bearers of the keys. */
+/** Authenticates requests by their key, and names the owner of a key. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { ServiceError } from '../errors.ts';
 import type { Owner } from '../task.ts';
 
 export type Auth = {
   /**
-   * Whose key it is: a short digest of the key, to tell callers apart by. Throws `unauthorized`. A comparison takes the
-   * same time whatever is sent.
-   * @param asPage a browser's own dialogue for name and password will do, with the key as the password
+   * A short digest of the key, which tells callers apart. Throws `unauthorized`. A comparison takes the same time
+   * whatever is sent.
+   * @param asPage accepts a browser's own dialogue for name and password, with the key as the password
    */
   ownerOf(authorization: string | undefined, asPage: boolean): Owner;
 };
 
-/** @param keys empty ones open nothing, and without any other nothing is open */
+/** @param keys empty ones match nothing */
 export function createAuth(keys: string[]): Auth {
   const known = keys.filter((key) => key !== '').map(digest);
   const find = (given: string | undefined): Buffer | undefined => {
     if (given === undefined) return undefined;
     const sent = digest(given);
-    // Every key is compared, so that the time does not tell which one was close.
+    // Every key is compared, so that the time does not show which one was close.
     return known.filter((key) => timingSafeEqual(key, sent))[0];
   };
   return {
     ownerOf(authorization, asPage) {
       const key = find(bearer(authorization)) ?? (asPage ? find(password(authorization)) : undefined);
       if (key) return ownerOf(key);
-      throw new ServiceError('unauthorized', 'Cannot let the request in: the bearer token is missing or wrong');
+      throw new ServiceError('unauthorized');
     },
   };
 }
 
-/** What callers with this key are known as. */
+/** The owner of what is asked with this key. */
 export function ownerOfKey(key: string): Owner {
   return ownerOf(digest(key));
 }

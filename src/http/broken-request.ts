@@ -1,4 +1,4 @@
-/** Answers what is not HTTP enough to become a request: the connection is all there is. */
+/** Answers what is not well-formed HTTP: there is no request then, only a connection. */
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 

@@ -1,8 +1,18 @@
-/** How the server is: for load balancers, orchestrators and dashboards. */
+/** The state of the server: for load balancers, orchestrators and metrics. */
 import type { FastifyInstance } from 'fastify';
-import type { ServerDeps } from './deps.ts';
+import type { ServiceError } from '../errors.ts';
 
-export function healthRoutes(server: FastifyInstance, deps: ServerDeps): void {
+export type HealthDeps = {
+  version: string;
+  /** As `/health` shows it. */
+  state(): { busy: boolean; active: number; queued: number; capacity: number };
+  /** Why the server cannot take work; `undefined`: it can. */
+  notReady(): Promise<ServiceError | undefined>;
+  /** In the text format of Prometheus. */
+  metrics(): Promise<{ contentType: string; text: string }>;
+};
+
+export function healthRoutes(server: FastifyInstance, deps: HealthDeps): void {
   server.get('/health', { config: { open: true } }, async () => ({
     status: 'ok',
     version: deps.version,

@@ -1,4 +1,4 @@
-/** Reads request bodies: JSON only, also compressed, never more than the limits; the bytes are kept to tell repeats by. */
+/** Reads request bodies: JSON only, also compressed, within limits. The bytes are kept, to recognise repeats. */
 import type { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
@@ -44,7 +44,7 @@ async function parse(raw: Buffer): Promise<unknown> {
   return value;
 }
 
-/** Each step of reading a large body takes up to 100 ms, which are not to add up for those who wait. */
+/** Each step of reading a large body takes up to 100 ms; other requests are served between the steps. */
 async function othersFirst(raw: Buffer): Promise<void> {
   if (raw.length > largeBytes) await setImmediate();
 }
@@ -62,7 +62,7 @@ function reasonOf(error: unknown): string {
   return (error as Error).message.replace(/,? ?(\.\.\.)?".*$/s, '').slice(0, 100) || 'not well-formed';
 }
 
-/** The limit on bodies counts what comes out, so a small body cannot grow beyond it. */
+/** The limit on bodies counts decoded bytes, so a small compressed body cannot grow beyond it. */
 function decoded(payload: Readable, encoding: string): Readable {
   const create = Object.hasOwn(decoders, encoding) ? decoders[encoding as keyof typeof decoders] : undefined;
   if (!create) {

@@ -1,10 +1,12 @@
 /** The one place where an error becomes an answer: status, headers, reason phrase and body. */
 import type { FastifyReply } from 'fastify';
-import { type Dialect, errorBody } from '../api/error-bodies.ts';
 import { asServiceError, ServiceError } from '../errors.ts';
 
-/** Tells the client what went wrong. `thrown` may be anything. */
-export function replyError(reply: FastifyReply, thrown: unknown, dialect: Dialect): ServiceError {
+/** An error in the words of an API. */
+export type ErrorBody = (error: ServiceError) => object;
+
+/** Answers with an error. `thrown` may be anything. */
+export function replyError(reply: FastifyReply, thrown: unknown, errorBody: ErrorBody): ServiceError {
   const error = toServiceError(thrown);
   const { status, retry } = error.row;
   reply.code(status).header('x-should-retry', String(retry === 'later'));
@@ -15,16 +17,16 @@ export function replyError(reply: FastifyReply, thrown: unknown, dialect: Dialec
   }
   // Some clients show nothing of an answer but its reason phrase.
   reply.raw.statusMessage = headerText(error.message).slice(0, 120).trim();
-  void reply.type('application/json; charset=utf-8').send(JSON.stringify(errorBody(error, dialect)));
+  void reply.type('application/json; charset=utf-8').send(JSON.stringify(errorBody(error)));
   return error;
 }
 
-/** Whole seconds, 1 to 60: a longer wait is obeyed by some clients and ignored by others. */
-function retryAfter(error: ServiceError): number {
-  return Math.min(60, Math.max(1, Math.ceil(error.extra.retryAfterSeconds ?? 2)));
+/** Whole seconds, 1 to 60: some clients obey a longer wait, others ignore it. */
+function retryAfter({ extra, row }: ServiceError): number {
+  return Math.min(60, Math.max(1, Math.ceil(extra.retryAfterSeconds ?? row.retryAfterSeconds ?? 2)));
 }
 
-/** As it may stand in a header: printable ASCII on one line. Anything else is refused by Node or breaks clients. */
+/** As it may stand in a header: printable ASCII on one line. Node refuses anything else, or clients break. */
 export function headerText(text: string): string {
   return text
     .replace(/[^\x20-\x7e]+/g, ' ')
@@ -32,12 +34,12 @@ export function headerText(text: string): string {
     .trim();
 }
 
-/** Errors of Fastify and Node, which come before a route is reached, in our own terms. */
+/** Errors of Fastify and Node, which come before a route is reached, as our own. */
 function toServiceError(thrown: unknown): ServiceError {
   const { code, statusCode } = (thrown ?? {}) as { code?: unknown; statusCode?: unknown };
   switch (code) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return new ServiceError('body_too_large', 'Cannot read the request: the body is over the limit of this server');
+      return new ServiceError('body_too_large');
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return new ServiceError('unsupported_media_type', 'Cannot read the request: the body must be application/json');
     case 'FST_ERR_BAD_URL':

@@ -1,59 +1,90 @@
-/** The HTTP server: what holds for every request, and the routes. */
+/** The HTTP server: what holds for every request. The routes are given to it. */
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
-import { chatRoutes } from '../api/chat-routes.ts';
-import type { ChatRuns } from '../api/chat-run.ts';
-import { doors } from '../api/doors.ts';
-import type { Dialect } from '../api/error-bodies.ts';
-import { jobRoutes } from '../api/jobs/routes.ts';
-import { modelRoutes } from '../api/model-routes.ts';
-import { createModels } from '../api/models.ts';
 import { ServiceError } from '../errors.ts';
-import { Repeats } from '../runs/repeats.ts';
 import type { Owner } from '../task.ts';
 import { type Auth, createAuth } from './auth.ts';
 import { refuseBrokenRequest } from './broken-request.ts';
 import { applyCors } from './cors.ts';
-import type { Answered, HttpSettings, ServerDeps } from './deps.ts';
-import { healthRoutes } from './health.ts';
 import { readJsonBodies } from './json-body.ts';
 import { KnownPaths } from './known-paths.ts';
-import { openapiRoutes } from './openapi.ts';
-import { replyError } from './replies.ts';
+import { type ErrorBody, replyError } from './replies.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** How errors are told; `contract` unless said. */
-    dialect?: Dialect;
+    /** The body of an error answer of this route. */
+    errorBody?: ErrorBody;
     /** Needs no key. */
     open?: boolean;
-    /** A page for people: a browser's own dialogue for a password serves too. */
+    /** A page for people: a browser's own password dialogue is accepted too. */
     page?: boolean;
   }
   interface FastifyRequest {
-    /** What the log is to tell besides. */
+    /** Further fields of its log line. */
     facts: Partial<Answered>;
-    /** Whose key let it in; empty where none was asked for. */
+    /** The owner of the key that it carries; empty where no key is needed. */
     owner: Owner;
   }
 }
 
+/** One answered request. */
+export type Answered = {
+  requestId: string;
+  method: string;
+  /** Without its query. */
+  path: string;
+  status: number;
+  durationMs: number;
+  /** The client went away before it had the whole answer. */
+  unfinished?: boolean;
+  /** The code of the error that was answered. */
+  error?: string;
+  traceparent?: string;
+  /** Of a request that asks for a run. */
+  runId?: string;
+  model?: string;
+  stream?: boolean;
+  /** It joined, or was answered by, a run that another request had started. */
+  repeat?: boolean;
+  ignoredParams?: string[];
+  /** The caller's own name for its user. */
+  user?: string;
+};
+
+export type HttpLog = {
+  answered(entry: Answered): void;
+  /** An unexpected error; the client was told `internal`. */
+  fault(entry: { requestId: string; error: unknown }): void;
+};
+
+export type HttpDeps = {
+  settings: { bodyLimitBytes: number; corsOrigins: string[] };
+  /** A request that carries one of these is accepted; if all are empty, only open routes are. */
+  keys: string[];
+  /** Adds the routes. */
+  addRoutes(server: FastifyInstance): void;
+  /** How errors are told at a path that has no route. */
+  errorBodyAt(path: string): ErrorBody;
+  /** What the caller may have looked for at a path that has no route. */
+  hintFor(path: string): string;
+  log: HttpLog;
+};
+
 export type HttpServer = {
   /** @returns the base URL */
   listen(address: { host: string; port: number }): Promise<string>;
-  /** Ends every run that a request waits for, answers them, and closes; clients get a moment to read what was answered. */
+  /** Closes; clients get a moment to read what was answered last. */
   destroy(): Promise<void>;
 };
 
 /** How long clients may take to read what was answered last. */
 const lastAnswersMs = 2000;
 
-export function createServer(deps: ServerDeps): HttpServer {
-  const { settings } = deps;
+export function createServer(deps: HttpDeps): HttpServer {
   const server = fastify({
-    bodyLimit: settings.bodyLimitBytes,
-    // Longer than the clients' pools keep a connection, so that they are the ones to close it.
+    bodyLimit: deps.settings.bodyLimitBytes,
+    // Longer than the pools of clients keep a connection, so that the client closes it.
     keepAliveTimeout: 75_000,
     requestTimeout: 120_000,
     genReqId: requestId,
@@ -63,46 +94,36 @@ export function createServer(deps: ServerDeps): HttpServer {
     frameworkErrors: (error, request, reply) => {
       prepare(request, reply);
       logWhenAnswered(request, reply, deps);
-      replyError(reply, error, dialectOf(request, settings));
+      replyError(reply, error, errorBodyOf(request, deps));
     },
     clientErrorHandler: refuseBrokenRequest,
-    // Bodies are checked by Zod: what Fastify would compile schemas with need not be loaded.
+    // Zod checks the bodies, so Fastify's own schema compilers need not be loaded.
     schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
   });
-  // Pipelined requests each watch their connection.
+  // Each pipelined request watches its connection.
   server.server.on('connection', (socket) => socket.setMaxListeners(0));
-  const repeats = new Repeats({ windowMs: settings.repeatWindowSeconds * 1000 });
-  const auth = createAuth(deps.keys);
-  checkEveryRequest(server, deps, auth);
+  checkEveryRequest(server, deps, createAuth(deps.keys));
   server.setErrorHandler((thrown, request, reply) => {
-    const error = replyError(reply, thrown, dialectOf(request, settings));
+    const error = replyError(reply, thrown, errorBodyOf(request, deps));
     request.facts.error = error.code;
     if (error.code === 'internal') deps.log.fault({ requestId: request.id, error: error.extra.cause ?? error });
   });
   readJsonBodies(server);
-  addRoutes(server, { deps, repeats });
-  return {
-    listen: (address) => server.listen(address),
-    async destroy() {
-      const running = repeats.running();
-      for (const run of running) {
-        // What has begun is not to be asked for again without a thought.
-        const code = run.working ? 'interrupted' : 'shutting_down';
-        run.stop(new ServiceError(code, 'The run was ended: the server is stopping'));
-      }
-      await Promise.all(running.map((run) => run.ended));
-      // A connection whose last answer ends later than this call would be kept for the client's next request.
-      const sweep = setInterval(() => server.server.closeIdleConnections(), 20);
-      const impatience = setTimeout(() => server.server.closeAllConnections(), lastAnswersMs);
-      await server.close();
-      clearInterval(sweep);
-      clearTimeout(impatience);
-    },
-  };
+  deps.addRoutes(server);
+  return { listen: (address) => server.listen(address), destroy: () => destroy(server) };
+}
+
+async function destroy(server: FastifyInstance): Promise<void> {
+  // A connection whose last answer ends later than `close` would be kept for the client's next request.
+  const sweep = setInterval(() => server.server.closeIdleConnections(), 20);
+  const cutOff = setTimeout(() => server.server.closeAllConnections(), lastAnswersMs);
+  await server.close();
+  clearInterval(sweep);
+  clearTimeout(cutOff);
 }
 
 /** What comes before any route, in this order: a name, CORS, the key, whether the path exists. Bodies come later. */
-function checkEveryRequest(server: FastifyInstance, deps: ServerDeps, auth: Auth): void {
+function checkEveryRequest(server: FastifyInstance, deps: HttpDeps, auth: Auth): void {
   const paths = new KnownPaths();
   server.decorateRequest('facts');
   server.decorateRequest('owner', '');
@@ -111,27 +132,24 @@ function checkEveryRequest(server: FastifyInstance, deps: ServerDeps, auth: Auth
     prepare(request, reply);
     logWhenAnswered(request, reply, deps);
     if (applyCors(request, reply, deps.settings.corsOrigins).preflight) return reply.code(204).send();
-    letIn(request, reply, auth);
+    authenticate(request, reply, auth);
     if (!request.is404) return;
-    const allow = paths.methodsOf(pathOf(request));
-    if (request.method !== 'OPTIONS' || allow.length === 0) throw paths.refusal(request.method, pathOf(request));
+    const path = pathOf(request);
+    const allow = paths.methodsOf(path);
+    if (request.method !== 'OPTIONS' || allow.length === 0) throw noRoute(request.method, path, allow, deps);
     return reply.code(204).header('allow', allow.join(', ')).send();
   });
 }
 
-function addRoutes(server: FastifyInstance, runs: ChatRuns): void {
-  const models = createModels(runs.deps.settings, Math.floor(Date.now() / 1000));
-  for (const door of doors(runs.deps.settings)) {
-    chatRoutes(server, door, models, runs);
-    modelRoutes(server, door, models);
-  }
-  if (runs.deps.jobs) jobRoutes(server, runs.deps, runs.deps.jobs, models);
-  healthRoutes(server, runs.deps);
-  openapiRoutes(server, runs.deps.version);
+function noRoute(method: string, path: string, allow: string[], { hintFor }: HttpDeps): ServiceError {
+  const shown = JSON.stringify(path.slice(0, 200));
+  if (allow.length === 0) return new ServiceError('not_found', `Cannot serve ${shown}: ${hintFor(path)}`);
+  const message = `Cannot ${method} ${shown}: it takes ${allow.join(', ')}`;
+  return new ServiceError('method_not_allowed', message, { allow });
 }
 
 /** Throws `unauthorized`. */
-function letIn(request: FastifyRequest, reply: FastifyReply, auth: Auth): void {
+function authenticate(request: FastifyRequest, reply: FastifyReply, auth: Auth): void {
   const { open, page } = request.routeOptions.config;
   if (open) return;
   if (page) reply.header('www-authenticate', 'Bearer, Basic realm="claude-agent-server"');
@@ -145,7 +163,7 @@ function prepare(request: FastifyRequest, reply: FastifyReply): void {
   reply.header('x-request-id', request.id).header('request-id', request.id);
 }
 
-function logWhenAnswered(request: FastifyRequest, reply: FastifyReply, deps: ServerDeps): void {
+function logWhenAnswered(request: FastifyRequest, reply: FastifyReply, deps: HttpDeps): void {
   const startedAt = performance.now();
   reply.raw.once('close', () => {
     const { traceparent } = request.headers;
@@ -162,18 +180,15 @@ function logWhenAnswered(request: FastifyRequest, reply: FastifyReply, deps: Ser
   });
 }
 
-/** Of a path that has no route, the dialect of its neighbours. */
-function dialectOf(request: FastifyRequest, { v1Api }: HttpSettings): Dialect {
-  const path = pathOf(request);
-  const byPath = path.startsWith('/openai') ? 'openai' : path.startsWith('/v1') ? v1Api : 'native';
-  return request.routeOptions.config?.dialect ?? byPath;
+function errorBodyOf(request: FastifyRequest, deps: HttpDeps): ErrorBody {
+  return request.routeOptions.config?.errorBody ?? deps.errorBodyAt(pathOf(request));
 }
 
 function pathOf(request: FastifyRequest): string {
   return request.url.split('?', 1)[0] ?? '';
 }
 
-/** The caller's own name for the request, where it is fit for a header. */
+/** The caller's own name for the request, if it can stand in a header. */
 function requestId(request: IncomingMessage): string {
   const given = request.headers['x-request-id'];
   return typeof given === 'string' && /^[A-Za-z0-9._-]{1,128}$/.test(given) ? given : `req_${randomUUID()}`;

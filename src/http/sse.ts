@@ -1,21 +1,17 @@
-/** Server-sent events over one response: obeys backpressure, keeps silence short, and gives up on a reader that stopped. */
+/** Server-sent events over one response: obeys backpressure, fills silence, and gives up on a reader that stopped. */
+import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { FastifyReply } from 'fastify';
+import { goneSignal } from './client-gone.ts';
 
-export type EventStreamOptions = {
-  /** Sent, framed already, whenever nothing was for this long; `undefined`: nothing is. */
-  keepAlive: { frame: string; everyMs: number } | undefined;
+/** Sent, framed already, whenever nothing else was sent for this long. */
+export type SilenceFrame = { frame: string; everyMs: number };
+
+export type SendOptions = {
+  /** `undefined`: silence stays silent. */
+  silence: SilenceFrame | undefined;
   /** How long the reader may leave what was sent unread before it is cut off. */
   slowReaderMs: number;
-  /** The reader takes more again. */
-  onDrain: () => void;
-};
-
-export type EventStream = {
-  /** The reader is behind: what is sent now is held in memory. */
-  readonly blocked: boolean;
-  send(frame: string): void;
-  end(frame: string): void;
 };
 
 /** One event; `json` holds no line break. */
@@ -23,8 +19,47 @@ export function frameOf(json: string): string {
   return `data: ${json}\n\n`;
 }
 
-/** Takes the response over from Fastify and sends the headers at once. */
-export function openEventStream(reply: FastifyReply, options: EventStreamOptions): EventStream {
+/** Three characters end a line for some readers of lines, although JSON lets them stand. */
+const lineEnds = /[\u0085\u2028\u2029]/g;
+
+/** JSON that is one line for every reader. */
+export function jsonLine(value: unknown): string {
+  return JSON.stringify(value).replace(
+    lineEnds,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+/**
+ * Sends the headers at once, then each frame as soon as the reader takes it; a frame is asked for only then. Settles when
+ * the answer has ended or the reader has gone. Throws the error of `frames`; the reader is cut off then.
+ * @param frames ends soon when its signal aborts, which says that the reader has gone
+ */
+export async function sendFrames(
+  reply: FastifyReply,
+  frames: (signal: AbortSignal) => AsyncIterable<string> | Iterable<string>,
+  { silence, slowReaderMs }: SendOptions,
+): Promise<void> {
+  const signal = goneSignal(reply);
+  const response = takeOver(reply);
+  const writer = new FrameWriter(response, slowReaderMs);
+  const breakSilence = silence && setInterval(() => writer.breakSilence(silence.frame), silence.everyMs);
+  try {
+    for await (const frame of frames(signal)) {
+      const unread = writer.write(frame);
+      if (unread) await unread;
+    }
+    writer.end();
+  } catch (error) {
+    response.destroy();
+    throw error;
+  } finally {
+    clearInterval(breakSilence);
+  }
+}
+
+/** Takes the response over from Fastify and sends the headers. */
+function takeOver(reply: FastifyReply): ServerResponse {
   reply.hijack();
   const response = reply.raw;
   response.writeHead(200, {
@@ -35,59 +70,51 @@ export function openEventStream(reply: FastifyReply, options: EventStreamOptions
   });
   response.flushHeaders();
   response.socket?.setNoDelay(true);
-  return new ResponseEvents(response, options);
+  // `close` tells that a reader is gone; an error of a later write says nothing more.
+  response.on('error', () => {});
+  return response;
 }
 
-class ResponseEvents implements EventStream {
+class FrameWriter {
   readonly #response: ServerResponse;
   readonly #slowReaderMs: number;
   #silent = false;
-  /** Runs while something is unread. */
-  #patience: NodeJS.Timeout | undefined;
+  /** Pending while the reader is behind. */
+  #unread: Promise<void> | undefined;
 
-  constructor(response: ServerResponse, { keepAlive, slowReaderMs, onDrain }: EventStreamOptions) {
+  constructor(response: ServerResponse, slowReaderMs: number) {
     this.#response = response;
     this.#slowReaderMs = slowReaderMs;
-    const silence = keepAlive && setInterval(() => this.#breakSilence(keepAlive.frame), keepAlive.everyMs);
-    response.on('drain', () => {
-      this.#stopWaiting();
-      onDrain();
-    });
-    // A reader that is gone is told of by `close`; what is still written to it is nobody's loss.
-    response.on('error', () => {});
-    response.once('close', () => {
-      clearInterval(silence);
-      this.#stopWaiting();
-    });
   }
 
-  get blocked(): boolean {
-    return this.#patience !== undefined;
-  }
-
-  send(frame: string): void {
-    if (this.#response.destroyed) return;
+  /** A promise: the reader is behind. It settles when the reader has caught up or is gone. */
+  write(frame: string): Promise<void> | undefined {
+    if (this.#response.destroyed) return undefined;
     this.#silent = false;
-    if (!this.#response.write(frame)) this.#waitForReader();
+    if (!this.#response.write(frame)) this.#unread ??= this.#untilRead('drain');
+    return this.#unread;
   }
 
-  end(frame: string): void {
+  end(): void {
     if (this.#response.destroyed) return;
-    this.#response.end(frame);
-    if (!this.#response.writableFinished) this.#waitForReader();
+    this.#response.end();
+    if (!this.#response.writableFinished) this.#unread ??= this.#untilRead('finish');
   }
 
-  #breakSilence(frame: string): void {
-    if (this.#silent && !this.blocked && !this.#response.writableEnded) this.send(frame);
+  breakSilence(frame: string): void {
+    if (this.#silent && !this.#unread && !this.#response.writableEnded) void this.write(frame);
     this.#silent = true;
   }
 
-  #waitForReader(): void {
-    this.#patience ??= setTimeout(() => this.#response.destroy(), this.#slowReaderMs);
-  }
-
-  #stopWaiting(): void {
-    clearTimeout(this.#patience);
-    this.#patience = undefined;
+  async #untilRead(event: 'drain' | 'finish'): Promise<void> {
+    const cutOff = setTimeout(() => this.#response.destroy(), this.#slowReaderMs);
+    const settled = new AbortController();
+    const { signal } = settled;
+    await Promise.race([once(this.#response, event, { signal }), once(this.#response, 'close', { signal })]).catch(
+      () => {},
+    );
+    settled.abort();
+    clearTimeout(cutOff);
+    this.#unread = undefined;
   }
 }

@@ -1,56 +1,40 @@
-/** One run of a chat request that came through the store. */
-import { asServiceError, ServiceError } from '../errors.ts';
+/** A chat run of another machine that this one has claimed from the store. */
+import { ServiceError } from '../errors.ts';
+import type { Release } from '../releases.ts';
+import type { RunEnd } from '../runs/run.ts';
 import type { ChatClaim, ChatEnd, ChatStore } from '../store/chat-store.ts';
 import type { Claim } from '../store/job-store.ts';
-import type { AgentEvent, Outcome, SyncReport, Task } from '../task.ts';
+import type { ExecuteTask } from './claimed-job.ts';
 import { ClaimedRun } from './claimed-run.ts';
-import type { Run } from './dispatcher.ts';
 
-export type ChatTools = {
-  /** Aborted with a `ServiceError`. */
-  signal: AbortSignal;
-  onEvent(event: AgentEvent): void;
-  onSync(report: SyncReport): void;
-  onStart(how: string): void;
-};
-
-/** The path of a task, for one that has its place already. */
-export type ExecuteChat = (task: Task, tools: ChatTools) => Promise<Outcome>;
-
-/** The agent stage bounds what an agent may say. */
+/** The agent stage bounds what an agent may print. */
 const unbounded = { maxEvents: Number.POSITIVE_INFINITY, maxBytes: Number.POSITIVE_INFINITY };
 
-export function createChatRun({ id, attempt, task, events }: ChatClaim, store: ChatStore, execute: ExecuteChat): Run {
+/** @param slot the slot that the run has */
+export function startClaimedChat(
+  { id, attempt, task, events }: ChatClaim,
+  slot: Release,
+  { chats, execute }: { chats: ChatStore; execute: ExecuteTask },
+): ClaimedRun {
   const claim: Claim = { id, attempt };
-  return new ClaimedRun<ChatEnd>({
+  return new ClaimedRun({
     claim,
     lastSeq: events,
     bounds: unbounded,
-    append: (lastSeq, batch) => store.appendEvents(claim, lastSeq, batch),
+    append: (lastSeq, batch) => chats.appendEvents(claim, lastSeq, batch),
     reasons: {
-      cancelled: new ServiceError('client_gone', 'The run was ended: its client is gone'),
-      stopping: new ServiceError('shutting_down', 'The run was ended: the worker is stopping'),
-      lost: new ServiceError('interrupted', 'The run was ended: it is not held to run here any more'),
+      cancelled: new ServiceError('client_gone'),
+      stopping: new ServiceError('shutting_down', 'Cannot finish the run: its worker is stopping'),
+      lost: new ServiceError('interrupted', 'Cannot finish the run: it was given to another worker'),
     },
-    work: (signal, log) =>
-      endOf(() =>
-        execute(task, {
-          signal,
-          onEvent: (event) => log.add({ ...event }),
-          onSync: (sync) => log.add({ type: 'workspace', sync }),
-          onStart: (how) => log.add({ type: 'begun', how }),
-        }),
-      ),
-    write: (end) => store.finish(claim, end),
+    work: (context) => execute(task, { ...context, slot, settle: 'after_release' }),
+    write: (end) => chats.finish(claim, chatEnd(end)),
   });
 }
 
-async function endOf(run: () => Promise<Outcome>): Promise<ChatEnd> {
-  try {
-    return { outcome: await run() };
-  } catch (thrown) {
-    const { code, message, extra } = asServiceError(thrown);
-    const { cause: _, ...told } = extra;
-    return { failure: { code, message, extra: told } };
-  }
+function chatEnd(end: RunEnd): ChatEnd {
+  if (end.state === 'succeeded') return { outcome: end.outcome };
+  const { code, message, extra } = end.error;
+  const { cause: _, ...facts } = extra;
+  return { failure: { code, message, extra: facts } };
 }

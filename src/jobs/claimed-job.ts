@@ -1,41 +1,41 @@
-/** One run of one job: from its claim to its end in the store. */
-import { asServiceError, ServiceError } from '../errors.ts';
-import type { JobEnd, JobEventBody, JobRecord } from '../store/job.ts';
+/** One attempt at a job: from its claim to its end in the store. */
+
+import { ServiceError } from '../errors.ts';
+import type { Release } from '../releases.ts';
+import type { ExecuteOptions } from '../runs/execute.ts';
+import type { EventBounds } from '../runs/log-writer.ts';
+import type { RunEnd } from '../runs/run.ts';
+import { shortenEvent } from '../runs/shorten.ts';
+import type { EndState, JobEnd, JobRecord } from '../store/job.ts';
 import type { Claim, JobStore } from '../store/job-store.ts';
-import type { AgentEvent, Outcome, SyncReport, Task, WorkspaceResult } from '../task.ts';
+import type { Outcome, SyncReport, Task, WorkspaceResult } from '../task.ts';
 import { ClaimedRun } from './claimed-run.ts';
-import type { Run } from './dispatcher.ts';
-import { endOfError, endOfOutcome, storable, taskOf } from './job-task.ts';
-import { shortenEvent } from './shorten.ts';
-import type { EventBounds, EventLog } from './stored-log.ts';
+import { collectWork } from './collect.ts';
 
-export type RunTools = {
-  /** Aborted with a `ServiceError`: `cancelled`, or `interrupted` when the server stops or another has taken the job. */
-  signal: AbortSignal;
-  onEvent(event: AgentEvent): void;
-  onSync(report: SyncReport): void;
-  /** Told once, before this settles, also when the run failed. */
-  onWorkspace(result: WorkspaceResult): void;
-  job: JobRecord;
-};
+/** The path of a run. */
+export type ExecuteTask = (task: Task, options: ExecuteOptions) => Promise<Outcome>;
 
-/** The path of a task, for a job that has its place already. */
-export type ExecuteJob = (task: Task, tools: RunTools) => Promise<Outcome>;
-
-/** Of the text that a job writes, in characters. */
-const maxOutput = 1_000_000;
-
-export type JobRunOptions = {
-  execute: ExecuteJob;
+export type ClaimedJobOptions = {
+  store: JobStore;
+  execute: ExecuteTask;
   /** How many times one job may be started. */
   maxAttempts: number;
   events: EventBounds;
 };
 
-export function createJobRun(job: JobRecord, store: JobStore, { execute, maxAttempts, events }: JobRunOptions): Run {
+/** Of the text that a job writes, in characters. */
+const maxOutput = 1_000_000;
+
+/** What a job leaves besides its outcome. */
+type Left = { output: string; sync?: SyncReport; workspace?: WorkspaceResult };
+
+/** @param slot the slot that the job runs in */
+export function startClaimedJob(job: JobRecord, slot: Release, options: ClaimedJobOptions): ClaimedRun {
+  const { store, execute, maxAttempts, events } = options;
   const claim: Claim = { id: job.id, attempt: job.attempt };
   const mayRunAgain = job.onInterrupt === 'requeue' && job.attempt < maxAttempts;
-  return new ClaimedRun<JobEnd>({
+  const left: Left = { output: '' };
+  return new ClaimedRun({
     claim,
     lastSeq: job.events,
     bounds: events,
@@ -45,48 +45,99 @@ export function createJobRun(job: JobRecord, store: JobStore, { execute, maxAtte
       stopping: new ServiceError('interrupted', 'Cannot finish the job: the server was stopped'),
       lost: new ServiceError('interrupted', 'Cannot finish the job: it was given to another worker'),
     },
-    work: (signal, log) => workOn(job, execute, signal, log),
-    write: (end) => (end.state === 'interrupted' && mayRunAgain ? store.requeue(claim) : store.finish(claim, end)),
+    work: ({ signal, emit }) =>
+      execute(taskOf(job), {
+        slot,
+        signal,
+        emit: (event) => {
+          if (event.type === 'text') left.output += event.text.slice(0, maxOutput - left.output.length);
+          if (event.type === 'workspace') left.sync = event.sync;
+          // For a reader of the job its state says the same.
+          if (event.type !== 'working') emit(shortenEvent(event));
+        },
+        settle: 'after_release',
+        collect: async (workspace, outcome) => {
+          left.workspace = await collectWork(workspace, job, outcome);
+        },
+      }),
+    write: (runEnd) => {
+      const end = jobEnd(runEnd, left);
+      return end.state === 'interrupted' && mayRunAgain ? store.requeue(claim) : store.finish(claim, end);
+    },
   });
 }
 
-async function workOn(job: JobRecord, execute: ExecuteJob, signal: AbortSignal, log: EventLog): Promise<JobEnd> {
-  let output = '';
-  let sync: SyncReport | undefined;
-  let workspace: WorkspaceResult | undefined;
-  const tools: RunTools = {
-    signal,
-    job,
-    onEvent: (event) => {
-      const body: JobEventBody = { ...event };
-      if (body.type === 'text' && output.length < maxOutput) output += body.text.slice(0, maxOutput - output.length);
-      log.add(shortenEvent(body));
-    },
-    onSync: (report) => {
-      sync = report;
-      log.add({ type: 'workspace', sync: report });
-    },
-    onWorkspace: (result) => {
-      workspace = result;
-    },
-  };
-  const end = await ended(() => execute(taskOf(job), tools));
+function taskOf(job: JobRecord): Task {
+  const { runMs, stallMs, budgetUsd } = job.limits;
   return {
-    ...end,
-    output: storable(output || (end.result ?? '')),
+    // A later attempt may begin while the folders of an earlier one are still there.
+    id: job.attempt === 1 ? job.id : `${job.id}-${job.attempt}`,
+    kind: 'job',
+    owner: job.owner,
+    model: job.model,
+    ...(job.agent !== undefined && { agent: job.agent }),
+    ...(job.effort !== undefined && { effort: job.effort }),
+    launch: 'session',
+    messages: [{ role: 'user', blocks: [{ type: 'text', text: job.prompt }] }],
+    limits: { runMs, stallMs, budgetUsd },
+  };
+}
+
+function jobEnd(end: RunEnd, { output, sync, workspace }: Left): JobEnd {
+  const ended = end.state === 'succeeded' ? endOfOutcome(end.outcome) : endOfError(end.error);
+  return {
+    ...ended,
+    output: storable(output || (ended.result ?? '')),
     ...(sync && { sync }),
     ...(workspace && { workspace: storableWork(workspace) }),
   };
 }
 
-async function ended(run: () => Promise<Outcome>): Promise<Omit<JobEnd, 'output'>> {
-  try {
-    return endOfOutcome(await run());
-  } catch (thrown) {
-    return endOfError(asServiceError(thrown));
+function endOfOutcome(outcome: Outcome): Omit<JobEnd, 'output'> {
+  return {
+    state: 'completed',
+    stderr: '',
+    result: storable(outcome.text),
+    models: outcome.models,
+    turns: outcome.turns,
+    exitCode: outcome.exitCode ?? 0,
+    ...(outcome.usage && { usage: outcome.usage }),
+    ...(outcome.costUsd !== undefined && { costUsd: outcome.costUsd }),
+    ...(outcome.sessionId !== undefined && { sessionId: outcome.sessionId }),
+  };
+}
+
+function endOfError({ code, message, extra }: ServiceError): Omit<JobEnd, 'output'> {
+  return {
+    state: stateOf(code),
+    stderr: storable(extra.stderr ?? ''),
+    error: { code, message },
+    ...(extra.exitCode !== undefined && { exitCode: extra.exitCode }),
+    ...extra.spent,
+  };
+}
+
+function stateOf(code: ServiceError['code']): EndState {
+  switch (code) {
+    case 'agent_timeout':
+    case 'agent_stalled':
+    case 'wait_timeout':
+      return 'timeout';
+    case 'cancelled':
+      return 'cancelled';
+    case 'interrupted':
+    case 'shutting_down':
+      return 'interrupted';
+    default:
+      return 'failed';
   }
 }
 
 function storableWork(result: WorkspaceResult): WorkspaceResult {
   return result.patch === undefined ? result : { ...result, patch: storable(result.patch) };
+}
+
+/** A text column of PostgreSQL takes no NUL and no half of a surrogate pair. */
+function storable(text: string): string {
+  return text.replaceAll('\0', '\uFFFD').toWellFormed();
 }

@@ -1,83 +1,65 @@
-/** Runs what waits in the store on the places of this process: claims whenever there is work and a place for it. */
-
-import type { Admission } from '../admission/slots.ts';
+/** Runs in this process what waits in the store: claims the next run whenever one waits and a slot is free. */
+import type { Slots } from '../admission/slots.ts';
 import { ServiceError } from '../errors.ts';
+import type { Release } from '../releases.ts';
 import type { Claim, JobStore, RunKind } from '../store/job-store.ts';
 import { Bell } from '../store/notifications.ts';
+import { backoff } from '../waits.ts';
+import type { ClaimedRun } from './claimed-run.ts';
 
-/** One start of what was claimed. */
-export type Run = {
-  readonly claim: Claim;
-  /** Settles when its end is in the store, or is not ours to write. */
-  run(): Promise<void>;
-  cancel(): void;
-  /** The server stops. */
-  interrupt(): void;
-  /** Another has it now, or will have: nothing of this run counts any more. */
-  lose(): void;
-  /** The store is not coming back in time. */
-  abandon(): void;
-};
-
-export type RunnerOptions = {
+export type DispatcherOptions = {
   kind: RunKind;
   store: Pick<JobStore, 'hasWaiting' | 'heartbeat' | 'notifications'>;
-  places: Admission;
-  /** Takes the next one; `undefined`: none waits. */
-  claim(): Promise<Run | undefined>;
-  /** Lets one wait again that was claimed for us but never reached us. */
+  slots: Pick<Slots, 'admit'>;
+  /** Claims the next run and starts it in the slot, which it releases; `undefined`: none waits. */
+  claim(slot: Release): Promise<ClaimedRun | undefined>;
+  /** Queues a run again that was claimed for this process but never reached it. */
   requeue(claim: Claim): Promise<unknown>;
-  /** Told what went wrong between the server and its store; the work goes on. */
+  /** Receives the errors of the store; the dispatcher goes on. */
   onError(error: unknown): void;
 };
 
-export type Runner = {
-  /** Starts nothing more; settles when what runs has ended and that is in the store. */
-  drain(): Promise<void>;
-  /** Ends what runs; settles when that is in the store, or after `giveUpMs` without it. */
-  destroy(giveUpMs?: number): Promise<void>;
-};
-
-/** A wake-up may be lost on its way from another process; then this is how late it is noticed. Milliseconds. */
+/** A notification of another process may be lost; then this is how late it is noticed. Milliseconds. */
 const pollMs = 1000;
-const longestRetryMs = 5000;
+const retryMs = { firstMs: 100, longestMs: 5000 };
+/** How long `destroy` waits for a store that is away. Milliseconds. */
+const giveUpMs = 10_000;
 
-export function startRunner(options: RunnerOptions): Runner {
-  return new PlacedRunner(options);
-}
-
-class PlacedRunner implements Runner {
-  readonly #options: RunnerOptions;
-  readonly #runs = new Map<Run, Promise<void>>();
+export class Dispatcher {
+  readonly #options: DispatcherOptions;
+  readonly #runs = new Set<ClaimedRun>();
   readonly #stopping = new AbortController();
   readonly #bell: Bell;
   readonly #claiming: Promise<void>;
   readonly #heartbeat: NodeJS.Timeout;
-  /** A claim failed on its way: it may have been granted. */
+  /** A claim failed on its way: the store may have granted it. */
   #unsure = false;
+  /** Runs that the store holds to run here and that this process did not know at the last heartbeat. */
   #strays = new Set<string>();
 
-  constructor(options: RunnerOptions) {
+  constructor(options: DispatcherOptions) {
     this.#options = options;
     this.#bell = new Bell(options.store.notifications, 'work');
     this.#heartbeat = setInterval(() => this.#beat(), pollMs);
     this.#claiming = this.#claimUntilStopped();
   }
 
+  /** Starts nothing more; settles when what runs has ended and its end is in the store. */
   async drain(): Promise<void> {
-    this.#stopping.abort(new Error('The runner stops'));
+    this.#stopping.abort(new ServiceError('shutting_down'));
     await this.#claiming;
-    await Promise.all(this.#runs.values());
+    await Promise.all([...this.#runs].map((run) => run.written));
     clearInterval(this.#heartbeat);
     this.#bell.close();
   }
 
-  async destroy(giveUpMs = 10_000): Promise<void> {
+  /** Ends what runs; settles when that is in the store, or after 10 s without it. */
+  async destroy(): Promise<void> {
     const drained = this.drain();
     await this.#claiming;
-    for (const run of this.#runs.keys()) run.interrupt();
+    for (const run of this.#runs) run.interrupt();
     const giveUp = setTimeout(() => {
-      for (const run of this.#runs.keys()) run.abandon();
+      for (const run of this.#runs) run.abandon();
     }, giveUpMs);
     await drained;
     clearTimeout(giveUp);
@@ -86,73 +68,68 @@ class PlacedRunner implements Runner {
   async #claimUntilStopped(): Promise<void> {
     const { signal } = this.#stopping;
     const { kind, store, onError } = this.#options;
-    let retryMs = 100;
+    const retry = backoff(retryMs);
     while (!signal.aborted) {
       try {
         const started = (await store.hasWaiting(kind)) && (await this.#startNext(signal));
         if (!started) await this.#bell.wait(pollMs, signal);
-        retryMs = 100;
+        retry.reset();
       } catch (error) {
         if (signal.aborted || isClosed(error)) return;
         onError(error);
-        await this.#bell.wait(retryMs, signal);
-        retryMs = Math.min(longestRetryMs, retryMs * 2);
+        await this.#bell.wait(retry.next(), signal);
       }
     }
   }
 
-  /** The place first: what is claimed runs at once, and until then any other process may have it. */
+  /** The slot comes first: until a run is claimed any other process may have it, and then it starts at once. */
   async #startNext(signal: AbortSignal): Promise<boolean> {
-    const { kind, store, places, onError } = this.#options;
-    // Owners take turns in the store, so here they are one.
-    const giveBack = await places.admit({ id: `next ${kind}`, kind, owner: 'store' }, { signal, whenBusy: 'wait' });
-    const run = await this.#options.claim().catch(async (error: unknown) => {
+    const { kind, store, slots, claim } = this.#options;
+    // The store keeps the order between owners, so here they are one.
+    const slot = await slots.admit({ id: `next ${kind}`, kind, owner: 'store' }, { signal, whenBusy: 'wait' });
+    const run = await claim(slot).catch((error: unknown) => {
       this.#unsure = true;
-      await giveBack();
+      slot();
       throw error;
     });
     if (!run) {
-      await giveBack();
+      slot();
       return false;
     }
-    const off = store.notifications.on(`cancel:${run.claim.id}`, () => this.#beat());
-    const ended = run
-      .run()
-      .catch(onError)
-      .finally(() => {
-        off();
-        this.#runs.delete(run);
-        return giveBack();
-      });
-    this.#runs.set(run, ended);
+    this.#runs.add(run);
+    const stopListening = store.notifications.on(`cancel:${run.claim.id}`, () => this.#beat());
+    void run.written.finally(() => {
+      stopListening();
+      this.#runs.delete(run);
+    });
     return true;
   }
 
-  /** Says that the runs go on, and hears of those that do not: also of a cancel whose wake-up was lost. */
+  /** Says that the runs go on, and learns which do not: also of a cancel whose notification was lost. */
   async #beat(): Promise<void> {
     if (this.#runs.size === 0 && !this.#unsure) return;
-    const runs = [...this.#runs.keys()];
+    const runs = [...this.#runs];
     const { kind, store, onError } = this.#options;
     try {
       const claims = runs.map(({ claim }) => claim);
       const { lost, toStop, unknown } = await store.heartbeat(kind, claims);
       for (const run of runs) {
-        // One that ended meanwhile is rightly not found running.
+        // One that ended meanwhile is not running in the store either.
         if (!this.#runs.has(run)) continue;
         if (lost.includes(run.claim)) run.lose();
         else if (toStop.includes(run.claim)) run.cancel();
       }
-      await this.#handBackStrays(unknown);
+      await this.#requeueStrays(unknown);
     } catch (error) {
       onError(error);
     }
   }
 
-  /** Twice unknown in a row: not one that is just on its way from the store. */
-  async #handBackStrays(unknown: Claim[]): Promise<void> {
+  /** Only what was unknown twice in a row: a run may be on its way from the store. */
+  async #requeueStrays(unknown: Claim[]): Promise<void> {
     const before = this.#strays;
     this.#strays = new Set(unknown.map(({ id }) => id));
-    const known = new Set([...this.#runs.keys()].map(({ claim }) => claim.id));
+    const known = new Set([...this.#runs].map(({ claim }) => claim.id));
     for (const claim of unknown) {
       if (before.has(claim.id) && !known.has(claim.id)) await this.#options.requeue(claim);
     }
@@ -160,7 +137,7 @@ class PlacedRunner implements Runner {
   }
 }
 
-/** The places take nobody any more. */
+/** The server stops, so no slot is given any more. */
 function isClosed(error: unknown): boolean {
   return error instanceof ServiceError && error.code === 'shutting_down';
 }

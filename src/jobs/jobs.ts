@@ -1,18 +1,18 @@
-/** Jobs as the rest of the server sees them: hand one in, look at it, follow it, stop it, collect it. */
-
-import type { Admission } from '../admission/slots.ts';
+/** Jobs as the rest of the server sees them: submit, look up, follow, cancel, collect. */
+import type { Slots } from '../admission/slots.ts';
 import { ServiceError } from '../errors.ts';
-import type { CallbackReport, JobEvent, JobFilter, JobPage, JobRecord } from '../store/job.ts';
+import { follow } from '../runs/follow.ts';
+import type { EventBounds } from '../runs/log-writer.ts';
+import { storedLog } from '../runs/stored-log.ts';
+import type { CallbackReport, JobFilter, JobPage, JobRecord, StoredEvent } from '../store/job.ts';
 import type { JobStore, Retention, TenantBounds } from '../store/job-store.ts';
 import type { Owner } from '../task.ts';
 import { type CallbackOptions, startCallbacks } from '../webhooks/webhooks.ts';
-import { createChatRun, type ExecuteChat } from './claimed-chat.ts';
-import { createJobRun, type ExecuteJob } from './claimed-job.ts';
-import { type Runner, startRunner } from './dispatcher.ts';
-import { followJob } from './follow-job.ts';
+import { startClaimedChat } from './claimed-chat.ts';
+import { type ExecuteTask, startClaimedJob } from './claimed-job.ts';
+import { Dispatcher } from './dispatcher.ts';
 import { startHousekeeping } from './housekeeping.ts';
 import { fingerprintOf, type JobDefaults, type JobRequest, specOf } from './spec.ts';
-import type { EventBounds } from './stored-log.ts';
 
 /** A record, and for a queued job where it stands. */
 export type JobView = JobRecord & {
@@ -24,10 +24,9 @@ export type JobView = JobRecord & {
 
 export type Jobs = {
   /**
-   * Takes a job; it is durable when this settles. `created` is false when an earlier job with the same owner and
-   * idempotency key is given back. Throws `invalid_request` (with `param` by the field's name in `JobRequest`, such as
-   * `callbackUrl` or `limits.runMs`), `job_queue_full` (429, with `retryAfterSeconds`), `idempotency_conflict` or
-   * `shutting_down`.
+   * Accepts a job; it is durable when this settles. `created` is false when the owner has used the idempotency key
+   * before: then it is the earlier job. Throws `job_queue_full` (429, with `retryAfterSeconds`),
+   * `idempotency_conflict` or `shutting_down`.
    */
   submit(request: JobRequest): Promise<{ job: JobView; created: boolean }>;
   get(id: string): Promise<JobView | undefined>;
@@ -36,18 +35,16 @@ export type Jobs = {
    * `never_started`: it was waiting and is cancelled. `stopping`: its agent is being ended, which takes up to 5 s and is
    * told by the job's events. Throws `not_found` or `job_finished`.
    */
-  cancel(id: string): Promise<{ did: 'never_started' | 'stopping'; job: JobRecord }>;
+  cancel(id: string): Promise<{ result: 'never_started' | 'stopping'; job: JobRecord }>;
   /**
-   * Every event after number `after` (0: from the first), past ones first, then as they happen; ends after the job's
-   * last event, or when `signal` aborts. Throws `not_found` before the first event.
+   * Follows a job from the event after number `after` (0: from the first); ends after the job's last event, or when
+   * `signal` aborts. Throws `not_found` before the first event.
    */
-  events(id: string, options: { after?: number; signal: AbortSignal }): AsyncIterable<JobEvent>;
+  events(id: string, options: { after?: number; signal: AbortSignal }): AsyncIterable<StoredEvent>;
   /** The unified diff of what the job changed; `undefined` when there is none. */
   patch(id: string): Promise<string | undefined>;
-  /** What the callbacks of this owner's jobs are signed with, in the form `whsec_...`. */
+  /** What the webhooks of this owner's jobs are signed with, in the form `whsec_...`. */
   callbackSecret(owner: Owner): string;
-  /** How many wait and run, on all machines that share the store. */
-  counters(): Promise<{ queued: number; running: number }>;
   /** Takes no more jobs and starts none; settles when those that run here have ended. What waits stays in the store. */
   drain(): Promise<void>;
   /** Ends what runs here now, each by its `onInterrupt`, and closes the store. Also after `drain`. */
@@ -55,8 +52,8 @@ export type Jobs = {
 };
 
 export type JobsLog = {
-  /** The store could not be reached or answered with an error; it is tried again. */
-  trouble(error: unknown): void;
+  /** The store could not be reached, or answered with an error; the operation is retried. */
+  error(error: unknown): void;
   /** So many jobs had been running on a server or worker that is gone. */
   recovered(count: number): void;
   callbackTried(job: JobRecord, report: CallbackReport): void;
@@ -64,10 +61,10 @@ export type JobsLog = {
 
 export type JobsOptions = {
   store: JobStore;
-  /** What runs jobs in this process, and the chat requests of others; absent on a gateway. */
-  worker?: { places: Admission; execute: ExecuteJob; executeChat?: ExecuteChat };
+  /** Runs jobs in this process; absent on a gateway. `chats`: also chat runs of other machines. */
+  worker?: { slots: Pick<Slots, 'admit'>; execute: ExecuteTask; chats: boolean };
   defaults: JobDefaults;
-  /** Whose jobs only `maxWaiting` bounds, and may go before those of others; absent: nobody's. */
+  /** Only `maxWaiting` bounds the jobs of this owner; absent: no owner is exempt. */
   operator?: Owner;
   maxWaiting: number;
   tenants: TenantBounds;
@@ -75,12 +72,12 @@ export type JobsOptions = {
   events: EventBounds;
   retention: Retention;
   callbacks: Pick<CallbackOptions, 'secretOf' | 'allowPrivate' | 'render' | 'waitsMs' | 'everyMs'>;
-  /** Told which jobs were removed, so that what else belongs to them can go too. */
+  /** Called with the ids of removed jobs, so that their kept patches can be removed too. */
   onRemoved?(ids: string[]): Promise<void> | void;
   log: JobsLog;
 };
 
-/** Takes over what an earlier process on this store has left, then starts. */
+/** Recovers the jobs that an earlier process on this store had been running, then starts. */
 export async function createJobs(options: JobsOptions): Promise<Jobs> {
   const { store, maxAttempts, log } = options;
   const recovered = await store.recoverLost({ maxAttempts });
@@ -91,74 +88,71 @@ export async function createJobs(options: JobsOptions): Promise<Jobs> {
     retention: options.retention,
     onRemoved: (ids) => options.onRemoved?.(ids),
     onRecovered: log.recovered,
-    onError: log.trouble,
+    onError: log.error,
   });
   const callbacks = startCallbacks({
     ...options.callbacks,
     store,
     onAttempt: log.callbackTried,
-    onError: log.trouble,
+    onError: log.error,
   });
-  return new JobDesk(options, startRunners(options), async () => {
+  return new StoredJobs(options, startDispatchers(options), async () => {
     await Promise.all([housekeeping.stop(), callbacks.stop()]);
     await store.close();
   });
 }
 
-function startRunners({ store, worker, maxAttempts, events, log }: JobsOptions): Runner[] {
+function startDispatchers({ store, worker, maxAttempts, events, log }: JobsOptions): Dispatcher[] {
   if (!worker) return [];
-  const { places, execute, executeChat } = worker;
-  const shared = { store, places, onError: log.trouble };
-  const jobs = startRunner({
-    ...shared,
+  const { slots, execute, chats } = worker;
+  const jobs = new Dispatcher({
     kind: 'job',
-    async claim() {
+    store,
+    slots,
+    async claim(slot) {
       const job = await store.claim();
-      return job && createJobRun(job, store, { execute, maxAttempts, events });
+      return job && startClaimedJob(job, slot, { store, execute, maxAttempts, events });
     },
     requeue: (claim) => store.requeue(claim),
+    onError: log.error,
   });
-  if (!executeChat) return [jobs];
-  const { chats } = store;
-  const others = startRunner({
-    ...shared,
+  if (!chats) return [jobs];
+  const others = new Dispatcher({
     kind: 'chat',
-    async claim() {
-      const chat = await chats.claim();
-      return chat && createChatRun(chat, chats, executeChat);
+    store,
+    slots,
+    async claim(slot) {
+      const chat = await store.chats.claim();
+      return chat && startClaimedChat(chat, slot, { chats: store.chats, execute });
     },
-    requeue: (claim) => chats.requeue(claim),
+    requeue: (claim) => store.chats.requeue(claim),
+    onError: log.error,
   });
   return [jobs, others];
 }
 
-class JobDesk implements Jobs {
+class StoredJobs implements Jobs {
   readonly #options: JobsOptions;
   readonly #store: JobStore;
-  readonly #runners: Runner[];
+  readonly #dispatchers: Dispatcher[];
   readonly #close: () => Promise<void>;
   readonly #closing = new AbortController();
   #draining = false;
   #destroyed: Promise<void> | undefined;
 
-  constructor(options: JobsOptions, runners: Runner[], close: () => Promise<void>) {
+  constructor(options: JobsOptions, dispatchers: Dispatcher[], close: () => Promise<void>) {
     this.#options = options;
     this.#store = options.store;
-    this.#runners = runners;
+    this.#dispatchers = dispatchers;
     this.#close = close;
   }
 
   async submit(request: JobRequest) {
-    if (this.#draining) {
-      throw new ServiceError('shutting_down', 'Cannot take the job: the server is stopping', { retryAfterSeconds: 5 });
-    }
-    const { defaults, callbacks, operator, maxWaiting, tenants } = this.#options;
-    const ofOperator = request.owner === operator;
-    const maxPriority = ofOperator ? 9 : 0;
-    const spec = specOf(request, defaults, { maxPriority, allowPrivateCallbacks: callbacks.allowPrivate });
-    const { job, created } = await this.#store.submit(spec, {
+    if (this.#draining) throw new ServiceError('shutting_down');
+    const { defaults, operator, maxWaiting, tenants } = this.#options;
+    const { job, created } = await this.#store.submit(specOf(request, defaults), {
       maxWaiting,
-      ...(ofOperator ? {} : { tenant: { ...tenants, ...(operator !== undefined && { operator }) } }),
+      ...(request.owner !== operator && { tenant: { ...tenants, ...(operator !== undefined && { operator }) } }),
       fingerprint: fingerprintOf(request),
     });
     return { job: await this.#view(job), created };
@@ -175,16 +169,17 @@ class JobDesk implements Jobs {
 
   async cancel(id: string) {
     const cancelled = await this.#store.cancel(id);
-    if (!cancelled) throw unknownJob();
-    const { did, job } = cancelled;
-    if (did === 'finished')
+    if (!cancelled) throw noSuchJob();
+    const { did: result, job } = cancelled;
+    if (result === 'finished') {
       throw new ServiceError('job_finished', `Cannot cancel the job: it has ended as ${job.state}`);
-    return { did, job };
+    }
+    return { result, job };
   }
 
   async *events(id: string, { after = 0, signal }: { after?: number; signal: AbortSignal }) {
-    if ((await this.#store.state(id)) === undefined) throw unknownJob();
-    yield* followJob(this.#store, id, { after, signal: AbortSignal.any([signal, this.#closing.signal]) });
+    if ((await this.#store.state(id)) === undefined) throw noSuchJob();
+    yield* follow(storedLog(this.#store, id), after, AbortSignal.any([signal, this.#closing.signal]));
   }
 
   patch(id: string): Promise<string | undefined> {
@@ -195,19 +190,15 @@ class JobDesk implements Jobs {
     return this.#options.callbacks.secretOf(owner);
   }
 
-  counters() {
-    return this.#store.counters();
-  }
-
   async drain(): Promise<void> {
     this.#draining = true;
-    await Promise.all(this.#runners.map((runner) => runner.drain()));
+    await Promise.all(this.#dispatchers.map((dispatcher) => dispatcher.drain()));
   }
 
   destroy(): Promise<void> {
     this.#draining = true;
     this.#destroyed ??= (async () => {
-      await Promise.all(this.#runners.map((runner) => runner.destroy()));
+      await Promise.all(this.#dispatchers.map((dispatcher) => dispatcher.destroy()));
       this.#closing.abort();
       await this.#close();
     })();
@@ -216,11 +207,11 @@ class JobDesk implements Jobs {
 
   async #view(job: JobRecord): Promise<JobView> {
     if (job.state !== 'queued') return job;
-    // One that has left the queue since it was read had been at its head.
+    // A job that has left the queue since it was read was the first in it.
     return { ...job, ...((await this.#store.outlook(job.id)) ?? { position: 1 }) };
   }
 }
 
-function unknownJob(): ServiceError {
-  return new ServiceError('not_found', 'There is no such job: it never was, or it is no longer kept');
+export function noSuchJob(): ServiceError {
+  return new ServiceError('not_found', 'There is no such job: it never existed, or it is no longer kept');
 }

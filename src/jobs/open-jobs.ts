@@ -1,44 +1,40 @@
-/** Builds the jobs from the settings: the store that they ask for, and what runs jobs in this process, if anything. */
-
-import type { Admission } from '../admission/slots.ts';
+/** Builds the jobs from the settings: the store, and what runs jobs in this process. */
+import type { Slots } from '../admission/slots.ts';
 import type { Config } from '../config/config.ts';
-import { createRemoteRuns, type RemoteRuns } from '../runs/remote-runs.ts';
+import { createElsewhere, type RunElsewhere } from '../runs/elsewhere.ts';
 import type { JobRecord } from '../store/job.ts';
 import { openJobStore } from '../store/open-store.ts';
 import type { Owner } from '../task.ts';
 import type { Telemetry } from '../telemetry.ts';
 import { loadCallbackRoot } from '../webhooks/root-secret.ts';
 import { callbackSecretOf } from '../webhooks/secret.ts';
-import type { ExecuteChat } from './claimed-chat.ts';
-import type { ExecuteJob } from './claimed-job.ts';
+import type { ExecuteTask } from './claimed-job.ts';
 import { createJobs, type Jobs } from './jobs.ts';
 
 export type JobStageOptions = {
   config: Config;
   telemetry: Telemetry;
-  /** All of them, which the root of the callback secrets must not be one of. */
+  /** All keys; the root of the webhook secrets must not be one of them. */
   keys: string[];
   /** Absent: no key is the operator's. */
   operator?: Owner;
-  places: Admission;
-  execute: ExecuteJob;
-  /** For chat requests that came to another machine. */
-  executeChat: ExecuteChat;
-  /** A job's record in the words of the API, for callbacks. */
+  slots: Pick<Slots, 'admit'>;
+  execute: ExecuteTask;
+  /** A job's record in the words of the API, for webhooks. */
   render(job: JobRecord): unknown;
-  /** What else belongs to a job goes with it. */
+  /** Removes what is kept of a job outside the store. */
   forget(jobId: string): Promise<void>;
 };
 
 export type JobStage = {
   jobs: Jobs;
   /** Present when other machines share the store. */
-  remote?: RemoteRuns;
+  elsewhere?: RunElsewhere;
 };
 
-/** Takes back what an earlier process left, then starts. Throws an Error with one line when the store cannot be had. */
+/** Recovers what an earlier process left, then starts. Throws an Error with one line when the store cannot be opened. */
 export async function openJobs(options: JobStageOptions): Promise<JobStage> {
-  const { config, telemetry, keys, operator, places, execute, executeChat } = options;
+  const { config, telemetry, keys, operator, slots, execute } = options;
   const store = await openJobStore({
     dataDir: config.dataDir,
     databaseUrl: config.databaseUrl,
@@ -52,7 +48,7 @@ export async function openJobs(options: JobStageOptions): Promise<JobStage> {
   const shared = config.databaseUrl !== undefined;
   const jobs = await createJobs({
     store,
-    ...(config.role === 'gateway' ? {} : { worker: { places, execute, ...(shared && { executeChat }) } }),
+    ...(config.role !== 'gateway' && { worker: { slots, execute, chats: shared } }),
     defaults: {
       ...(config.jobAgent ? { agent: config.jobAgent } : {}),
       limits: {
@@ -61,7 +57,6 @@ export async function openJobs(options: JobStageOptions): Promise<JobStage> {
         waitMs: config.jobWaitSeconds * 1000,
         budgetUsd: config.jobBudgetUsd,
       },
-      maxBudgetUsd: config.maxBudgetUsd,
       onInterrupt: config.onInterrupt,
     },
     ...(operator !== undefined && { operator }),
@@ -82,17 +77,17 @@ export async function openJobs(options: JobStageOptions): Promise<JobStage> {
       await Promise.all(ids.map(options.forget));
     },
     log: {
-      trouble: telemetry.storeError,
+      error: telemetry.storeError,
       recovered: telemetry.jobsRecovered,
       callbackTried: telemetry.callbackTried,
     },
   });
   if (!shared) return { jobs };
   const waits = { maxQueued: config.maxQueuedRuns, waitMs: config.queueTimeoutSeconds * 1000 };
-  return { jobs, remote: createRemoteRuns(store, waits) };
+  return { jobs, elsewhere: createElsewhere(store, waits) };
 }
 
-/** A queue that is too small for a reserve of one has none. */
+/** The default of RESERVED_WAITING_JOBS; a short queue has no reserve. */
 function usualReserve(maxWaiting: number): number {
   return Math.min(50, Math.floor(maxWaiting / 20));
 }

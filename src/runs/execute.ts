@@ -1,54 +1,62 @@
-/** The path of a task on one screen: admit, take a workspace and an agent, run the turn, give everything back. */
-import type { Admission } from '../admission/slots.ts';
-import type { Seats, Start } from '../agents/pool/pool.ts';
-import { Releases } from '../releases.ts';
-import type { AgentEvent, Outcome, SyncReport, Task } from '../task.ts';
+/** The path of every run on one screen: admit, lease a workspace and an agent, work, release. */
+import type { Seats } from '../agents/pool/pool.ts';
+import type { ServiceError } from '../errors.ts';
+import { asServiceError } from '../errors.ts';
+import { type Release, Releases } from '../releases.ts';
+import type { Outcome, Task } from '../task.ts';
 import type { Lease } from '../workspaces/workspaces.ts';
+import type { RunContext } from './run.ts';
 
-export type Stages = {
-  places: Admission;
-  seats: Seats;
-  /** What could not be given back; the outcome stands all the same. */
-  onReleaseFailed(task: Task, error: unknown): void;
+export type ExecuteStages = {
+  pool: Seats;
+  /** Told of every run, for the log and the metrics. Times are milliseconds. */
+  observer: {
+    runStarted(task: Task, start: string): void;
+    runEnded(task: Task, outcome: Outcome, ms: number): void;
+    runFailed(task: Task, error: ServiceError, ms: number): void;
+    /** Something could not be released; the run's end stands all the same. */
+    releaseFailed(task: Task, error: unknown): void;
+  };
 };
 
-export type RunOptions = {
-  /** Aborted when nobody wants the outcome any more; the reason is a `ServiceError`. */
-  signal: AbortSignal;
-  /** `refuse`: no free place is an error at once. `queue`: wait in turn, within the queue's bound. */
-  whenBusy: 'refuse' | 'queue';
+export type ExecuteOptions = RunContext & {
+  /** The slot that the run has, or waits for. */
+  slot: Release | Promise<Release>;
   /**
-   * `after_release` (the default): the place is free again when the caller has its outcome, so that its next request
-   * is not refused. `at_outcome`: the caller waits in a queue anyway and need not wait for a process to end.
+   * `after_release`: the slot is free again when the caller has the outcome, so that its next request is not refused.
+   * `at_outcome`: the caller waits in a queue anyway and need not wait for a process to end.
    */
-  settle?: 'after_release' | 'at_outcome';
-  onEvent?: (event: AgentEvent) => void;
-  /** Told once, before the agent starts. */
-  onSync?: (report: SyncReport) => void;
-  /** Told once, when the agent starts to work: from here on a repeat of the request would be a second run. */
-  onStart?: (start: Start) => void;
-  /** Told before the workspace is given back; without an outcome the run ended badly. The agent has ended. */
-  beforeRelease?: (workspace: Lease, outcome: Outcome | undefined) => Promise<void>;
+  settle: 'after_release' | 'at_outcome';
+  /** Looks at the workspace before it is released. The agent has ended by then; no outcome: the run failed. */
+  collect?(workspace: Lease, outcome: Outcome | undefined): Promise<void>;
 };
 
-/** Runs a task to its outcome. Throws a `ServiceError` for every bad end; everything taken is given back, in reverse. */
-export async function runTask(stages: Stages, task: Task, options: RunOptions): Promise<Outcome> {
+/** Runs a task to its outcome. Throws a `ServiceError` for every bad end. Everything acquired is released, in reverse. */
+export async function execute(stages: ExecuteStages, task: Task, options: ExecuteOptions): Promise<Outcome> {
+  const { signal, emit, collect } = options;
+  const began = performance.now();
   const releases = new Releases();
   let outcome: Outcome | undefined;
   try {
-    releases.push(await stages.places.admit(task, options));
-    const seat = await stages.seats.take(task, options.signal);
-    releases.push(() => seat.release());
-    options.onSync?.(seat.workspace.sync);
-    options.onStart?.(seat.start);
-    if (options.beforeRelease) {
-      releases.push(() => options.beforeRelease?.(seat.workspace, outcome));
-      releases.push(() => seat.endAgent());
+    releases.push(await options.slot);
+    const agent = await stages.pool.take(task, signal);
+    releases.push(() => agent.release());
+    emit({ type: 'workspace', sync: agent.workspace.sync });
+    stages.observer.runStarted(task, agent.start);
+    emit({ type: 'working', start: agent.start });
+    if (collect) {
+      releases.push(() => collect(agent.workspace, outcome));
+      releases.push(() => agent.endAgent());
     }
-    outcome = await seat.run(task, options);
+    outcome = await agent.run(task, { signal, onEvent: emit });
+    stages.observer.runEnded(task, outcome, performance.now() - began);
     return outcome;
+  } catch (thrown) {
+    const error = asServiceError(thrown);
+    stages.observer.runFailed(task, error, performance.now() - began);
+    throw error;
   } finally {
-    const released = releases.run().catch((error: unknown) => stages.onReleaseFailed(task, error));
-    if (options.settle !== 'at_outcome') await released;
+    const released = releases.run().catch((error: unknown) => stages.observer.releaseFailed(task, error));
+    if (options.settle === 'after_release') await released;
   }
 }

@@ -1,7 +1,7 @@
 /** The one setter of a job's state: it checks what may follow what, and records the change as an event. */
 
 import type { Sql, Value } from './database.ts';
-import { isEndState, type JobEventBody, type JobState, mayFollow } from './job.ts';
+import { isEndState, type JobState, mayFollow, type StoredEventBody } from './job.ts';
 import type { NewEvent } from './job-store.ts';
 
 export type Change = {
@@ -14,7 +14,7 @@ export type Change = {
   /** Further columns. */
   set?: Record<string, Value>;
   /** What the event tells besides the state. */
-  event?: Partial<Omit<Extract<JobEventBody, { type: 'state' }>, 'type' | 'state' | 'attempt'>>;
+  event?: Partial<Omit<Extract<StoredEventBody, { type: 'state' }>, 'type' | 'state' | 'attempt'>>;
 };
 
 /** `false`: the job was not in that state, or that start is not its latest; nothing was written. */
@@ -39,7 +39,7 @@ export async function changeState(sql: Sql, change: Change): Promise<boolean> {
     values,
   );
   if (!row) return false;
-  const body: JobEventBody = { type: 'state', state: to, attempt: Number(row['attempt']), ...change.event };
+  const body: StoredEventBody = { type: 'state', state: to, attempt: Number(row['attempt']), ...change.event };
   await insertEvents(sql, id, Number(row['last_seq']), [{ at, body }]);
   return true;
 }

@@ -3,7 +3,7 @@ import { ServiceError } from '../errors.ts';
 import type { Task } from '../task.ts';
 import { change, changeOrUndo, type Store } from './change.ts';
 import { changeState, insertEvents } from './change-state.ts';
-import type { ChatClaim, ChatEnd, ChatEvent, ChatEventBody, ChatStore } from './chat-store.ts';
+import type { ChatClaim, ChatEnd, ChatStore } from './chat-store.ts';
 import type { EndState } from './job.ts';
 import type { Claim } from './job-store.ts';
 import { appendEvents, claimNext, requeue } from './runs.ts';
@@ -25,15 +25,6 @@ export function createChatStore(store: Store): ChatStore {
       change(store, ({ sql }) => changeState(sql, { id, from: 'queued', to: 'cancelled', at: Date.now() })),
     async cancel(id) {
       await cancel(store, id);
-    },
-    async events(id, after, limit) {
-      const rows = await query(
-        'SELECT seq, at, body FROM agent_job_events WHERE job_id = $1 AND seq > $2 ORDER BY seq LIMIT $3',
-        [id, after, limit],
-      );
-      return rows.map(({ seq, at, body }): ChatEvent => {
-        return { seq: Number(seq), at: Number(at), ...(JSON.parse(String(body)) as ChatEventBody) };
-      });
     },
     async end(id) {
       const [row] = await query('SELECT ending FROM agent_jobs WHERE id = $1 AND finished_at IS NOT NULL', [id]);

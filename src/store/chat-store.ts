@@ -1,17 +1,7 @@
 /** Chat requests that any machine may run: what lies in the store for as long as a client waits for the answer. */
 import type { ServiceError } from '../errors.ts';
-import type { AgentEvent, Outcome, SyncReport, Task } from '../task.ts';
-import type { JobState } from './job.ts';
+import type { Outcome, Task } from '../task.ts';
 import type { Claim, NewEvent } from './job-store.ts';
-
-export type ChatEventBody =
-  | AgentEvent
-  | { type: 'state'; state: JobState; attempt: number }
-  | { type: 'workspace'; sync: SyncReport }
-  /** The agent starts to work, in the words of whoever runs it. */
-  | { type: 'begun'; how: string };
-
-export type ChatEvent = ChatEventBody & { seq: number; at: number };
 
 export type ChatEnd =
   | { outcome: Outcome }
@@ -30,7 +20,6 @@ export type ChatStore = {
   withdraw(id: string): Promise<boolean>;
   /** Its client is gone: it is to end, whether it waits or runs. */
   cancel(id: string): Promise<void>;
-  events(id: string, after: number, limit: number): Promise<ChatEvent[]>;
   /** `undefined`: it has not ended. */
   end(id: string): Promise<ChatEnd | undefined>;
   /** Removes it with all that is its own. */

@@ -1,17 +1,17 @@
 /** What an engine of the job store offers. Everything it acknowledges is durable unless it says otherwise. */
 
 import type { Owner } from '../task.ts';
-import type { ChatEventBody, ChatStore } from './chat-store.ts';
+import type { ChatStore } from './chat-store.ts';
 import type {
   CallbackReport,
   JobEnd,
-  JobEvent,
-  JobEventBody,
   JobFilter,
   JobPage,
   JobRecord,
   JobSpec,
   JobState,
+  StoredEvent,
+  StoredEventBody,
 } from './job.ts';
 import type { Notifications } from './notifications.ts';
 
@@ -21,7 +21,7 @@ export type RunKind = 'job' | 'chat';
 /** One start of a job. Whoever shows a claim that is no longer the job's latest is refused. */
 export type Claim = { id: string; attempt: number };
 
-export type NewEvent = { at: number; body: JobEventBody | ChatEventBody };
+export type NewEvent = { at: number; body: StoredEventBody };
 
 /** What holds for all keys but the operator's. */
 export type TenantBounds = {
@@ -82,7 +82,7 @@ export type JobStore = {
   cancel(id: string): Promise<{ did: 'never_started' | 'stopping' | 'finished'; job: JobRecord } | undefined>;
 
   /** In order, those after number `after`. */
-  events(id: string, after: number, limit: number): Promise<JobEvent[]>;
+  events(id: string, after: number, limit: number): Promise<StoredEvent[]>;
   state(id: string): Promise<JobState | undefined>;
 
   /** Ends or queues again, by their `onInterrupt`, the jobs whose worker is gone. The answer counts them. */

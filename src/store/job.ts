@@ -1,6 +1,6 @@
 /** The vocabulary of jobs: what is asked for, what is recorded, what is told while it happens, and the states. */
 import type { ErrorCode } from '../errors.ts';
-import type { AgentEvent, Effort, Limits, ModelUsage, Owner, SyncReport, Usage, WorkspaceResult } from '../task.ts';
+import type { Effort, Limits, ModelUsage, Owner, RunEvent, SyncReport, Usage, WorkspaceResult } from '../task.ts';
 
 export type JobState = 'queued' | 'running' | 'completed' | 'failed' | 'timeout' | 'cancelled' | 'interrupted';
 
@@ -102,15 +102,15 @@ export type JobRecord = JobSpec & {
   callback?: CallbackReport;
 };
 
-export type JobEventBody =
-  | AgentEvent
+/** What the store adds to the events of a run. */
+export type StoredEventBody =
+  | RunEvent
   | { type: 'state'; state: JobState; attempt: number; error?: JobError; costUsd?: number; turns?: number }
-  | { type: 'workspace'; sync: SyncReport }
-  /** The bound on a job's events was reached: nothing but state changes is recorded from here on. */
+  /** The bound on a job's events was reached: from here on only state changes are recorded. */
   | { type: 'events_full'; limit: number; unit: 'events' | 'bytes' };
 
-/** Numbered per job from 1 without gaps. An event with an end state is the last one. */
-export type JobEvent = JobEventBody & { seq: number; at: number };
+/** Numbered per run from 1 without gaps. An event with an end state is the last one. `at`: milliseconds since 1970. */
+export type StoredEvent = StoredEventBody & { seq: number; at: number };
 
 /** How a job ended, as its runner tells the store. */
 export type JobEnd = {

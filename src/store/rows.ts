@@ -1,7 +1,7 @@
 /** How a job lies in its row. */
 
 import type { Row, Value } from './database.ts';
-import type { JobEnd, JobEvent, JobEventBody, JobRecord, JobSpec, JobState, JobSummary } from './job.ts';
+import type { JobEnd, JobRecord, JobSpec, JobState, JobSummary, StoredEvent, StoredEventBody } from './job.ts';
 import type { Claim, RunKind } from './job-store.ts';
 
 /** What of a job's wish has no column of its own. */
@@ -76,8 +76,8 @@ export function storedEnding(end: JobEnd): string {
   return JSON.stringify({ ...rest, workspace: work } satisfies StoredEnding);
 }
 
-export function toEvent(row: Row): JobEvent {
-  return { seq: Number(row['seq']), at: Number(row['at']), ...(JSON.parse(text(row['body'])) as JobEventBody) };
+export function toEvent(row: Row): StoredEvent {
+  return { seq: Number(row['seq']), at: Number(row['at']), ...(JSON.parse(text(row['body'])) as StoredEventBody) };
 }
 
 export function toLost(row: Row): Claim & { kind: RunKind } {

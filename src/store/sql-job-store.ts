@@ -5,7 +5,7 @@ import { createChatStore } from './chat-rows.ts';
 import type { ChatStore } from './chat-store.ts';
 import type { Sql, Value } from './database.ts';
 import type { Engine } from './engine.ts';
-import type { CallbackReport, JobEnd, JobEvent, JobFilter, JobPage, JobRecord, JobSpec, JobState } from './job.ts';
+import type { CallbackReport, JobEnd, JobFilter, JobPage, JobRecord, JobSpec, JobState, StoredEvent } from './job.ts';
 import type { Claim, JobStore, NewEvent, Outlook, Retention, RunKind, SubmitOptions } from './job-store.ts';
 import { keepSecret } from './keep-secret.ts';
 import { Notifications } from './notifications.ts';
@@ -84,7 +84,7 @@ export class SqlJobStore implements JobStore {
     return row && (row['state'] as JobState);
   }
 
-  async events(id: string, after: number, limit: number): Promise<JobEvent[]> {
+  async events(id: string, after: number, limit: number): Promise<StoredEvent[]> {
     const rows = await this.#sql(
       'SELECT seq, at, body FROM agent_job_events WHERE job_id = $1 AND seq > $2 ORDER BY seq LIMIT $3',
       [id, after, limit],

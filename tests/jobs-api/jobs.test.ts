@@ -141,10 +141,10 @@ describe('ending', () => {
     const waiting = await execute(service, { prompt: 'hi' });
     const first = await service.delete(`/jobs/${waiting}`);
     assert.equal(first.status, 200);
-    assert.deepEqual(await first.json(), { job_id: waiting, status: 'cancelled', did: 'never_started' });
+    assert.deepEqual(await first.json(), { job_id: waiting, status: 'cancelled', result: 'never_started' });
 
     const second = await service.delete(`/jobs/${running}`, { 'content-type': 'application/json' });
-    assert.deepEqual(await second.json(), { job_id: running, status: 'running', did: 'stopping' });
+    assert.deepEqual(await second.json(), { job_id: running, status: 'running', result: 'stopping' });
     const job = await ended(service, running);
     assert.deepEqual([job.status, job.error?.code], ['cancelled', 'cancelled']);
     const took = Date.parse(String(job.finished_at)) - Date.parse(String(job.cancel_requested_at));

@@ -1,6 +1,7 @@
 /** How jobs end, what is kept of them and for how long, in every store. */
 import assert from 'node:assert/strict';
-import { followJob } from '../../src/jobs/follow-job.ts';
+import { follow } from '../../src/runs/follow.ts';
+import { storedLog } from '../../src/runs/stored-log.ts';
 import type { JobEnd } from '../../src/store/job.ts';
 import { claim, completed, describeStore, eventsOf, runThrough, submit } from '../store/store-suite.ts';
 import { jobSpec } from '../support/job-engines.ts';
@@ -210,14 +211,14 @@ describeStore('The end of a job', (onStore) => {
 
   onStore('lets a reader follow a job from anywhere without a gap or a repeat', async (store) => {
     const { id } = await submit(store);
-    const follow = async (after: number, signal = new AbortController().signal) => {
+    const numbers = async (after: number, signal = new AbortController().signal) => {
       const seen: number[] = [];
-      for await (const { seq } of followJob(store, id, { after, signal })) seen.push(seq);
+      for await (const { seq } of follow(storedLog(store, id), after, signal)) seen.push(seq);
       return seen;
     };
-    const live = [follow(0), follow(0), follow(3)];
+    const live = [numbers(0), numbers(0), numbers(3)];
     const leaving = new AbortController();
-    const left = follow(0, leaving.signal);
+    const left = numbers(0, leaving.signal);
     const job = await claim(store);
     for (let seq = 2; seq < 50; seq += 3) {
       await store.appendEvents(
@@ -231,9 +232,9 @@ describeStore('The end of a job', (onStore) => {
     await store.finish(job, completed);
     const all = Array.from({ length: Number((await store.get(id))?.events) }, (_, at) => at + 1);
     assert.deepEqual(await Promise.all(live), [all, all, all.slice(3)]);
-    assert.deepEqual(await follow(0), all);
-    assert.deepEqual(await follow(all.length - 1), all.slice(-1));
-    assert.deepEqual(await follow(all.length), []);
-    assert.deepEqual(await follow(9999), []);
+    assert.deepEqual(await numbers(0), all);
+    assert.deepEqual(await numbers(all.length - 1), all.slice(-1));
+    assert.deepEqual(await numbers(all.length), []);
+    assert.deepEqual(await numbers(9999), []);
   });
 });

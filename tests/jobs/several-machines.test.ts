@@ -6,7 +6,7 @@ import { after, afterEach, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Jobs } from '../../src/jobs/jobs.ts';
 import type { JobRequest } from '../../src/jobs/spec.ts';
-import type { JobEvent } from '../../src/store/job.ts';
+import type { StoredEvent } from '../../src/store/job.ts';
 import { openPostgresStore } from '../../src/store/postgres-engine.ts';
 import { startJobs } from '../support/jobs.ts';
 import { postgresMissing, startPostgres, type TestPostgres } from '../support/postgres.ts';
@@ -38,13 +38,13 @@ async function startGateway(url: string): Promise<Jobs> {
   return jobs;
 }
 
-async function allEvents(jobs: Jobs, id: string): Promise<JobEvent[]> {
-  const events: JobEvent[] = [];
+async function allEvents(jobs: Jobs, id: string): Promise<StoredEvent[]> {
+  const events: StoredEvent[] = [];
   for await (const event of jobs.events(id, { signal: never })) events.push(event);
   return events;
 }
 
-function assertWhole(events: JobEvent[], starts: number): void {
+function assertWhole(events: StoredEvent[], starts: number): void {
   assert.deepEqual(
     events.map(({ seq }) => seq),
     events.map((_, at) => at + 1),
@@ -86,7 +86,7 @@ describe('Several machines on one PostgreSQL', {
     }
     const { job } = await one.submit(wish('for ever'));
     for await (const event of other.events(job.id, { signal: never })) {
-      if (event.type === 'text') assert.equal((await other.cancel(job.id)).did, 'stopping');
+      if (event.type === 'text') assert.equal((await other.cancel(job.id)).result, 'stopping');
     }
     assert.equal((await one.get(job.id))?.state, 'cancelled');
   });
@@ -135,7 +135,8 @@ describe('Several machines on one PostgreSQL', {
     const ids: string[] = [];
     for (let at = 0; at < 12; at += 1) ids.push((await gateway.submit(wish('40'))).job.id);
     const followed = ids.map((id) => followThrough(gateway, id));
-    await waitUntil('some run', async () => (await gateway.counters()).running === 4);
+    const running = async () => (await gateway.list({ limit: 200, state: 'running' })).jobs.length;
+    await waitUntil('some run', async () => (await running()) === 4);
     await postgres.restart();
     for (const events of await Promise.all(followed)) assertWhole(events, 1);
     for (const id of ids) {
@@ -146,8 +147,8 @@ describe('Several machines on one PostgreSQL', {
 });
 
 /** As a client that reconnects with the number of the last event it has. */
-async function followThrough(jobs: Jobs, id: string): Promise<JobEvent[]> {
-  const events: JobEvent[] = [];
+async function followThrough(jobs: Jobs, id: string): Promise<StoredEvent[]> {
+  const events: StoredEvent[] = [];
   for (;;) {
     try {
       for await (const event of jobs.events(id, { after: events.length, signal: never })) events.push(event);

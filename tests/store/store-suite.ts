@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { ServiceError } from '../../src/errors.ts';
-import type { JobEnd, JobEvent, JobRecord } from '../../src/store/job.ts';
+import type { JobEnd, JobRecord, StoredEvent } from '../../src/store/job.ts';
 import type { Claim, JobStore } from '../../src/store/job-store.ts';
 import { jobSpec, type TestStores, testEngines } from '../support/job-engines.ts';
 
@@ -21,7 +21,7 @@ export async function claim(store: JobStore): Promise<JobRecord & Claim> {
   return job;
 }
 
-export async function eventsOf(store: JobStore, id: string): Promise<JobEvent[]> {
+export async function eventsOf(store: JobStore, id: string): Promise<StoredEvent[]> {
   return store.events(id, 0, 10_000);
 }
 

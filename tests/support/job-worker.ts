@@ -6,14 +6,14 @@ const [url = '', name = ''] = process.argv.slice(2);
 const store = await openPostgresStore({ url, workerTimeoutMs: 15_000, onError: () => {} });
 
 /** The prompt says for how many steps of 10 ms to write; `for ever` waits for the end. */
-await startJobs(store, async (task, { signal, onEvent }) => {
+await startJobs(store, async (task, { signal, emit }) => {
   const [block] = task.messages[0]?.blocks ?? [];
   const prompt = block?.type === 'text' ? block.text : '';
-  onEvent({ type: 'text', text: `${name}:` });
+  emit({ type: 'text', text: `${name}:` });
   if (prompt === 'for ever') return untilAborted(signal);
   for (let step = 0; step < Number(prompt); step += 1) {
     signal.throwIfAborted();
-    onEvent({ type: 'text', text: `${step} ` });
+    emit({ type: 'text', text: `${step} ` });
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   return outcome(name);

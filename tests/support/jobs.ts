@@ -1,31 +1,62 @@
 /** Jobs on a store of a test, run by a script instead of an agent. */
 import assert from 'node:assert/strict';
 import { createSlots } from '../../src/admission/slots.ts';
-import type { ExecuteChat } from '../../src/jobs/claimed-chat.ts';
-import type { ExecuteJob } from '../../src/jobs/claimed-job.ts';
+import type { ExecuteTask } from '../../src/jobs/claimed-job.ts';
 import { createJobs, type Jobs, type JobsOptions, type JobView } from '../../src/jobs/jobs.ts';
 import type { CallbackReport, JobState } from '../../src/store/job.ts';
 import type { JobStore } from '../../src/store/job-store.ts';
-import type { Outcome } from '../../src/task.ts';
+import type { Outcome, RunEvent, Task, WorkspaceResult } from '../../src/task.ts';
+import type { Lease } from '../../src/workspaces/workspaces.ts';
 import { jobSpec } from './job-engines.ts';
 import { waitUntil } from './wait-until.ts';
 
-export type TestJobs = Jobs & { callbacksTried: CallbackReport[]; troubles: unknown[] };
+export type TestJobs = Jobs & { callbacksTried: CallbackReport[]; errors: unknown[] };
+
+/** Stands for a workspace and an agent in it. */
+export type Script = (task: Task, tools: ScriptTools) => Promise<Outcome>;
+
+export type ScriptTools = {
+  signal: AbortSignal;
+  emit(event: RunEvent): void;
+  /** What is found in the workspace after the run. */
+  leave(result: WorkspaceResult): void;
+};
+
+function executing(script: Script): ExecuteTask {
+  return async (task, { slot, signal, emit, collect }) => {
+    const release = await slot;
+    let left: WorkspaceResult | undefined;
+    let outcome: Outcome | undefined;
+    try {
+      outcome = await script(task, {
+        signal,
+        emit,
+        leave: (result) => {
+          left = result;
+        },
+      });
+      return outcome;
+    } finally {
+      const result = left;
+      if (result) await collect?.({ collect: async () => result } as Lease, outcome);
+      await release();
+    }
+  };
+}
 
 export async function startJobs(
   store: JobStore,
-  execute: ExecuteJob | undefined,
-  given: Partial<JobsOptions> & { capacity?: number } = {},
-  executeChat?: ExecuteChat,
+  script: Script | undefined,
+  given: Partial<JobsOptions> & { capacity?: number; chats?: boolean } = {},
 ): Promise<TestJobs> {
-  const { capacity = 2, ...options } = given;
+  const { capacity = 2, chats = false, ...options } = given;
   const callbacksTried: CallbackReport[] = [];
-  const troubles: unknown[] = [];
-  const places = createSlots({ capacity, maxQueued: 0, waitMs: 1000 });
+  const errors: unknown[] = [];
+  const slots = createSlots({ capacity, maxQueued: 0, waitMs: 1000 });
   const jobs = await createJobs({
     store,
-    ...(execute && { worker: { places, execute, ...(executeChat && { executeChat }) } }),
-    defaults: { limits: jobSpec().limits, maxBudgetUsd: 100, onInterrupt: 'mark' },
+    ...(script && { worker: { slots, execute: executing(script), chats } }),
+    defaults: { limits: jobSpec().limits, onInterrupt: 'mark' },
     maxWaiting: 100,
     tenants: { maxWaitingPerKey: 100, reserved: 0 },
     maxAttempts: 3,
@@ -33,13 +64,13 @@ export async function startJobs(
     retention: { ttlMs: 3_600_000, maxJobs: 1000, maxBytes: 1_000_000_000 },
     callbacks: { secretOf: () => 'secret', allowPrivate: true, render: (job) => ({ id: job.id, state: job.state }) },
     log: {
-      trouble: (error) => troubles.push(error),
+      error: (error) => errors.push(error),
       recovered: () => {},
       callbackTried: (_job, report) => callbacksTried.push(report),
     },
     ...options,
   });
-  return Object.assign(jobs, { callbacksTried, troubles });
+  return Object.assign(jobs, { callbacksTried, errors });
 }
 
 export function outcome(text: string): Outcome {

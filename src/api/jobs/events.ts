@@ -1,15 +1,16 @@
 /** The events of a job as a stream: past ones first, then each as it happens, until the job ends. */
 import type { FastifyReply } from 'fastify';
-import { watchAnswer } from '../../http/client-gone.ts';
-import type { HttpSettings, JobDesk } from '../../http/deps.ts';
-import { openEventStream } from '../../http/sse.ts';
-import type { JobEvent } from '../../store/job.ts';
-import { jsonLine } from '../json-line.ts';
+import { jsonLine, sendFrames } from '../../http/sse.ts';
+import type { Jobs } from '../../jobs/jobs.ts';
+import type { StoredEvent } from '../../store/job.ts';
 
 export type EventJson = ReturnType<typeof renderEvent>;
 
+/** The state of a job says the same as `working`, which is not recorded for jobs. */
+type PublicEvent = Exclude<StoredEvent, { type: 'working' }>;
+
 /** An event in the names of the API. Its number is the `id` of its frame. */
-function renderEvent({ seq: _, at, ...event }: JobEvent) {
+function renderEvent({ seq: _, at, ...event }: PublicEvent) {
   const time = new Date(at).toISOString();
   switch (event.type) {
     case 'state': {
@@ -37,64 +38,46 @@ function renderEvent({ seq: _, at, ...event }: JobEvent) {
   }
 }
 
-function frameOf(event: JobEvent): string {
+function frameOf(event: PublicEvent): string {
   return `id: ${event.seq}\nevent: ${event.type}\ndata: ${jsonLine(renderEvent(event))}\n\n`;
 }
 
-/** How soon a reader in a browser is to come back when the connection drops. */
-const comeBack = 'retry: 1000\n\n';
+/** How soon a reader in a browser reconnects when the connection drops. */
+const reconnectSoon = 'retry: 1000\n\n';
 
-export type EventStreamRequest = { id: string; after: number; reply: FastifyReply };
+/** Settings under their names in the configuration. */
+export type EventStreamSettings = { streamKeepAliveSeconds: number; slowReaderSeconds: number };
 
-/** The streams that are open, for all of them to be ended when the server stops. */
+/** The open streams, so that all of them end when the server stops. */
 export class JobEventStreams {
-  readonly #jobs: JobDesk;
-  readonly #settings: HttpSettings;
-  readonly #open = new Set<AbortController>();
+  readonly #jobs: Pick<Jobs, 'events'>;
+  readonly #settings: EventStreamSettings;
+  readonly #stopping = new AbortController();
 
-  constructor(jobs: JobDesk, settings: HttpSettings) {
+  constructor(jobs: Pick<Jobs, 'events'>, settings: EventStreamSettings) {
     this.#jobs = jobs;
     this.#settings = settings;
   }
 
-  /** A reader that has none of the last events comes back, and finds them. */
+  /** A reader that lacks the last events reconnects, and gets them. */
   endAll(): void {
-    for (const stream of this.#open) stream.abort();
+    this.#stopping.abort();
   }
 
   /** Settles when the stream has ended, or its reader has gone. Throws what broke it; the reader is cut off then. */
-  async send({ id, after, reply }: EventStreamRequest): Promise<void> {
-    const stop = new AbortController();
-    this.#open.add(stop);
-    const reader = { gone: false };
-    const left = () => {
-      reader.gone = true;
-      stop.abort();
-    };
-    watchAnswer(reply, { delivered: left, gone: left });
-    let resume = () => {};
-    stop.signal.addEventListener('abort', () => resume(), { once: true });
+  send(reply: FastifyReply, id: string, after: number): Promise<void> {
     const { streamKeepAliveSeconds, slowReaderSeconds } = this.#settings;
-    const stream = openEventStream(reply, {
-      keepAlive: { frame: ': keep-alive\n\n', everyMs: streamKeepAliveSeconds * 1000 },
+    return sendFrames(reply, (gone) => this.#frames(id, after, gone), {
+      silence: { frame: ': keep-alive\n\n', everyMs: streamKeepAliveSeconds * 1000 },
       slowReaderMs: slowReaderSeconds * 1000,
-      onDrain: () => resume(),
     });
-    try {
-      stream.send(comeBack);
-      for await (const event of this.#jobs.events(id, { after, signal: stop.signal })) {
-        stream.send(frameOf(event));
-        if (!stream.blocked || stop.signal.aborted) continue;
-        await new Promise<void>((resolve) => {
-          resume = resolve;
-        });
-      }
-      if (!reader.gone) stream.end('');
-    } catch (error) {
-      reply.raw.destroy();
-      throw error;
-    } finally {
-      this.#open.delete(stop);
+  }
+
+  async *#frames(id: string, after: number, gone: AbortSignal): AsyncGenerator<string, void> {
+    yield reconnectSoon;
+    const signal = AbortSignal.any([gone, this.#stopping.signal]);
+    for await (const event of this.#jobs.events(id, { after, signal })) {
+      if (event.type !== 'working') yield frameOf(event);
     }
   }
 }

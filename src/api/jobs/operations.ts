@@ -1,14 +1,14 @@
-/** The job routes as the description of the API lists them. */
+/** The routes of jobs, for the description of the API. */
 import { z } from 'zod';
-import type { Operation } from '../../http/openapi.ts';
+import type { Operation } from '../operation.ts';
 import { listQueryShape } from './query.ts';
-import { jobRequestShape } from './request.ts';
+import type { JobRequestShape } from './request.ts';
 
 const events =
   'What happens in the job, as server-sent events, from the first one; Last-Event-ID or ?after= continues after one';
 
-export function jobOperations(): Operation[] {
-  const body = z.toJSONSchema(jobRequestShape, { target: 'openapi-3.0', io: 'input' });
+export function jobOperations(shape: JobRequestShape): Operation[] {
+  const body = z.toJSONSchema(shape, { target: 'openapi-3.0', io: 'input' });
   const query = z.toJSONSchema(listQueryShape, { target: 'openapi-3.0', io: 'input' }).properties ?? {};
   return [
     { method: 'post', path: '/execute', summary: 'Hand in a job; Idempotency-Key makes it one job', body, answer: 202 },

@@ -1,7 +1,9 @@
 /** What a query says: which jobs are asked for, and from which event on. */
+
 import { z } from 'zod';
+import { invalidField } from '../../errors.ts';
 import type { JobFilter, JobState } from '../../store/job.ts';
-import { fromZod, invalid } from '../invalid.ts';
+import { fromZod } from '../zod-errors.ts';
 import { agentName } from './request.ts';
 
 const states = {
@@ -50,6 +52,6 @@ export function readAfter(lastEventId: string | string[] | undefined, query: unk
   const given = lastEventId || after;
   if (given === undefined) return 0;
   const name = lastEventId ? 'Last-Event-ID' : 'after';
-  if (typeof given !== 'string' || !/^\d{1,9}$/.test(given)) throw invalid(name, 'must be the id of an event');
+  if (typeof given !== 'string' || !/^\d{1,9}$/.test(given)) throw invalidField(name, 'must be the id of an event');
   return Number(given);
 }

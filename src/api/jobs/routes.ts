@@ -1,106 +1,109 @@
-/** The job routes: hand a job in, look at it, follow it, stop it, collect what it changed. */
+/** The routes of jobs: submit, look up, list, follow, cancel, collect the changes. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ServiceError } from '../../errors.ts';
-import { ownerOfKey } from '../../http/auth.ts';
-import type { JobDesk, ServerDeps } from '../../http/deps.ts';
 import type { JsonBody } from '../../http/json-body.ts';
 import { headerText } from '../../http/replies.ts';
-import type { JobView } from '../../jobs/jobs.ts';
+import { type Jobs, type JobView, noSuchJob } from '../../jobs/jobs.ts';
+import type { Owner } from '../../task.ts';
+import { idempotencyKeyOf } from '../idempotency-key.ts';
 import type { Models } from '../models.ts';
-import { JobEventStreams } from './events.ts';
+import { type EventStreamSettings, JobEventStreams } from './events.ts';
 import { isJobId, readAfter, readListQuery } from './query.ts';
-import { inCallersWords, readJobRequest } from './request.ts';
-import { renderJob, renderListedJob, whereItStands } from './view.ts';
+import { type JobRequestShape, readJobRequest } from './request.ts';
+import { renderJob, renderListedJob, renderQueuePosition } from './view.ts';
+
+export type JobRoutesDeps = {
+  jobs: Pick<Jobs, 'submit' | 'get' | 'list' | 'cancel' | 'events' | 'patch' | 'callbackSecret'>;
+  models: Models;
+  shape: JobRequestShape;
+  /** Sees the jobs of all; absent: no key is the operator's. */
+  operator: Owner | undefined;
+  settings: EventStreamSettings;
+  /** Called with what broke a stream that had begun. */
+  onBroken(request: FastifyRequest, error: unknown): void;
+};
 
 type ForJob = { Params: { id: string } };
 
-export function jobRoutes(server: FastifyInstance, deps: ServerDeps, jobs: JobDesk, models: Models): void {
-  const reads = new Readers(jobs, deps.keys[0]);
+export function jobRoutes(server: FastifyInstance, deps: JobRoutesDeps): void {
+  const { jobs, operator } = deps;
+  const visible = new VisibleJobs(jobs, operator);
 
   server.post('/execute', async (request, reply) => {
-    const { job, created } = await submit(request, jobs, models);
+    const asked = readJobRequest((request.body as JsonBody | undefined)?.value, {
+      shape: deps.shape,
+      models: deps.models,
+      owner: request.owner,
+      isOperator: request.owner === operator,
+      idempotencyKey: idempotencyKeyOf(request),
+    });
+    const { job, created } = await jobs.submit(asked);
     request.facts = { ...request.facts, runId: job.id, model: job.model, ...(created ? {} : { repeat: true }) };
     if (!created) reply.header('x-repeat', `the job ${job.id}; a new Idempotency-Key makes another job`);
     return reply
       .code(202)
       .header('location', `/jobs/${job.id}`)
-      .send({ job_id: job.id, status: job.state, ...whereItStands(job) });
+      .send({ job_id: job.id, status: job.state, ...renderQueuePosition(job) });
   });
 
   server.get('/jobs', async (request) => {
     const filter = readListQuery(request.query);
-    const { jobs: page, nextCursor } = await jobs.list({ ...filter, ...reads.filterFor(request) });
+    const { jobs: page, nextCursor } = await jobs.list({ ...filter, ...visible.filterFor(request) });
     return { jobs: page.map(renderListedJob), next_cursor: nextCursor ?? null };
   });
 
-  server.get<ForJob>('/jobs/:id', async (request) => renderJob(await reads.find(request)));
+  server.get<ForJob>('/jobs/:id', async (request) => renderJob(await visible.find(request)));
 
   server.get<ForJob>('/jobs/:id/diff', async (request, reply) => {
-    const job = await reads.find(request);
+    const job = await visible.find(request);
     const patch = await jobs.patch(job.id);
     if (patch === undefined) throw noPatch(job);
-    // A part of a patch passes for the whole of one, unless it is said.
+    // A part of a patch looks like a whole one, so it is named.
     if (job.workspace?.patchOmitted) reply.header('x-patch-omitted', headerText(job.workspace.patchOmitted));
     return reply.type('text/x-diff; charset=utf-8').send(patch);
   });
 
   server.delete<ForJob>('/jobs/:id', async (request) => {
-    const { id } = await reads.find(request);
-    const { did, job } = await jobs.cancel(id);
-    return { job_id: id, status: job.state, did };
+    const { id } = await visible.find(request);
+    const { result, job } = await jobs.cancel(id);
+    return { job_id: id, status: job.state, result };
   });
 
-  // Each key its own and no other's, the operator's key too: who has a secret can forge what it signs.
+  // The operator's key gets only its own secret too: a secret lets its holder forge what it signs.
   server.get('/callback-secret', async (request, reply) => {
     reply.header('cache-control', 'no-store');
     return { secret: jobs.callbackSecret(request.owner) };
   });
 
-  eventRoute(server, deps, jobs, reads);
+  eventRoute(server, deps, visible);
 }
 
-async function submit(request: FastifyRequest, jobs: JobDesk, models: Models) {
-  const key = request.headers['idempotency-key'];
-  const wish = readJobRequest((request.body as JsonBody | undefined)?.value, {
-    models,
-    owner: request.owner,
-    idempotencyKey: key === undefined ? undefined : String(key),
-  });
-  try {
-    return await jobs.submit(wish);
-  } catch (error) {
-    throw inCallersWords(error);
-  }
-}
-
-function eventRoute(server: FastifyInstance, deps: ServerDeps, jobs: JobDesk, reads: Readers): void {
-  const streams = new JobEventStreams(jobs, deps.settings);
+function eventRoute(server: FastifyInstance, deps: JobRoutesDeps, visible: VisibleJobs): void {
+  const streams = new JobEventStreams(deps.jobs, deps.settings);
   server.addHook('preClose', async () => streams.endAll());
 
   // There is no HEAD: its answer would be a stream that nobody reads.
   server.get<ForJob>('/jobs/:id/events', { exposeHeadRoute: false }, async (request, reply): Promise<FastifyReply> => {
     const after = readAfter(request.headers['last-event-id'], request.query);
-    const job = await reads.find(request);
-    // To a reader in a browser, which comes back after every end, this says that there is nothing to come back for.
+    const job = await visible.find(request);
+    // A browser reconnects after every end of a stream; this status tells it that there is nothing more to read.
     if (after > 0 && after >= job.events && job.finishedAt !== undefined) return reply.code(204).send();
-    await streams.send({ id: job.id, after, reply }).catch((error: unknown) => {
-      deps.log.fault({ requestId: request.id, error });
-    });
+    await streams.send(reply, job.id, after).catch((error: unknown) => deps.onBroken(request, error));
     return reply;
   });
 }
 
-/** Who may see which job: each key its own ones, and the operator's key those of all. */
-class Readers {
-  readonly #jobs: JobDesk;
-  readonly #operator: string | undefined;
+/** Which jobs a key may see: its own, and with the operator's key those of all. */
+class VisibleJobs {
+  readonly #jobs: JobRoutesDeps['jobs'];
+  readonly #operator: Owner | undefined;
 
-  constructor(jobs: JobDesk, operatorKey: string | undefined) {
+  constructor(jobs: JobRoutesDeps['jobs'], operator: Owner | undefined) {
     this.#jobs = jobs;
-    this.#operator = operatorKey ? ownerOfKey(operatorKey) : undefined;
+    this.#operator = operator;
   }
 
-  filterFor({ owner }: FastifyRequest): { owner?: string } {
+  filterFor({ owner }: FastifyRequest): { owner?: Owner } {
     return owner === this.#operator ? {} : { owner };
   }
 
@@ -110,7 +113,7 @@ class Readers {
     const job = isJobId(id) ? await this.#jobs.get(id) : undefined;
     const { owner } = this.filterFor(request);
     if (job && (owner === undefined || job.owner === owner)) return job;
-    throw new ServiceError('not_found', 'There is no such job: it never was, or it is no longer kept');
+    throw noSuchJob();
   }
 }
 

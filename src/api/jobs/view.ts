@@ -1,4 +1,4 @@
-/** A job as clients read it: the names that the API promises. What is not known, or not yet, is null. */
+/** A job as clients read it, in the names of the API. What is not known, or not yet, is null. */
 
 import type { JobView } from '../../jobs/jobs.ts';
 import type { CallbackReport, JobSummary } from '../../store/job.ts';
@@ -7,7 +7,7 @@ import type { ModelUsage, Usage } from '../../task.ts';
 export type JobJson = ReturnType<typeof renderJob>;
 export type ListedJobJson = ReturnType<typeof renderListedJob>;
 
-/** Everything about a job but its patch; callbacks send the same. */
+/** Everything about a job but its patch. Webhooks send the same. */
 export function renderJob(job: JobView) {
   return {
     ...renderListedJob(job),
@@ -15,13 +15,13 @@ export function renderJob(job: JobView) {
     stderr: job.stderr,
     result: job.result ?? null,
     models: Object.fromEntries(Object.entries(job.models ?? {}).map(([name, used]) => [name, modelUsage(used)])),
-    ...whereItStands(job),
+    ...renderQueuePosition(job),
     workspace: workspaceOf(job),
     callback: job.callback ? callbackOf(job.callback) : null,
   };
 }
 
-/** As it stands in a list: without long texts, and the prompt is only its beginning. */
+/** For a list: without long texts, and with only the beginning of the prompt. */
 export function renderListedJob(job: JobSummary) {
   return {
     job_id: job.id,
@@ -42,12 +42,12 @@ export function renderListedJob(job: JobSummary) {
     attempt: job.attempt,
     session_id: job.sessionId ?? null,
     last_event_id: job.events,
-    ...wishOf(job),
+    ...requestOf(job),
   };
 }
 
-/** What was asked for, with the defaults that applied. */
-function wishOf({ effort, limits, priority, onInterrupt, deliver, callbackUrl }: JobSummary) {
+/** The request, with the defaults that applied. */
+function requestOf({ effort, limits, priority, onInterrupt, deliver, callbackUrl }: JobSummary) {
   return {
     effort: effort ?? null,
     max_budget_usd: limits.budgetUsd,
@@ -62,7 +62,7 @@ function wishOf({ effort, limits, priority, onInterrupt, deliver, callbackUrl }:
 }
 
 /** Of a queued job. */
-export function whereItStands({ position, expectedWaitMs }: JobView) {
+export function renderQueuePosition({ position, expectedWaitMs }: JobView) {
   return {
     position: position ?? null,
     expected_wait_seconds: expectedWaitMs === undefined ? null : Math.round(expectedWaitMs / 100) / 10,

@@ -1,6 +1,6 @@
 /** A conversation as one prompt, for runs that take their prompt as an argument. */
+import { invalidField } from '../../errors.ts';
 import type { Block } from '../../task.ts';
-import { invalid } from '../invalid.ts';
 import type { Conversation } from '../openai-chat/conversation.ts';
 import { callText, resultText } from '../openai-chat/tool-history.ts';
 
@@ -27,6 +27,6 @@ function blockText(block: Block): string {
     case 'tool_result':
       return resultText(block);
     case 'image':
-      throw invalid('messages', 'image input is not supported at this path; /openai/v1 takes images');
+      throw invalidField('messages', 'image input is not supported at this path; /openai/v1 takes images');
   }
 }

@@ -1,6 +1,7 @@
 /** The chunks of a streamed completion, as JSON texts; what all of them share is written once. */
+
+import { jsonLine } from '../../http/sse.ts';
 import type { Outcome } from '../../task.ts';
-import { jsonLine } from '../json-line.ts';
 import { type AnswerHead, agentFacts, type FinishReason } from './completion.ts';
 import { usageOf } from './usage.ts';
 

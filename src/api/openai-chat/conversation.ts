@@ -1,7 +1,7 @@
 /** The messages of a request as a conversation: one system text, and messages that alternate between user and assistant. */
+import { invalidField } from '../../errors.ts';
 import { type JsonSize, jsonLimits, jsonSize, overJsonLimits } from '../../http/json-bounds.ts';
 import type { Block, Message } from '../../task.ts';
-import { invalid } from '../invalid.ts';
 import { imageLimits, readImage } from './images.ts';
 import type { ChatMessage } from './request-shape.ts';
 import { pairTools } from './tool-history.ts';
@@ -34,7 +34,7 @@ export function readConversation(messages: ChatMessage[]): Conversation {
   checkImageCount(conversation);
   const systemText = system.join('\n');
   if (conversation.length === 0) {
-    if (!systemText.trim()) throw invalid('messages', 'there is no text in them');
+    if (!systemText.trim()) throw invalidField('messages', 'there is no text in them');
     return { messages: [userSays(systemText)] };
   }
   const whole = userFirstAndLast(pairTools(conversation));
@@ -125,7 +125,7 @@ function readArguments(text: string, left: JsonSize): Record<string, unknown> {
 
 function checkImageCount(messages: Message[]): void {
   const count = messages.flatMap((message) => message.blocks).filter((block) => block.type === 'image').length;
-  if (count > imageLimits.count) throw invalid('messages', `too many images: ${count} of ${imageLimits.count}`);
+  if (count > imageLimits.count) throw invalidField('messages', `too many images: ${count} of ${imageLimits.count}`);
 }
 
 /** The model API wants the user to begin, and a run is always an answer to the user. */

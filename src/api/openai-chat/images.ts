@@ -1,6 +1,6 @@
 /** Images in a request: data URLs of the types and sizes that the model API takes, and why others are refused. */
+import { invalidField } from '../../errors.ts';
 import type { Block } from '../../task.ts';
-import { invalid } from '../invalid.ts';
 
 /** Limits of the Anthropic Messages API: length of the base64 text of one image, and images in one request. */
 export const imageLimits = { base64Length: 5 * 1024 * 1024, count: 100 };
@@ -11,14 +11,17 @@ const wellFormed = /^[A-Za-z0-9+/]+={0,2}$/;
 /** @param param path of the part, for the error */
 export function readImage(url: string, param: string): Block {
   const head = dataUrl.exec(url.slice(0, 200));
-  if (!head) throw invalid(param, refusalOf(url));
+  if (!head) throw invalidField(param, refusalOf(url));
   const base64 = url.slice(head[0].length);
   if (base64.length > imageLimits.base64Length) {
-    throw invalid(param, `the image is too large: ${base64.length} base64 characters of ${imageLimits.base64Length}`);
+    throw invalidField(
+      param,
+      `the image is too large: ${base64.length} base64 characters of ${imageLimits.base64Length}`,
+    );
   }
-  if (base64.length % 4 !== 0 || !wellFormed.test(base64)) throw invalid(param, 'the image is not valid base64');
+  if (base64.length % 4 !== 0 || !wellFormed.test(base64)) throw invalidField(param, 'the image is not valid base64');
   const mediaType = typeOf(Buffer.from(base64.slice(0, 24), 'base64'));
-  if (!mediaType) throw invalid(param, 'the image must be a PNG, JPEG, GIF or WebP');
+  if (!mediaType) throw invalidField(param, 'the image must be a PNG, JPEG, GIF or WebP');
   return { type: 'image', mediaType, base64 };
 }
 

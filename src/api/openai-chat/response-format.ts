@@ -1,5 +1,5 @@
 /** `response_format` as a schema that the agent's answer must satisfy. */
-import { invalid } from '../invalid.ts';
+import { invalidField } from '../../errors.ts';
 import { enforceable, type FindProblem, type Schema, Unenforceable } from '../schemas/json-schema.ts';
 import type { ChatBody } from './request-shape.ts';
 
@@ -19,7 +19,7 @@ export async function outputSchemaOf(
         return await enforceable(format.json_schema.schema ?? { type: 'object' }, findProblem);
       } catch (error) {
         if (!(error instanceof Unenforceable)) throw error;
-        throw invalid('response_format.json_schema.schema', error.message);
+        throw invalidField('response_format.json_schema.schema', error.message);
       }
   }
 }

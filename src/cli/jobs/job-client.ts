@@ -9,7 +9,7 @@ export type JobClient = {
   submit(body: Record<string, unknown>, idempotencyKey: string | undefined, signal: AbortSignal): Promise<Submitted>;
   job(id: string): Promise<JobJson>;
   list(query: Record<string, string>): Promise<{ jobs: ListedJobJson[]; next_cursor: string | null }>;
-  cancel(id: string): Promise<{ status: string; did: 'never_started' | 'stopping' }>;
+  cancel(id: string): Promise<{ status: string; result: 'never_started' | 'stopping' }>;
   diff(id: string): Promise<string>;
   /** The answer with the events after number `after`, its body unread; `undefined`: there are no more. */
   events(id: string, after: number, signal: AbortSignal): Promise<Response | undefined>;

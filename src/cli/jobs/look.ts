@@ -43,7 +43,7 @@ export async function cancelJob(args: string[], { print }: CommandContext): Prom
   const { values, positionals } = readOptions(args, options);
   const answer = await (await clientOf(values)).cancel(idIn(positionals));
   const words = { never_started: 'cancelled: it had not started', stopping: 'cancelled: its agent is being ended' };
-  print(values.json ? JSON.stringify(answer) : words[answer.did]);
+  print(values.json ? JSON.stringify(answer) : words[answer.result]);
   return exitStatus.done;
 }
 

@@ -1,15 +1,10 @@
-/** Bad requests: an error that names the field, made by hand or from what Zod found. */
+/** Turns what Zod finds in a request into an error that names the field. */
 import type { z } from 'zod';
-import { ServiceError } from '../errors.ts';
-
-/** @param param the field's path, as `messages[0].content` @param problem what is wrong with it, as `must be a string` */
-export function invalid(param: string, problem: string): ServiceError {
-  return new ServiceError('invalid_request', `Cannot read the request: ${param}: ${problem}`, { param });
-}
+import { invalidField, type ServiceError } from '../errors.ts';
 
 /**
- * For parsing with Zod: 100,000 wrong items would otherwise become as many problems, which takes half a second. No public
- * option of Zod, so a test holds that it works.
+ * An option for parsing: Zod stops at the first problem. Otherwise 100,000 wrong items become as many problems, which
+ * takes half a second. It is no public option of Zod, so a test checks that it works.
  */
 export const firstFault: z.core.ParseContextInternal<z.core.$ZodIssue> = { abortEarly: true };
 
@@ -17,7 +12,7 @@ export const firstFault: z.core.ParseContextInternal<z.core.$ZodIssue> = { abort
 export function fromZod(error: z.ZodError): ServiceError {
   const issue = error.issues[0] as z.core.$ZodIssue;
   const found = deepest(issue);
-  return invalid(pathOf(found.path), problemOf(found));
+  return invalidField(pathOf(found.path), problemOf(found));
 }
 
 /** In a choice of shapes the one that was meant is the one that got furthest. */

@@ -2,14 +2,18 @@
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { ServiceError } from '../../src/errors.ts';
-import type { ExecuteChat } from '../../src/jobs/claimed-chat.ts';
-import { createRemoteRuns, type RemoteRuns, type RemoteSettings } from '../../src/runs/remote-runs.ts';
-import type { AgentEvent, Task } from '../../src/task.ts';
+import { createElsewhere, type ElsewhereSettings, type RunElsewhere } from '../../src/runs/elsewhere.ts';
+import type { RunEvent, Task } from '../../src/task.ts';
 import { type TestStores, testEngines } from '../support/job-engines.ts';
-import { outcome, startJobs, type TestJobs, untilAborted } from '../support/jobs.ts';
+import { outcome, type Script, startJobs, type TestJobs, untilAborted } from '../support/jobs.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
-const never = new AbortController().signal;
+const waiting = {
+  signal: new AbortController().signal,
+  emit: () => {},
+  whenBusy: 'queue',
+  settle: 'at_outcome',
+} as const;
 
 function task(owner = 'a'): Task {
   return {
@@ -28,8 +32,8 @@ const codeIs = (code: string) => (error: unknown) => error instanceof ServiceErr
 for (const engine of testEngines()) {
   type Tools = {
     stores: TestStores;
-    worker(execute: ExecuteChat, capacity?: number): Promise<TestJobs>;
-    gateway(settings?: Partial<RemoteSettings>): Promise<RemoteRuns>;
+    worker(script: Script, capacity?: number): Promise<TestJobs>;
+    gateway(settings?: Partial<ElsewhereSettings>): Promise<RunElsewhere>;
   };
   const onMachines = (name: string, body: (tools: Tools) => Promise<void>) =>
     test(name, async () => {
@@ -38,14 +42,13 @@ for (const engine of testEngines()) {
       try {
         await body({
           stores,
-          async worker(executeChat, capacity = 1) {
-            const execute = async () => outcome('');
-            const jobs = await startJobs(stores.store, execute, { capacity }, executeChat);
+          async worker(script, capacity = 1) {
+            const jobs = await startJobs(stores.store, script, { capacity, chats: true });
             started.push(jobs);
             return jobs;
           },
           gateway: async (settings) =>
-            createRemoteRuns(await gatewayStore(stores), { maxQueued: 10, waitMs: 5000, ...settings }),
+            createElsewhere(await gatewayStore(stores), { maxQueued: 10, waitMs: 5000, ...settings }),
         });
       } finally {
         for (const jobs of started) await jobs.destroy();
@@ -62,38 +65,32 @@ for (const engine of testEngines()) {
     onMachines('go as they would here', async ({ worker, gateway }) => {
       const given: Task[] = [];
       const result = { ...outcome('Paris'), structured: { city: 'Paris' }, costUsd: 0.5 };
-      const said: AgentEvent[] = [
+      const told: RunEvent[] = [
+        { type: 'workspace', sync: { state: 'unchanged' } },
+        { type: 'working', start: 'prewarmed' },
         { type: 'started', sessionId: 's', model: 'haiku' },
         { type: 'text', text: 'Par' },
         { type: 'tool_call', id: 't', name: 'Read', input: { long: 'x'.repeat(5000) } },
         { type: 'text', text: 'is' },
       ];
-      await worker(async (received, { onEvent, onSync, onStart }) => {
+      await worker(async (received, { emit }) => {
         given.push(received);
-        onSync({ state: 'unchanged' });
-        onStart('warm');
-        for (const event of said) onEvent(event);
+        for (const event of told) emit(event);
         return result;
       });
       const heard: unknown[] = [];
-      const remote = await gateway();
-      const got = await remote.run(task(), {
-        signal: never,
-        whenBusy: 'queue',
-        onEvent: (event) => heard.push(event),
-        onSync: (report) => heard.push(report.state),
-        onStart: (how) => heard.push(how),
-      });
+      const run = await gateway();
+      const got = await run(task(), { ...waiting, emit: (event) => heard.push(event) });
       assert.deepEqual(got, result);
       assert.deepEqual(given, [task()]);
-      assert.deepEqual(heard, ['unchanged', 'warm', ...said]);
+      assert.deepEqual(heard, told);
     });
 
     onMachines('fail as they would here', async ({ worker, gateway }) => {
       await worker(async () => {
         throw new ServiceError('agent_failed', 'The agent failed: no credit', { exitCode: 1, cause: new Error('x') });
       });
-      await assert.rejects((await gateway()).run(task(), { signal: never, whenBusy: 'queue' }), (error) => {
+      await assert.rejects((await gateway())(task(), waiting), (error) => {
         assert.ok(error instanceof ServiceError);
         assert.deepEqual(
           [error.code, error.message, error.extra.exitCode],
@@ -104,13 +101,13 @@ for (const engine of testEngines()) {
     });
 
     onMachines('are refused or wait within bounds while no machine has a place', async ({ gateway, stores }) => {
-      const remote = await gateway({ maxQueued: 1, waitMs: 1500 });
-      const refused = remote.run(task(), { signal: never, whenBusy: 'refuse' });
+      const run = await gateway({ maxQueued: 1, waitMs: 1500 });
+      const refused = run(task(), { ...waiting, whenBusy: 'refuse' });
       await assert.rejects(refused, codeIs('agent_busy'));
-      const waiting = remote.run(task(), { signal: never, whenBusy: 'queue' });
-      const outcomes = Promise.allSettled([waiting]);
+      const queued = run(task(), waiting);
+      const outcomes = Promise.allSettled([queued]);
       await waitUntil('it waits', () => stores.store.hasWaiting('chat'));
-      await assert.rejects(remote.run(task(), { signal: never, whenBusy: 'queue' }), codeIs('queue_full'));
+      await assert.rejects(run(task(), waiting), codeIs('queue_full'));
       const [waited] = await outcomes;
       assert.ok(waited?.status === 'rejected' && codeIs('wait_timeout')(waited.reason));
     });
@@ -127,7 +124,7 @@ for (const engine of testEngines()) {
       }, 2);
       const client = new AbortController();
       const reason = new ServiceError('client_gone', 'Cannot answer: the client is gone');
-      const run = (await gateway()).run(task(), { signal: client.signal, whenBusy: 'queue' });
+      const run = (await gateway())(task(), { ...waiting, signal: client.signal });
       run.catch(() => {});
       await waitUntil('it runs', () => running === 1);
       client.abort(reason);
@@ -143,8 +140,8 @@ for (const engine of testEngines()) {
 
     onMachines('leave nothing in the store, and are no jobs', async ({ worker, gateway, stores }) => {
       const jobs = await worker(async () => outcome('Paris'));
-      const remote = await gateway();
-      await Promise.all(['a', 'b', 'a'].map((owner) => remote.run(task(owner), { signal: never, whenBusy: 'queue' })));
+      const run = await gateway();
+      await Promise.all(['a', 'b', 'a'].map((owner) => run(task(owner), waiting)));
       assert.deepEqual(await jobs.list({ limit: 10 }), { jobs: [] });
       assert.equal(await stores.store.hasWaiting('chat'), false);
     });

@@ -1,9 +1,10 @@
-/** Writes down what happens in one run: in batches, bounded, in order, and through an outage of the store. */
+/** Writes the events of one run into the store: in batches, bounded, in order, and through an outage of the store. */
+import type { StoredEventBody } from '../store/job.ts';
 import type { NewEvent } from '../store/job-store.ts';
+import { backoff, pause } from '../waits.ts';
+import type { EventSink } from './run.ts';
 
-type Body = NewEvent['body'];
-
-/** Writes events under the numbers after `lastSeq`; `false`: this run is no longer the job's. May be repeated. */
+/** Writes events under the numbers after `lastSeq`; `false`: the run is no longer the caller's. May be repeated. */
 export type Append = (lastSeq: number, events: NewEvent[]) => Promise<boolean>;
 
 export type EventBounds = { maxEvents: number; maxBytes: number };
@@ -12,15 +13,16 @@ export type EventBounds = { maxEvents: number; maxBytes: number };
 const batchMs = 25;
 const longestRetryMs = 2000;
 
-export class EventLog {
+export class LogWriter implements EventSink {
   readonly #append: Append;
   readonly #bounds: EventBounds;
   readonly #onLost: () => void;
   #lastSeq: number;
   #pending: NewEvent[] = [];
-  #retry: NewEvent[] | undefined;
+  /** A batch that may or may not have been written. */
+  #unsure: NewEvent[] | undefined;
   #writing: Promise<void> | undefined;
-  #wake: (() => void) | undefined;
+  #pausing = new AbortController();
   #closing = false;
   #stopped = false;
   #full = false;
@@ -28,8 +30,8 @@ export class EventLog {
   #bytes = 0;
 
   /**
-   * @param lastSeq the number of the job's latest event
-   * @param onLost told once, when the run is no longer the job's
+   * @param lastSeq the number of the run's latest event
+   * @param onLost called once, when the run is no longer the caller's
    */
   constructor(append: Append, lastSeq: number, bounds: EventBounds, onLost: () => void) {
     this.#append = append;
@@ -38,37 +40,39 @@ export class EventLog {
     this.#onLost = onLost;
   }
 
-  add(body: Body): void {
+  append(event: StoredEventBody): void {
     if (this.#full || this.#closing || this.#stopped) return;
+    // A copy, since texts that follow are joined to it.
+    const body = { ...event };
     this.#bytes += Buffer.byteLength(JSON.stringify(body));
     const { maxEvents, maxBytes } = this.#bounds;
     const last = this.#pending.at(-1);
     if (this.#bytes > maxBytes) this.#fill({ type: 'events_full', limit: maxBytes, unit: 'bytes' });
-    else if (last && mergeText(last.body, body)) this.#schedule();
+    else if (last && joinText(last.body, body)) this.#schedule();
     else if (this.#count + 1 >= maxEvents) this.#fill({ type: 'events_full', limit: maxEvents, unit: 'events' });
     else this.#push(body);
   }
 
-  /** Settles when all is written, or nothing more can be. */
+  /** Settles when everything is written, or nothing more can be. */
   async close(): Promise<void> {
     this.#closing = true;
-    this.#wake?.();
+    this.#pausing.abort();
     await this.#writing;
   }
 
-  /** Gives up what is not written yet. */
+  /** Drops what is not written yet. */
   stop(): void {
     this.#stopped = true;
     this.#pending = [];
-    this.#wake?.();
+    this.#pausing.abort();
   }
 
-  #fill(notice: Body): void {
+  #fill(notice: StoredEventBody): void {
     this.#full = true;
     this.#push(notice);
   }
 
-  #push(body: Body): void {
+  #push(body: StoredEventBody): void {
     this.#count += 1;
     this.#pending.push({ at: Date.now(), body });
     this.#schedule();
@@ -77,19 +81,19 @@ export class EventLog {
   #schedule(): void {
     this.#writing ??= this.#write().finally(() => {
       this.#writing = undefined;
-      // One that came after the last look.
+      // An event may have come after the last look.
       if (this.#pending.length > 0 && !this.#stopped) this.#schedule();
     });
   }
 
   async #write(): Promise<void> {
-    let retryMs = batchMs;
-    // What comes in the same step of the event loop goes into the same batch; the first batch waits no longer.
+    const retry = backoff({ firstMs: 2 * batchMs, longestMs: longestRetryMs });
+    // Events of the same step of the event loop go into the same batch; the first batch waits no longer.
     await Promise.resolve();
-    while ((this.#retry ?? this.#pending).length > 0 && !this.#stopped) {
-      const batch = this.#retry ?? this.#pending;
+    while ((this.#unsure ?? this.#pending).length > 0 && !this.#stopped) {
+      const batch = this.#unsure ?? this.#pending;
       if (batch === this.#pending) this.#pending = [];
-      this.#retry = undefined;
+      this.#unsure = undefined;
       try {
         if (!(await this.#append(this.#lastSeq, batch))) {
           this.stop();
@@ -97,34 +101,25 @@ export class EventLog {
           return;
         }
         this.#lastSeq += batch.length;
-        retryMs = batchMs;
+        retry.reset();
         if (!this.#closing) await this.#pause(batchMs);
       } catch {
-        // The store is away, and may have taken the batch before it went: the same batch is tried again as it was.
-        this.#retry = batch;
-        retryMs = Math.min(longestRetryMs, retryMs * 2);
-        await this.#pause(retryMs);
+        // The store may have taken the batch before it went away, so the very same batch is written again.
+        this.#unsure = batch;
+        await this.#pause(retry.next());
       }
     }
   }
 
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const done = () => {
-        clearTimeout(timer);
-        this.#wake = undefined;
-        resolve();
-      };
-      const timer = setTimeout(done, ms);
-      this.#wake = done;
-    });
+  async #pause(ms: number): Promise<void> {
+    this.#pausing = new AbortController();
+    await pause(ms, this.#pausing.signal);
   }
 }
 
 /** Text that follows text becomes one event. */
-function mergeText(last: Body, next: Body): boolean {
-  if (last.type === 'text' && next.type === 'text') last.text += next.text;
-  else if (last.type === 'thinking' && next.type === 'thinking') last.text += next.text;
-  else return false;
+function joinText(last: StoredEventBody, next: StoredEventBody): boolean {
+  if ((last.type !== 'text' && last.type !== 'thinking') || last.type !== next.type) return false;
+  last.text += next.text;
   return true;
 }

@@ -1,9 +1,8 @@
-/** A request body of the OpenAI dialect, read: what the agent is to do, and how the caller wants the answer. */
-import { ServiceError } from '../../errors.ts';
+/** Reads a chat completion request: what the agent is to do, and how the caller wants the answer. */
+import { invalidField, ServiceError } from '../../errors.ts';
 import type { Effort } from '../../task.ts';
-import { firstFault, fromZod, invalid } from '../invalid.ts';
-import type { Models } from '../models.ts';
-import type { FindProblem } from '../schemas/json-schema.ts';
+import type { ReadContext } from '../api.ts';
+import { firstFault, fromZod } from '../zod-errors.ts';
 import { type Conversation, readConversation } from './conversation.ts';
 import { ignoredFields } from './ignored.ts';
 import { type ChatBody, chatRequestShape } from './request-shape.ts';
@@ -27,14 +26,9 @@ export type ChatRequest = {
   user?: string;
 };
 
-export type ReadOptions = {
-  models: Models;
-  /** Why this door does not stream; `undefined` where it does. */
+export type ReadOptions = Pick<ReadContext, 'models' | 'ignoredParams' | 'schemaProblem'> & {
+  /** Why this API does not stream; absent where it does. */
   noStreaming?: string;
-  /** Fields without effect: `reject` makes them an error. */
-  ignoredParams: 'accept' | 'reject';
-  /** What is wrong with a schema for the answer. */
-  schemaProblem: FindProblem;
 };
 
 /** It goes into a log line. */
@@ -64,7 +58,7 @@ async function readFields(body: ChatBody, options: ReadOptions): Promise<Omit<Ch
   const outputSchema = await outputSchemaOf(body.response_format, options.schemaProblem);
   const ignored = ignoredFields(body);
   if (options.ignoredParams === 'reject' && ignored[0] !== undefined) {
-    throw invalid(ignored[0], 'has no effect here, and this server is set to refuse such fields');
+    throw invalidField(ignored[0], 'has no effect here, and this server is set to refuse such fields');
   }
   return {
     conversation,
@@ -88,7 +82,7 @@ function refuseForcedTools(body: ChatBody): void {
     const choice = body[field];
     if (choice === null || choice === undefined || choice === 'auto' || choice === 'none') continue;
     if (allowsNone(choice)) continue;
-    throw invalid(field, 'must be "auto" or "none": the agent calls only tools of its own');
+    throw invalidField(field, 'must be "auto" or "none": the agent calls only tools of its own');
   }
 }
 

@@ -1,8 +1,7 @@
 /** A page that lists the API; it loads nothing from anywhere. */
+import type { Operation } from './operation.ts';
 
-type Listed = { method: string; path: string; summary: string };
-
-export function docsPage(operations: Listed[], version: string): string {
+export function docsPage(operations: Operation[], version: string): string {
   const rows = operations.map(
     ({ method, path, summary }) =>
       `<tr><td><b>${method.toUpperCase()}</b></td><td><code>${escaped(path)}</code></td><td>${escaped(summary)}</td></tr>`,

@@ -1,5 +1,5 @@
-/** Makes what an agent did short enough to be recorded as an event; what was left out is said. */
-import type { JobEventBody } from '../store/job.ts';
+/** Shortens events so that a log can keep them. A shortened text says how much was left out. */
+import type { StoredEventBody } from '../store/job.ts';
 
 /** Characters of one string inside a tool's input, and of a tool's result. */
 const maxInputString = 2000;
@@ -8,11 +8,11 @@ const maxResult = 4000;
 const maxMembers = 50;
 const maxDepth = 6;
 
-/** Text is left whole: it is what a reader follows. */
-export function shortenEvent(body: JobEventBody): JobEventBody {
-  if (body.type === 'tool_result') return { ...body, text: shortenText(body.text, maxResult) };
-  if (body.type === 'tool_call') return { ...body, input: shortenValue(body.input, 0) };
-  return body;
+/** Text of the agent stays whole: it is the answer. */
+export function shortenEvent<Event extends StoredEventBody>(event: Event): Event {
+  if (event.type === 'tool_result') return { ...event, text: shortenText(event.text, maxResult) };
+  if (event.type === 'tool_call') return { ...event, input: shortenValue(event.input, 0) };
+  return event;
 }
 
 function shortenText(text: string, limit: number): string {

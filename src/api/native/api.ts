@@ -1,0 +1,31 @@
+/** Chat of the native API: the contract of the service that this one replaces. One process per run, whole answers only. */
+import { ServiceError } from '../../errors.ts';
+import { redact } from '../../redact.ts';
+import type { Api } from '../api.ts';
+import { askedOf, type ChatView, openaiChatApi, wholeAnswer } from '../openai-chat/api.ts';
+import { readChatRequest } from '../openai-chat/read.ts';
+import { errorBody } from './errors.ts';
+import { promptOf } from './prompt.ts';
+
+const noStreaming =
+  'Cannot stream at this path: streaming not supported under /v1, use the base URL /openai/v1, which streams';
+
+export const nativeApi: Api<ChatView> = {
+  name: 'native',
+  bases: ['/v1', ''],
+  path: '/chat/completions',
+  policy: { whenBusy: 'refuse', launch: 'argument', settle: 'after_release' },
+  runIdPrefix: 'chatcmpl',
+  async read(body, context) {
+    const chat = await readChatRequest(body, { ...context, noStreaming });
+    const text = promptOf(chat.conversation);
+    const conversation = { messages: [{ role: 'user' as const, blocks: [{ type: 'text' as const, text }] }] };
+    return askedOf({ ...chat, conversation }, context);
+  },
+  whole(run, outcome, view) {
+    if (outcome.stopReason === 'refusal') throw new ServiceError('agent_failed', redact(outcome.text));
+    return wholeAnswer(run, outcome, view);
+  },
+  error: errorBody,
+  about: { ...openaiChatApi.about, summary: 'A chat completion, whole' },
+};

@@ -1,0 +1,22 @@
+/** Errors in the words of the native API: `{"error": ..., "detail": ...}`. */
+import type { ErrorCode, ServiceError } from '../../errors.ts';
+
+export function errorBody(error: ServiceError): Record<string, unknown> {
+  const { code, message, extra } = error;
+  const word = wordOf(error);
+  if (extra.supported) return { error: word, supported: extra.supported };
+  // Clients of the contract look for these very words.
+  return { error: word, detail: code === 'agent_busy' ? 'agent is busy' : message };
+}
+
+/** The contract has one word for every run that failed, and one for every field that is wrong. */
+const words: Partial<Record<ErrorCode, string>> = {
+  invalid_json: 'invalid request',
+  job_queue_full: 'queue full',
+  internal: 'internal error',
+};
+
+function wordOf({ code, row }: ServiceError): string {
+  if (code !== 'job_queue_full' && (row.kind === 'failed' || row.kind === 'busy')) return 'execution failed';
+  return words[code] ?? code.replaceAll('_', ' ');
+}

@@ -1,0 +1,69 @@
+/** Puts every route on the HTTP server: the APIs, models, jobs, health, and the description of all of them. */
+
+import { type HealthDeps, healthRoutes } from '../http/health.ts';
+import { createServer, type HttpLog, type HttpServer } from '../http/server.ts';
+import type { Jobs } from '../jobs/jobs.ts';
+import type { RunTask } from '../runs/here-or-elsewhere.ts';
+import type { Repeats } from '../runs/repeats.ts';
+import type { Owner } from '../task.ts';
+import { type AnswerDeps, type AnswerSettings, answerRoutes } from './answer.ts';
+import type { AnyApi } from './api.ts';
+import { apiAt, hintFor } from './apis.ts';
+import type { EventStreamSettings } from './jobs/events.ts';
+import { jobOperations } from './jobs/operations.ts';
+import { jobRequestShape } from './jobs/request.ts';
+import { jobRoutes } from './jobs/routes.ts';
+import { createModels, type ModelSettings, modelRoutes } from './models.ts';
+import { errorBody } from './native/errors.ts';
+import { chatOperations, openapiRoutes, serverOperations } from './openapi.ts';
+
+/** Settings under their names in the configuration. */
+export type HttpApiSettings = ModelSettings &
+  AnswerSettings &
+  EventStreamSettings & {
+    bodyLimitBytes: number;
+    corsOrigins: string[];
+    maxBudgetUsd: number;
+    callbackAllowPrivate: boolean;
+  };
+
+export type HttpApiDeps = HealthDeps &
+  Pick<AnswerDeps, 'schemaProblem'> & {
+    settings: HttpApiSettings;
+    apis: AnyApi[];
+    /** A request that carries one of these is accepted. */
+    keys: string[];
+    /** Sees the jobs of all; absent: no key is the operator's. */
+    operator: Owner | undefined;
+    run: RunTask;
+    repeats: Repeats;
+    jobs: Jobs;
+    log: HttpLog;
+  };
+
+export function createHttpApi(deps: HttpApiDeps): HttpServer {
+  const { settings, apis, run, repeats, schemaProblem, jobs, operator, log } = deps;
+  const models = createModels(settings, Math.floor(Date.now() / 1000));
+  const shape = jobRequestShape({
+    maxBudgetUsd: settings.maxBudgetUsd,
+    allowPrivateCallbacks: settings.callbackAllowPrivate,
+  });
+  const onBroken: AnswerDeps['onBroken'] = (request, error) => log.fault({ requestId: request.id, error });
+  return createServer({
+    settings,
+    keys: deps.keys,
+    addRoutes(server) {
+      for (const api of apis) {
+        answerRoutes(server, api, { settings, models, run, repeats, schemaProblem, onBroken });
+        modelRoutes(server, api, models);
+      }
+      jobRoutes(server, { jobs, models, shape, operator, settings, onBroken });
+      healthRoutes(server, deps);
+      const operations = () => [...chatOperations(apis), ...jobOperations(shape), ...serverOperations];
+      openapiRoutes(server, deps.version, operations);
+    },
+    errorBodyAt: (path) => apiAt(apis, path)?.error ?? errorBody,
+    hintFor,
+    log,
+  });
+}

@@ -1,0 +1,88 @@
+/** OpenAI's chat completions, whole and streamed, over prewarmed and kept agents. */
+import { z } from 'zod';
+import { frameOf, jsonLine } from '../../http/sse.ts';
+import { follow } from '../../runs/follow.ts';
+import type { Outcome, RunEvent } from '../../task.ts';
+import type { AgentEventKind, Api, Asked, ChatRun, ReadContext } from '../api.ts';
+import { AnswerText } from './answer-text.ts';
+import { createChunks } from './chunks.ts';
+import { type AnswerHead, completionOf } from './completion.ts';
+import { errorBody } from './errors.ts';
+import { type ChatRequest, readChatRequest } from './read.ts';
+import { chatRequestShape } from './request-shape.ts';
+
+/** What a request wants of its answer. */
+export type ChatView = Pick<ChatRequest, 'asked' | 'stop' | 'includeUsage'> & {
+  formatted: boolean;
+  agentEvents: ReadonlySet<AgentEventKind>;
+};
+
+export const openaiChatApi: Api<ChatView> = {
+  name: 'openai',
+  bases: ['/openai/v1', '/openai'],
+  path: '/chat/completions',
+  policy: { whenBusy: 'queue', launch: 'session', settle: 'at_outcome' },
+  runIdPrefix: 'chatcmpl',
+  read: async (body, context) => askedOf(await readChatRequest(body, context), context),
+  whole: wholeAnswer,
+  async *stream(run, view, signal) {
+    const chunks = createChunks(headOf(run, view), view.includeUsage);
+    const answer = new AnswerText(view);
+    yield frameOf(chunks.role);
+    for await (const event of follow(run.log, 0, signal)) {
+      const piece = answer.pieceOf(event);
+      if (piece) yield frameOf(chunks.text(piece.channel, piece.text));
+    }
+    if (signal.aborted) return;
+    const end = await run.ended;
+    // An error has no finish chunk and no `[DONE]`: those would say that the answer is whole.
+    if (end.state === 'failed') return yield frameOf(jsonLine(errorBody(end.error)));
+    const { piece, finish } = answer.conclude(end.outcome);
+    const usage = chunks.usage(end.outcome);
+    yield [
+      ...(piece ? [chunks.text(piece.channel, piece.text)] : []),
+      chunks.finish(finish, end.outcome),
+      ...(usage ? [usage] : []),
+      '[DONE]',
+    ]
+      .map(frameOf)
+      .join('');
+  },
+  keepAlive: (run, view) => createChunks(headOf(run, view), view.includeUsage).empty,
+  error: errorBody,
+  about: {
+    summary: 'A chat completion, whole or streamed',
+    body: () => z.toJSONSchema(chatRequestShape, { target: 'openapi-3.0', io: 'input' }),
+  },
+};
+
+export function askedOf(chat: ChatRequest, { agentEvents }: ReadContext): Asked<ChatView> {
+  const { asked, model, conversation, effort, outputSchema, stream, stop, includeUsage, ignored, user } = chat;
+  const formatted = outputSchema !== undefined;
+  return {
+    task: { model, ...conversation, ...(effort && { effort }), ...(outputSchema && { outputSchema }) },
+    view: { asked, stop, includeUsage, formatted, agentEvents },
+    stream,
+    events: shownEvents(formatted, agentEvents),
+    ignored,
+    ...(user !== undefined && { user }),
+  };
+}
+
+export function wholeAnswer(run: ChatRun, outcome: Outcome, view: ChatView): string {
+  return JSON.stringify(completionOf(headOf(run, view), outcome, view.stop));
+}
+
+/** A tool call is always among them: text after it begins a new paragraph. */
+function shownEvents(formatted: boolean, agentEvents: ReadonlySet<AgentEventKind>): RunEvent['type'][] {
+  return [
+    ...(formatted ? [] : (['text'] as const)),
+    'tool_call',
+    ...(agentEvents.has('tools') ? (['tool_result', 'retry'] as const) : []),
+    ...(agentEvents.has('thinking') ? (['thinking'] as const) : []),
+  ];
+}
+
+function headOf(run: ChatRun, { asked }: ChatView): AnswerHead {
+  return { id: run.id, created: Math.floor(run.createdAt / 1000), model: asked };
+}

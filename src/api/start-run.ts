@@ -1,0 +1,89 @@
+/** From a request to the run that answers it: one that goes on, one that has ended lately, or a new one. */
+import { createHash, randomUUID } from 'node:crypto';
+import type { FastifyRequest } from 'fastify';
+import { ServiceError } from '../errors.ts';
+import type { JsonBody } from '../http/json-body.ts';
+import { Audience } from '../runs/audience.ts';
+import type { RunTask } from '../runs/here-or-elsewhere.ts';
+import { MemoryLog } from '../runs/memory-log.ts';
+import type { Repeats, RequestMark } from '../runs/repeats.ts';
+import { Run } from '../runs/run.ts';
+import type { Task } from '../task.ts';
+import { type AgentEventKind, type AnyApi, type Asked, agentEventKinds, type ChatRun } from './api.ts';
+import { idempotencyKeyOf } from './idempotency-key.ts';
+
+/** Settings under their names in the configuration. */
+export type RunSettings = {
+  chatAgent: string | undefined;
+  chatBudgetUsd: number;
+  chatTimeoutSeconds: number;
+  jsonAnswerSeconds: number;
+  clientGraceSeconds: number;
+};
+
+export type StartRunDeps = { settings: RunSettings; run: RunTask; repeats: Repeats };
+
+/** @returns `repeat`: the run was there before this request */
+export function findOrStartRun(
+  { settings, run: runTask, repeats }: StartRunDeps,
+  api: AnyApi,
+  asked: Asked<unknown>,
+  request: FastifyRequest,
+): { audience: Audience; repeat: boolean } {
+  const mark = markOf(api, request);
+  const known = repeats.find(mark);
+  if (known) return { audience: known, repeat: true };
+  const task = taskOf(api, asked, request, settings);
+  // Only a stream is read while the run goes on.
+  const log = new MemoryLog(new Set(asked.stream ? asked.events : []));
+  const { whenBusy, settle } = api.policy;
+  const run = new Run(task.id, log, (context) => runTask(task, { ...context, whenBusy, settle }));
+  const audience = new Audience(run, { streamed: asked.stream, graceMs: settings.clientGraceSeconds * 1000 });
+  if (!asked.stream) limitSilence(run, settings.jsonAnswerSeconds);
+  repeats.keep(mark, audience);
+  return { audience, repeat: false };
+}
+
+/** `x-agent-events: tools, thinking`. */
+export function agentEventsOf(request: FastifyRequest): ReadonlySet<AgentEventKind> {
+  const words = String(request.headers['x-agent-events'] ?? '').split(/[ ,]+/);
+  return new Set(agentEventKinds.filter((kind) => words.includes(kind)));
+}
+
+function taskOf(api: AnyApi, asked: Asked<unknown>, { owner }: FastifyRequest, settings: RunSettings): Task {
+  const { chatAgent, chatBudgetUsd, chatTimeoutSeconds } = settings;
+  return {
+    ...asked.task,
+    id: `${api.runIdPrefix}-${randomUUID()}`,
+    kind: 'chat',
+    owner,
+    ...(chatAgent ? { agent: chatAgent } : {}),
+    launch: api.policy.launch,
+    limits: { runMs: chatTimeoutSeconds * 1000, stallMs: 0, budgetUsd: chatBudgetUsd },
+  };
+}
+
+/** What tells repeats of a request from other requests. Throws `invalid_request`. */
+function markOf(api: AnyApi, request: FastifyRequest): RequestMark {
+  const scope = `${request.owner} ${api.name}`;
+  const digest = createHash('sha256')
+    .update(`${scope} ${[...agentEventsOf(request)].join()}\n`)
+    .update((request.body as JsonBody).raw)
+    .digest('base64');
+  const key = idempotencyKeyOf(request);
+  return {
+    digest,
+    idempotencyKey: key === undefined ? undefined : `${scope} ${key}`,
+    // The official clients count their attempts.
+    retry: Number(request.headers['x-stainless-retry-count'] ?? 0) >= 1,
+  };
+}
+
+/** Clients on Node drop an answer that has not begun after 300 s, and then repeat the request. */
+function limitSilence(run: ChatRun, seconds: number): void {
+  const timer = setTimeout(() => {
+    const why = `no answer after ${seconds} s, the limit for one that is not streamed; stream it, or use POST /execute`;
+    run.stop(new ServiceError('agent_timeout', `Cannot wait for the agent: ${why}`));
+  }, seconds * 1000);
+  void run.ended.then(() => clearTimeout(timer));
+}

@@ -1,0 +1,104 @@
+/** Runs a task on another machine that shares the store, and follows it as if it ran here. */
+import { ServiceError } from '../errors.ts';
+import type { ChatStore } from '../store/chat-store.ts';
+import { isEndState } from '../store/job.ts';
+import type { Outcome, Task } from '../task.ts';
+import { type EventLog, follow } from './follow.ts';
+import type { RunContext } from './run.ts';
+import { type LogStore, storedLog } from './stored-log.ts';
+
+export type WhereOptions = RunContext & {
+  /** `refuse`: no free slot is an error at once. `queue`: wait in turn, within the bounds of the queue. */
+  whenBusy: 'refuse' | 'queue';
+  /** See `ExecuteOptions`. */
+  settle: 'after_release' | 'at_outcome';
+};
+
+/** Throws the run's `ServiceError`, `agent_busy`, `queue_full`, `wait_timeout`, or the signal's reason. */
+export type RunElsewhere = (task: Task, options: WhereOptions) => Promise<Outcome>;
+
+export type ElsewhereSettings = {
+  /** How many may wait for a slot. */
+  maxQueued: number;
+  /** How long each may wait, in milliseconds. */
+  waitMs: number;
+};
+
+/** A run whose gateway has not renewed it for this long is ended. Clocks may differ by less. Milliseconds. */
+const leaseMs = 30_000;
+const renewMs = 5000;
+/** A worker with a free slot has claimed the run by then, so `refuse` still means at once. Milliseconds. */
+const refuseMs = 1000;
+/** The store may be away for this long before the run is given up. Milliseconds. */
+const patienceMs = 20_000;
+
+export function createElsewhere(store: LogStore & { chats: ChatStore }, settings: ElsewhereSettings): RunElsewhere {
+  const { chats } = store;
+  return async (task, { signal, emit, whenBusy }) => {
+    signal.throwIfAborted();
+    const id = await chats.submit(task, { maxWaiting: settings.maxQueued, leaseMs });
+    const notStarted = notStartedError(whenBusy, settings);
+    const giveUp = new AbortController();
+    const stop = AbortSignal.any([signal, giveUp.signal]);
+    const renewal = setInterval(() => chats.keep(id, leaseMs).catch(() => {}), renewMs);
+    const deadline = setTimeout(
+      () =>
+        chats.withdraw(id).then(
+          (withdrawn) => withdrawn && giveUp.abort(notStarted),
+          (error) => giveUp.abort(error),
+        ),
+      whenBusy === 'refuse' ? refuseMs : settings.waitMs,
+    );
+    let ended = false;
+    try {
+      for await (const { seq: _, at: _at, ...event } of follow(patient(storedLog(store, id)), 0, stop)) {
+        if (event.type === 'state') {
+          if (event.state === 'running') clearTimeout(deadline);
+          ended = isEndState(event.state);
+        } else if (event.type !== 'events_full') {
+          emit(event);
+        }
+      }
+      stop.throwIfAborted();
+      return await outcomeOf(chats, id, notStarted);
+    } finally {
+      clearInterval(renewal);
+      clearTimeout(deadline);
+      // Nobody waits for this. If it fails, the end of the lease has the same effect.
+      void (ended ? chats.forget(id) : chats.cancel(id)).catch(() => {});
+    }
+  };
+}
+
+function notStartedError(whenBusy: WhereOptions['whenBusy'], { waitMs }: ElsewhereSettings): ServiceError {
+  if (whenBusy === 'refuse') return new ServiceError('agent_busy', undefined, { retryAfterSeconds: 5 });
+  const message = `Cannot start the run: every slot of every machine was taken for ${waitMs / 1000} s`;
+  return new ServiceError('wait_timeout', message, { retryAfterSeconds: 5 });
+}
+
+/** A log whose store may be away for a while. */
+function patient<Event>(log: EventLog<Event>): EventLog<Event> {
+  let lastRead = performance.now();
+  return {
+    async read(after) {
+      try {
+        const page = await log.read(after);
+        lastRead = performance.now();
+        return page;
+      } catch (error) {
+        if (performance.now() - lastRead > patienceMs) throw error;
+        return { events: [], more: 'later' };
+      }
+    },
+    onMore: (listener) => log.onMore(listener),
+  };
+}
+
+async function outcomeOf(chats: ChatStore, id: string, notStarted: ServiceError): Promise<Outcome> {
+  const end = await chats.end(id);
+  if (end && 'outcome' in end) return end.outcome;
+  // It never ran: its lease ended because this process had stood still for too long.
+  if (!end || !('failure' in end)) throw notStarted;
+  const { code, message, extra } = end.failure;
+  throw new ServiceError(code, message, extra);
+}

@@ -1,0 +1,35 @@
+/** Where a chat run takes place: here while a slot is free, else on any machine that shares the store. */
+import { ServiceError } from '../errors.ts';
+import type { Outcome, Task } from '../task.ts';
+import type { RunElsewhere, WhereOptions } from './elsewhere.ts';
+
+export type RunTask = (task: Task, options: WhereOptions) => Promise<Outcome>;
+
+export type HereOrElsewhere = {
+  run: RunTask;
+  /** Sends no more runs elsewhere; settles when those that were sent have ended. */
+  drain(): Promise<void>;
+};
+
+/** @param freeHere whether a run would get a slot of this process at once */
+export function createHereOrElsewhere(
+  here: RunTask,
+  freeHere: () => boolean,
+  elsewhere: RunElsewhere | undefined,
+): HereOrElsewhere {
+  const away = new Set<Promise<Outcome>>();
+  let draining = false;
+  return {
+    async run(task, options) {
+      if (!elsewhere || freeHere()) return here(task, options);
+      if (draining) throw new ServiceError('shutting_down');
+      const outcome = elsewhere(task, options);
+      away.add(outcome);
+      return outcome.finally(() => away.delete(outcome));
+    },
+    async drain() {
+      draining = true;
+      await Promise.allSettled(away);
+    },
+  };
+}

@@ -1,0 +1,41 @@
+/** The event log of a run in the store, as its readers see it. */
+import { isEndState, type StoredEvent } from '../store/job.ts';
+import type { JobStore } from '../store/job-store.ts';
+import type { EventLog, Page } from './follow.ts';
+
+const pageSize = 500;
+/** A notification of another process may be lost; then the reader is this late. Milliseconds. */
+const pollMs = 1000;
+
+export type LogStore = Pick<JobStore, 'events' | 'state' | 'notifications'>;
+
+export function storedLog(store: LogStore, id: string): EventLog<StoredEvent> {
+  return {
+    async read(after) {
+      const page = await readPage(store, id, after);
+      if (page.events.length > 0 || page.more === 'never') return page;
+      // A reader that begins after the last event finds none; nor does one whose run has been removed.
+      const state = await store.state(id);
+      if (state === undefined) return { events: [], more: 'never' };
+      if (!isEndState(state)) return page;
+      // It may have ended after the events were read.
+      const rest = await readPage(store, id, after);
+      return rest.more === 'now' ? rest : { ...rest, more: 'never' };
+    },
+    onMore(listener) {
+      const stopListening = store.notifications.on(`job:${id}`, listener);
+      const poll = setInterval(listener, pollMs);
+      return () => {
+        stopListening();
+        clearInterval(poll);
+      };
+    },
+  };
+}
+
+async function readPage(store: LogStore, id: string, after: number): Promise<Page<StoredEvent>> {
+  const events = await store.events(id, after, pageSize);
+  const last = events.at(-1);
+  if (last?.type === 'state' && isEndState(last.state)) return { events, more: 'never' };
+  return { events, more: events.length === pageSize ? 'now' : 'later' };
+}
