@@ -1,4 +1,4 @@
-/** The process: arguments, signals, exit. The only place that ends it. */
+/** The process: its arguments, its signals, and the only place that ends it. */
 import { parseCommand } from './cli/command.ts';
 
 const { run } = parseCommand(process.argv.slice(2));
@@ -13,7 +13,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 
-// Who read the output may have had enough of it, as `head` has.
+// The reader of the output may close it early, as `head` does.
 process.stdout.on('error', () => outputClosed.abort());
 
 try {
@@ -29,7 +29,7 @@ try {
   process.stderr.write(`${(error as Error).message}\n`);
   process.exitCode = 1;
 }
-// To a pipe it is written later.
+// Output to a pipe is written asynchronously.
 await new Promise((written) => process.stdout.write('', written));
-// Whatever might still hold the event loop, the work is done.
+// The work is done, even if something still holds the event loop.
 process.exit();

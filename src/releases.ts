@@ -1,4 +1,4 @@
-/** Whoever acquires pushes the release; releases run in reverse, once, all of them, also when one fails. */
+/** A stack of releases. Code that acquires something pushes its release; they run once, in reverse, even if one fails. */
 
 export type Release = () => void | Promise<void>;
 

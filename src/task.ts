@@ -1,4 +1,4 @@
-/** The vocabulary of the service: what is asked of an agent, what it says meanwhile, and how it ends. Types only. */
+/** The types that all stages share: the task of an agent, the events of its run, and its outcome. */
 
 /** A part of a message, in the terms of the Anthropic Messages API. */
 export type Block =
@@ -11,7 +11,7 @@ export type Message = { role: 'user' | 'assistant'; blocks: Block[] };
 
 export type Effort = 'low' | 'medium' | 'high' | 'xhigh' | 'max';
 
-/** Who asked. A key is never stored: `owner` is a short digest of it, enough to tell callers apart. */
+/** The caller: a short digest of its key, which tells callers apart. Keys themselves are never stored. */
 export type Owner = string;
 
 export type Limits = {
@@ -23,7 +23,7 @@ export type Limits = {
   budgetUsd: number;
 };
 
-/** What an agent is asked to do, free of any dialect. */
+/** What an agent is to do, in the words of no API. */
 export type Task = {
   /** Unique; names the run in logs, answers, folders and branches. Letters, digits, `_` and `-`. */
   id: string;
@@ -60,27 +60,27 @@ export type Usage = {
 
 export type ModelUsage = Usage & { costUsd: number };
 
-/** What an agent tells while it works. */
+/** What an agent reports while it works. */
 export type AgentEvent =
   | { type: 'started'; sessionId: string; model: string }
   | { type: 'text'; text: string }
   | { type: 'thinking'; text: string }
   | { type: 'tool_call'; id: string; name: string; input: unknown }
   | { type: 'tool_result'; id: string; isError: boolean; text: string }
-  /** What the run has cost so far, in US dollars, as the CLI tells it: rounded to a hundredth of a cent. */
+  /** The cost of the run so far in US dollars, as the CLI reports it: rounded to a hundredth of a cent. */
   | { type: 'cost'; costUsd: number }
-  /** The model API failed and the agent will ask it again. */
+  /** The model API failed, and the agent will retry. */
   | { type: 'retry'; attempt: number; maxAttempts: number; delayMs: number; status?: number };
 
-/** Everything that a run tells, as it stands in its event log. */
+/** What stands in the event log of a run. */
 export type RunEvent =
   | AgentEvent
-  /** It has a workspace; told once, before the agent starts. */
+  /** The run has its workspace. Once, before the agent starts. */
   | { type: 'workspace'; sync: SyncReport }
-  /** The agent starts to work; told once. `start`: how it came to be. */
+  /** The agent starts to work. Once. `start`: whether it is new, prewarmed, reset or continued. */
   | { type: 'working'; start: string };
 
-/** How a run ended well. Bad ends are a `ServiceError`. */
+/** The result of a run that ended well. A run that failed has a `ServiceError`. */
 export type Outcome = {
   text: string;
   /** Present when the task had an `outputSchema`. */
@@ -96,7 +96,7 @@ export type Outcome = {
   exitCode?: number;
 };
 
-/** What became of the workspace's sync with its remote, as told in `x-workspace-sync`. */
+/** The result of the workspace's sync with its remote; also in the header `x-workspace-sync`. */
 export type SyncReport = { state: 'synced' | 'unchanged' | 'failed' | 'off'; detail?: string; revision?: string };
 
 /** A file that a run changed, by its path in the repository. */
@@ -110,7 +110,7 @@ export type ChangedFile = {
   removed?: number;
 };
 
-/** What became of a run's changes that were to be committed and pushed. */
+/** The result of committing and pushing a run's changes. */
 export type Delivery = {
   state: 'pushed' | 'nothing_to_push' | 'failed';
   branch: string;
@@ -121,14 +121,14 @@ export type Delivery = {
   detail?: string;
 };
 
-/** What a run left in its workspace. */
+/** What a run changed in its workspace. */
 export type WorkspaceResult = {
   /** The commit that the run began from. */
   revision?: string;
   files: ChangedFile[];
   /** Unified diff against `revision`, applicable with `git apply`; bounded by the workspace stage. */
   patch?: string;
-  /** Why the patch, or the list of files, does not hold everything, such as its size. */
+  /** Why the patch, or the list of files, is incomplete, such as its size. */
   patchOmitted?: string;
   delivery?: Delivery;
 };

@@ -19,19 +19,19 @@ const mayImport: Record<string, string[]> = {
     'errors',
     'processes',
     'redact',
-    'waits',
     'type:config',
     'type:task',
     'type:telemetry',
+    'waits',
   ],
   'agents/pool': ['releases', 'type:agents', 'type:task', 'type:workspaces'],
   'agents/project': ['agents/sandbox', 'type:agents'],
   'agents/protocol': ['type:task'],
   'agents/sandbox': ['processes', 'type:agents'],
-  api: ['api/native', 'api/openai-chat', 'errors', 'http', 'runs', 'type:task'],
-  'api/jobs': ['api', 'errors', 'http', 'type:jobs', 'type:store', 'type:task'],
-  'api/native': ['api', 'api/openai-chat', 'type:task'],
-  'api/openai-chat': ['api', 'api/schemas', 'errors', 'http', 'type:task'],
+  api: ['api/jobs', 'api/native', 'api/openai-chat', 'errors', 'http', 'runs', 'type:jobs', 'type:task', 'waits'],
+  'api/jobs': ['api', 'errors', 'http', 'jobs', 'type:store', 'type:task', 'webhooks'],
+  'api/native': ['api/openai-chat', 'errors', 'redact', 'type:api', 'type:task'],
+  'api/openai-chat': ['api', 'api/schemas', 'errors', 'http', 'runs', 'type:task'],
   'api/schemas': ['errors', 'http', 'type:task'],
   cli: ['agents', 'agents/sandbox', 'cli/jobs', 'config', 'fake-model', 'releases', 'service', 'workspaces'],
   'cli/jobs': ['config', 'type:api/jobs', 'type:cli'],
@@ -39,16 +39,18 @@ const mayImport: Record<string, string[]> = {
   config: [],
   errors: ['type:task'],
   'fake-model': ['type:config'],
-  http: ['api', 'api/jobs', 'api/openai-chat', 'errors', 'runs', 'type:jobs', 'type:task'],
+  http: ['errors', 'type:task'],
   jobs: [
-    'admission',
     'errors',
     'runs',
     'store',
+    'type:admission',
     'type:config',
+    'type:releases',
     'type:task',
     'type:telemetry',
     'type:workspaces',
+    'waits',
     'webhooks',
   ],
   'loopback-model': [],
@@ -58,22 +60,13 @@ const mayImport: Record<string, string[]> = {
   queue: [],
   redact: [],
   releases: [],
-  runs: [
-    'api',
-    'errors',
-    'releases',
-    'store',
-    'type:admission',
-    'type:agents/pool',
-    'type:api/openai-chat',
-    'type:task',
-    'type:workspaces',
-  ],
+  runs: ['errors', 'releases', 'store', 'type:agents/pool', 'type:task', 'type:workspaces', 'waits'],
   schemas: [],
   service: [
     'admission',
     'agents',
     'agents/pool',
+    'api',
     'api/jobs',
     'api/schemas',
     'config',
@@ -83,18 +76,17 @@ const mayImport: Record<string, string[]> = {
     'processes',
     'releases',
     'runs',
-    'waits',
     'store',
     'telemetry',
     'type:agents/sandbox',
-    'type:task',
+    'waits',
     'workspaces',
   ],
   settings: [],
-  waits: [],
   store: ['admission', 'errors', 'type:task'],
   task: [],
   telemetry: ['type:agents/sandbox', 'type:errors', 'type:http', 'type:store', 'type:task'],
+  waits: [],
   warm: [],
   webhooks: ['config', 'type:store', 'type:task'],
   workspace: [],
@@ -129,13 +121,16 @@ function partOf(file: string): string {
 }
 
 function importsOf(file: SourceFile): { part: string; typeOnly: boolean }[] {
+  return targetsOf(file).map(({ target, typeOnly }) => ({ part: partOf(target), typeOnly }));
+}
+
+/** The files of `src` that a file imports. */
+function targetsOf(file: SourceFile): { target: string; typeOnly: boolean }[] {
   const pattern = /^(?:import|export)\s+(type\s)?[^;]*?from\s+'(\.[^']+)';/gms;
   return [...file.text.matchAll(pattern)].map(([, typeOnly, path = '']) => ({
-    part: partOf(
-      relative(src, join(dirname(join(src, file.name)), path))
-        .split(sep)
-        .join('/'),
-    ),
+    target: relative(src, join(dirname(join(src, file.name)), path))
+      .split(sep)
+      .join('/'),
     typeOnly: typeOnly !== undefined,
   }));
 }
@@ -175,6 +170,45 @@ test('what belongs in one file is in no other', () => {
   assert.deepEqual(strays, []);
 });
 
+test('no files import each other in a circle, not even types', () => {
+  assert.deepEqual(circles(), []);
+});
+
+/** Words of one API, and the only folders that may know them. The fake model has an API of its own. */
+const apiWords: { what: RegExp; only: RegExp }[] = [
+  {
+    what: /chatcmpl|chat\.completion|finish_reason|reasoning_content|tool_calls|response_format|prompt_tokens|\[DONE\]/,
+    only: /^(api\/(openai-chat|native)|fake-model)\//,
+  },
+  {
+    what: /invalid_request_error|overloaded_error|execution failed/,
+    only: /^(api\/(openai-chat|native)|fake-model)\//,
+  },
+  {
+    what: /\b(max_budget_usd|timeout_seconds|next_cursor|expected_wait_seconds)\b/,
+    only: /^(api|cli)\/jobs\/|^agents\/protocol\//,
+  },
+];
+
+test('nothing outside an API knows its words', () => {
+  const strays = apiWords.flatMap(({ what, only }) =>
+    files
+      .filter(({ name, text }) => !only.test(name) && what.test(withoutComments(text)))
+      .map(({ name, text }) => `${name}: ${what.exec(withoutComments(text))?.[0]}`),
+  );
+  assert.deepEqual(strays, []);
+});
+
+test('every function of an exported type is called somewhere in src', () => {
+  const all = files.map(({ text }) => withoutComments(text)).join('\n');
+  const dead = files.flatMap(({ name, text }) =>
+    functionsOf(text)
+      .filter(({ member }) => !isCalled(member, all))
+      .map(({ type, member }) => `${name}: ${type}.${member}`),
+  );
+  assert.deepEqual(dead, []);
+});
+
 test('no file is longer than 300 lines', () => {
   const long = everyFile
     .map(({ name, text }) => ({ name, lines: text.split('\n').length }))
@@ -186,3 +220,39 @@ test('every file begins by saying what it is', () => {
   const silent = everyFile.filter(({ text }) => !/^(#!.*\n)?\/\*\*/.test(text)).map(({ name }) => name);
   assert.deepEqual(silent, []);
 });
+
+function circles(): string[][] {
+  const imports = new Map(files.map((file) => [file.name, targetsOf(file).map(({ target }) => target)] as const));
+  /** Files that can be reached from a file. */
+  const reached = (from: string): Set<string> => {
+    const seen = new Set<string>();
+    const left = [...(imports.get(from) ?? [])];
+    for (let next = left.pop(); next !== undefined; next = left.pop()) {
+      if (seen.has(next)) continue;
+      seen.add(next);
+      left.push(...(imports.get(next) ?? []));
+    }
+    return seen;
+  };
+  const from = new Map([...imports.keys()].map((name) => [name, reached(name)]));
+  return [...from]
+    .filter(([name, seen]) => seen.has(name))
+    .map(([name, seen]) => [name, ...[...seen].filter((other) => from.get(other)?.has(name) && other !== name)]);
+}
+
+/** Reached through a dot, or taken out of an object. Of two members with one name, a call of either counts for both. */
+function isCalled(member: string, all: string): boolean {
+  return new RegExp(`[.]${member}\\b|\\{[^{}()]*\\b${member}\\b[^{}()]*\\}(?=:|\\)|,| =(?!>))`).test(all);
+}
+
+function withoutComments(text: string): string {
+  return text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '');
+}
+
+/** Members with a call signature in the exported object types of a file. */
+function functionsOf(text: string): { type: string; member: string }[] {
+  const types = [...withoutComments(text).matchAll(/^export type (\w+)[^=\n]* = (?:\w+ & )?\{\n([\s\S]*?)^\}/gm)];
+  return types.flatMap(([, type = '', body = '']) =>
+    [...body.matchAll(/^ {2}(?:readonly )?(\w+)\??(?:\(|: \()/gm)].map(([, member = '']) => ({ type, member })),
+  );
+}

@@ -1,4 +1,4 @@
-/** Tells how an answer ended for its client: it was delivered in full, or the client went away. */
+/** Reports how an answer ended: the client got all of it, or went away. */
 import type { FastifyReply } from 'fastify';
 
 /** Calls exactly one of the two, once. Works for streams and for answers not begun, also on pipelined connections. */

@@ -1,10 +1,10 @@
-/** Lets pages of chosen origins call this server; off unless origins are named. */
+/** CORS headers, for the pages of the origins in `CORS_ORIGINS`. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
 const exposed =
   'x-request-id, request-id, retry-after, x-should-retry, x-ignored-params, x-run-id, x-cost-usd, x-repeat, x-workspace-sync, location, x-patch-omitted';
 
-/** Sets the headers of an answer. `preflight`: the request only asked whether it may, and is to be answered 204. */
+/** Sets the headers of an answer. `preflight`: the request only asks for permission, and its answer is 204. */
 export function applyCors(request: FastifyRequest, reply: FastifyReply, origins: string[]): { preflight: boolean } {
   if (origins.length === 0) return { preflight: false };
   reply.header('vary', 'origin');
@@ -14,7 +14,7 @@ export function applyCors(request: FastifyRequest, reply: FastifyReply, origins:
   const asked = request.headers['access-control-request-method'];
   if (request.method !== 'OPTIONS' || asked === undefined) return { preflight: false };
   reply.header('access-control-allow-methods', 'GET, POST, DELETE, OPTIONS').header('access-control-max-age', '600');
-  // The SDKs send headers of their own, whose names change: whatever is asked for is allowed.
+  // The SDKs send their own headers, whose names change, so every requested header is allowed.
   const headers = request.headers['access-control-request-headers'];
   if (headers !== undefined) reply.header('access-control-allow-headers', headers);
   return { preflight: true };

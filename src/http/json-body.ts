@@ -24,7 +24,7 @@ export function readJsonBodies(server: FastifyInstance): void {
     'application/json',
     { parseAs: 'buffer' },
     async (request: FastifyRequest, raw: Buffer) => {
-      // Some clients name the type of a body that they do not send.
+      // Some clients send the type of a body without a body.
       if (raw.length === 0 && request.method === 'DELETE') return undefined;
       return { raw, value: await parse(raw) } satisfies JsonBody;
     },
@@ -57,7 +57,7 @@ function parseJson(raw: Buffer): unknown {
   }
 }
 
-/** Without the excerpt of the body that V8 adds. */
+/** V8 adds an excerpt of the body to its message; that is left out. */
 function reasonOf(error: unknown): string {
   return (error as Error).message.replace(/,? ?(\.\.\.)?".*$/s, '').slice(0, 100) || 'not well-formed';
 }

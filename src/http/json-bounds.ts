@@ -1,4 +1,4 @@
-/** How much a JSON text holds, counted before it is parsed: parsing many small values takes far longer than their bytes. */
+/** Counts the values in a JSON text before it is parsed: many small values take long to parse for their bytes. */
 
 export type JsonSize = {
   /** Values of every kind, and the names in objects. */
@@ -12,14 +12,14 @@ export const jsonLimits: JsonSize = { items: 100_000, depth: 512 };
 
 const quote = 0x22;
 const backslash = 0x5c;
-/** Beyond so many bytes of a string, a search by Node is faster than a loop. */
+/** For strings longer than this, Node's own search is faster than a loop. Bytes. */
 const shortString = 64;
 
 /** Other bytes belong to a number or a word. */
 const isSeparator = new Uint8Array(256);
 for (const byte of Buffer.from(' \t\n\r,:')) isSeparator[byte] = 1;
 
-/** Of UTF-8. What is not JSON is counted as far as it makes sense: parsing it fails. */
+/** @param utf8 if it is not JSON the count is of no use, but parsing fails anyway */
 export function jsonSize(json: Uint8Array): JsonSize {
   const bytes = Buffer.from(json.buffer, json.byteOffset, json.byteLength);
   const { length } = bytes;
@@ -51,14 +51,14 @@ export function jsonSize(json: Uint8Array): JsonSize {
   return { items, depth: deepest };
 }
 
-/** What is over a limit, with the state and the limit; `undefined`: nothing. */
+/** Names what is over a limit, with the state and the limit; `undefined`: nothing is. */
 export function overJsonLimits({ items, depth }: JsonSize, limits: JsonSize = jsonLimits): string | undefined {
   if (depth > limits.depth) return `is nested ${depth} levels deep; the limit is ${limits.depth}`;
   if (items > limits.items) return `holds ${items} names and values; the limit is ${limits.items}`;
   return undefined;
 }
 
-/** Where the closing quote is; the end where there is none. */
+/** The index of the closing quote; the length if there is none. */
 function endOfString(bytes: Buffer, start: number): number {
   let at = start;
   for (;;) {

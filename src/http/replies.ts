@@ -34,7 +34,7 @@ export function headerText(text: string): string {
     .trim();
 }
 
-/** Errors of Fastify and Node, which come before a route is reached, as our own. */
+/** Turns errors of Fastify and Node, which occur before a route is reached, into our own. */
 function toServiceError(thrown: unknown): ServiceError {
   const { code, statusCode } = (thrown ?? {}) as { code?: unknown; statusCode?: unknown };
   switch (code) {

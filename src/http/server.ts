@@ -1,4 +1,4 @@
-/** The HTTP server: what holds for every request. The routes are given to it. */
+/** The HTTP server: names, authentication, errors and logging of every request. It is given the routes. */
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
@@ -122,7 +122,7 @@ async function destroy(server: FastifyInstance): Promise<void> {
   clearTimeout(cutOff);
 }
 
-/** What comes before any route, in this order: a name, CORS, the key, whether the path exists. Bodies come later. */
+/** The checks before any route, in this order: request id, CORS, key, path. Bodies are read later. */
 function checkEveryRequest(server: FastifyInstance, deps: HttpDeps, auth: Auth): void {
   const paths = new KnownPaths();
   server.decorateRequest('facts');
@@ -157,7 +157,7 @@ function authenticate(request: FastifyRequest, reply: FastifyReply, auth: Auth):
   reply.removeHeader('www-authenticate');
 }
 
-/** What every answer carries, whatever becomes of the request. */
+/** Sets the headers that every answer has. */
 function prepare(request: FastifyRequest, reply: FastifyReply): void {
   request.facts = {};
   reply.header('x-request-id', request.id).header('request-id', request.id);

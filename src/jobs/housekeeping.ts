@@ -1,20 +1,20 @@
-/** What is done now and then to the jobs in the store, by every process that shares it. */
+/** Regular work on the jobs in the store: recover lost ones, end those that waited too long, remove old ones. */
 import type { JobStore, Retention } from '../store/job-store.ts';
 
 export type HousekeepingOptions = {
   store: JobStore;
   maxAttempts: number;
   retention: Retention;
-  /** Told the ids of jobs that were removed, so that what else belongs to them can go too. */
+  /** Called with the ids of removed jobs, so that their kept patches can be removed too. */
   onRemoved(ids: string[]): Promise<void> | void;
   onRecovered(count: number): void;
   onError(error: unknown): void;
-  /** How often waiting and lost jobs are looked after; what is too old is now and then. Milliseconds. */
+  /** How often waiting and lost jobs are looked at. Old jobs are removed every 24th time. Milliseconds. */
   everyMs?: number;
 };
 
 export type Housekeeping = {
-  /** One round of everything, now. */
+  /** Does one round of all of it now. */
   round(): Promise<void>;
   /** Settles when no round is under way. */
   stop(): Promise<void>;

@@ -58,7 +58,7 @@ export function jobRoutes(server: FastifyInstance, deps: JobRoutesDeps): void {
     const job = await visible.find(request);
     const patch = await jobs.patch(job.id);
     if (patch === undefined) throw noPatch(job);
-    // A part of a patch looks like a whole one, so it is named.
+    // An incomplete patch looks like a whole one, so the answer says what is missing.
     if (job.workspace?.patchOmitted) reply.header('x-patch-omitted', headerText(job.workspace.patchOmitted));
     return reply.type('text/x-diff; charset=utf-8').send(patch);
   });

@@ -95,7 +95,7 @@ function modelUsage(used: ModelUsage) {
   return { ...usageOf(used), cost_usd: used.costUsd };
 }
 
-/** Each token counted once: what was read from or written to the cache is not part of `input_tokens`. */
+/** Each token is counted once: `input_tokens` excludes tokens read from or written to the cache. */
 function usageOf({ inputTokens, cacheReadTokens, cacheWriteTokens, outputTokens }: Usage) {
   return {
     input_tokens: inputTokens,

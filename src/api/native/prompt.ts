@@ -1,12 +1,12 @@
-/** A conversation as one prompt, for runs that take their prompt as an argument. */
+/** Writes a conversation as one prompt, for agents that take their prompt as an argument. */
 import { invalidField } from '../../errors.ts';
 import type { Block } from '../../task.ts';
 import type { Conversation } from '../openai-chat/conversation.ts';
 import { callText, resultText } from '../openai-chat/tool-history.ts';
 
 /**
- * The system text first, then the conversation in order. What the user alone said stands as it is; once the assistant
- * has spoken too, every turn is marked with who speaks. Throws `invalid_request` for images.
+ * The system text comes first, then the messages in order. If the assistant has spoken too, every message begins with
+ * its role. Throws `invalid_request` for images.
  */
 export function promptOf({ system, messages }: Conversation): string {
   const dialogue = messages.some((turn) => turn.role === 'assistant');

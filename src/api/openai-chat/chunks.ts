@@ -1,4 +1,4 @@
-/** The chunks of a streamed completion, as JSON texts; what all of them share is written once. */
+/** The chunks of a streamed completion, as JSON texts. Their common parts are serialised once per stream. */
 
 import { jsonLine } from '../../http/sse.ts';
 import type { Outcome } from '../../task.ts';
@@ -8,9 +8,9 @@ import { usageOf } from './usage.ts';
 export type Channel = 'content' | 'reasoning';
 
 export type Chunks = {
-  /** The first one: who speaks. */
+  /** The first chunk: it names the role. */
   role: string;
-  /** A valid chunk that says nothing. */
+  /** A valid chunk without content. */
   empty: string;
   text(channel: Channel, text: string): string;
   finish(reason: FinishReason, outcome: Outcome): string;

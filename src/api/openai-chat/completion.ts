@@ -1,9 +1,9 @@
-/** An outcome as a chat completion. */
+/** Renders an outcome as a chat completion. */
 import type { Outcome, StopReason } from '../../task.ts';
 import { StopTexts } from './stop-texts.ts';
 import { usageOf } from './usage.ts';
 
-/** What all parts of one answer share. */
+/** The fields that every part of one answer repeats. */
 export type AnswerHead = {
   id: string;
   /** Seconds since 1970. */
@@ -49,7 +49,7 @@ export function finishReasonOf(reason: StopReason, cut: boolean): FinishReason {
   }
 }
 
-/** An addition to OpenAI's fields, which its clients pass over: what the run was and cost. Null: not reported. */
+/** A field beside OpenAI's, which their clients ignore: facts and cost of the run. Null: not reported. */
 export function agentFacts(outcome: Outcome): Record<string, unknown> {
   return {
     session_id: outcome.sessionId ?? null,

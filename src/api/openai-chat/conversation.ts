@@ -1,4 +1,4 @@
-/** The messages of a request as a conversation: one system text, and messages that alternate between user and assistant. */
+/** Turns the messages of a request into a conversation: one system text, then user and assistant in alternation. */
 import { invalidField } from '../../errors.ts';
 import { type JsonSize, jsonLimits, jsonSize, overJsonLimits } from '../../http/json-bounds.ts';
 import type { Block, Message } from '../../task.ts';
@@ -7,7 +7,7 @@ import type { ChatMessage } from './request-shape.ts';
 import { pairTools } from './tool-history.ts';
 
 export type Conversation = {
-  /** System and developer messages, wherever they stood, joined by a newline. */
+  /** All system and developer messages, joined by a newline. */
   system?: string;
   /** Never empty; begins and ends with the user. */
   messages: Message[];
@@ -41,7 +41,7 @@ export function readConversation(messages: ChatMessage[]): Conversation {
   return systemText.trim() ? { system: systemText, messages: whole } : { messages: whole };
 }
 
-/** @param left how much JSON the arguments of tool calls may yet hold, all together */
+/** @param left how much more JSON the arguments of all tool calls together may hold */
 function blocksOf(
   message: Exclude<ChatMessage, { role: 'system' | 'developer' }>,
   path: string,
@@ -99,7 +99,7 @@ function textOf(content: TextContent): string {
   return content.map((part) => (part.type === 'text' ? part.text : part.refusal)).join('\n');
 }
 
-/** The older function calls have no ids: the name pairs a call with its result. */
+/** The older function calls have no ids, so the name pairs a call with its result. */
 function functionId(name: string): string {
   return `function_${name}`;
 }
@@ -109,8 +109,8 @@ function toolName(name: string): string {
 }
 
 /**
- * A tool's input is an object to the Messages API; what is none is kept under a name, and so is what would take long to
- * parse: it is a text in the body, whose own limits do not see what is in it.
+ * The Messages API wants a tool's input to be an object. Other values are kept as `arguments`; so is a text that would
+ * take long to parse, since the limits on the body count it as one string.
  */
 function readArguments(text: string, left: JsonSize): Record<string, unknown> {
   const size = jsonSize(Buffer.from(text));
@@ -128,7 +128,7 @@ function checkImageCount(messages: Message[]): void {
   if (count > imageLimits.count) throw invalidField('messages', `too many images: ${count} of ${imageLimits.count}`);
 }
 
-/** The model API wants the user to begin, and a run is always an answer to the user. */
+/** The model API requires that the user begins, and a run always answers the user. */
 function userFirstAndLast(messages: Message[]): Message[] {
   return [
     ...(messages[0]?.role === 'assistant' ? [userSays('(The conversation begins with the assistant.)')] : []),

@@ -1,12 +1,12 @@
-/** Which fields of a request have no effect here: a caller is told, instead of being left to wonder. */
+/** Finds the fields of a request that have no effect here, so that the answer can name them. */
 import { type ChatBody, isHonoured } from './request-shape.ts';
 
-/** Values that ask for nothing beyond what happens anyway. */
+/** Values that change nothing, so they need not be named. */
 const withoutEffect: Record<string, unknown> = { logprobs: false, store: false, service_tier: 'auto', top_logprobs: 0 };
 
 const maxNames = 50;
 
-/** Names of what was sent and is passed over; of unknown fields only well-formed names, as they go into a header. */
+/** The names go into a header, so of unknown fields only well-formed names are listed. */
 export function ignoredFields(body: ChatBody): string[] {
   const names: string[] = [];
   for (const name of Object.keys(body)) {

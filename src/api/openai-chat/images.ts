@@ -1,4 +1,4 @@
-/** Images in a request: data URLs of the types and sizes that the model API takes, and why others are refused. */
+/** Reads the images of a request: data URLs of the types and sizes that the model API takes. */
 import { invalidField } from '../../errors.ts';
 import type { Block } from '../../task.ts';
 

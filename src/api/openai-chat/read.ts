@@ -9,7 +9,7 @@ import { type ChatBody, chatRequestShape } from './request-shape.ts';
 import { outputSchemaOf } from './response-format.ts';
 
 export type ChatRequest = {
-  /** The model as the caller named it, which the answer echoes. */
+  /** The model as the caller named it; the answer repeats it. */
   asked: string;
   /** The model as the agent takes it. */
   model: string;
@@ -76,7 +76,7 @@ function effortOf(asked: NonNullable<ChatBody['reasoning_effort']>): Effort {
   return asked === 'none' || asked === 'minimal' ? 'low' : asked;
 }
 
-/** The agent uses tools of its own and never the caller's: a caller that insists on a call would wait in vain. */
+/** The agent uses only its own tools, so it cannot make a call that the caller demands. */
 function refuseForcedTools(body: ChatBody): void {
   for (const field of ['tool_choice', 'function_call'] as const) {
     const choice = body[field];

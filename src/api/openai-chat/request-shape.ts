@@ -5,7 +5,7 @@ const textPart = z.looseObject({ type: z.literal('text'), text: z.string() });
 const refusalPart = z.looseObject({ type: z.literal('refusal'), refusal: z.string() });
 const imagePart = z.looseObject({
   type: z.literal('image_url'),
-  // The bare string is what some clients send; the specification has the object.
+  // The specification has the object; some clients send the bare string.
   image_url: z.union([z.string(), z.looseObject({ url: z.string() })]),
 });
 
@@ -70,7 +70,7 @@ const responseFormat = z.discriminatedUnion(
   { error: onlyThese('this format', 'text, json_object, json_schema') },
 );
 
-/** What shapes the answer here. */
+/** Fields that have an effect. */
 const honoured = {
   model: z.string().nullish().describe('Of GET models; absent: the default model of the server.'),
   messages: z.array(message).min(1),
@@ -85,7 +85,7 @@ const honoured = {
   function_call: z.union([z.string(), anyObject]).nullish(),
 };
 
-/** As a record it would have a problem for each of its entries, however many there are. */
+/** Not a record: Zod reports a problem for each entry of a record, however many there are. */
 const numbersByName = anyObject
   .check(({ value, issues }) => {
     const wrong = Object.keys(value).find((name) => !Number.isFinite(value[name]));
@@ -94,7 +94,7 @@ const numbersByName = anyObject
   })
   .meta({ additionalProperties: { type: 'number' } });
 
-/** What is checked and has no effect: the agent has no such control. */
+/** Fields that are checked and have no effect, because the agent has no such control. */
 const ignored = {
   temperature: z.number().min(0).max(2).nullish(),
   top_p: z.number().min(0).max(1).nullish(),
@@ -128,7 +128,7 @@ export const chatRequestShape = z.looseObject({ ...honoured, ...ignored });
 export type ChatBody = z.infer<typeof chatRequestShape>;
 export type ChatMessage = z.infer<typeof message>;
 
-/** A request field that shapes the answer, as opposed to one that is accepted without effect. */
+/** Whether a request field has an effect. */
 export function isHonoured(field: string): boolean {
   return Object.hasOwn(honoured, field);
 }

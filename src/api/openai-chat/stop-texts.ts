@@ -1,8 +1,8 @@
-/** Cuts a text, also one that comes in pieces, before the first of the caller's stop texts. */
+/** Cuts an answer before the first of the caller's stop texts. The answer may come in pieces. */
 
 export class StopTexts {
   readonly #stops: string[];
-  /** What may yet turn out to be the beginning of a stop text. */
+  /** The end of the text so far, if it may be the beginning of a stop text. */
   #held = '';
   #found = false;
 
@@ -10,7 +10,7 @@ export class StopTexts {
     this.#stops = stops;
   }
 
-  /** What of the text so far may be shown now. */
+  /** @returns the part of the text so far that can be shown now */
   push(text: string): string {
     if (this.#stops.length === 0) return text;
     if (this.#found) return '';
@@ -26,7 +26,7 @@ export class StopTexts {
     return keep === 0 ? all : all.slice(0, -keep);
   }
 
-  /** The rest, when no more text comes. */
+  /** @returns the rest, when no more text comes */
   end(): string {
     const rest = this.#held;
     this.#held = '';
@@ -37,7 +37,7 @@ export class StopTexts {
     return this.#found;
   }
 
-  /** Where the stop text begins that is the first to be complete: a model stops there, whatever might have followed. */
+  /** Where the stop text begins that is complete first: a model stops as soon as one is complete. */
   #firstComplete(text: string): number | undefined {
     const found = this.#stops
       .map((stop) => ({ start: text.indexOf(stop), length: stop.length }))
@@ -46,7 +46,7 @@ export class StopTexts {
     return found[0]?.start;
   }
 
-  /** Length of the longest end of the text with which a stop text begins. */
+  /** Length of the longest end of the text that is the beginning of a stop text. */
   #beginningOfAStop(text: string): number {
     const longest = Math.max(...this.#stops.map((stop) => stop.length)) - 1;
     for (let length = Math.min(longest, text.length); length > 0; length -= 1) {

@@ -1,12 +1,12 @@
-/** Tool calls in a conversation's past: made to fit the rule of the Messages API that each call is followed by its result. */
+/** Makes past tool calls fit the rule of the Messages API: each call is followed by its result. */
 import type { Block, Message } from '../../task.ts';
 
 type Call = Extract<Block, { type: 'tool_use' }>;
 type Result = Extract<Block, { type: 'tool_result' }>;
 
 /**
- * Every `tool_use` gets a unique, well-formed id and its result at the head of the next turn. A call without a result,
- * and a result without its call, become text: clients cut histories anywhere, and the model API refuses loose ends.
+ * Every `tool_use` gets a unique, well-formed id, and its result comes first in the next message. A call without a
+ * result and a result without a call become text: clients cut histories anywhere, and the model API refuses them.
  */
 export function pairTools(messages: Message[]): Message[] {
   const ids = new FreeIds();
@@ -19,7 +19,7 @@ export function pairTools(messages: Message[]): Message[] {
   return paired;
 }
 
-/** Calls that the next turn does not answer, or that repeat an id, as text. */
+/** Turns calls into text that the next message does not answer, or that repeat an id. */
 function looseEnds(blocks: Block[], next: Message | undefined): Block[] {
   const unmatched = new Set(next?.blocks.filter(isResult).map((result) => result.toolUseId));
   return blocks.map((block) =>
@@ -27,7 +27,7 @@ function looseEnds(blocks: Block[], next: Message | undefined): Block[] {
   );
 }
 
-/** Renames the calls of the turn before, so that ids which come again in later turns do not clash. */
+/** Renames the calls of the message before, so that no id occurs twice in the conversation. */
 function withResults(blocks: Block[], previous: Message | undefined, ids: FreeIds): Block[] {
   const calls = new Map(previous?.blocks.filter(isCall).map((call) => [call.id, call]));
   const renamed = new Map<Block, Call>();
@@ -52,7 +52,7 @@ function withResults(blocks: Block[], previous: Message | undefined, ids: FreeId
   return [...results, ...rest];
 }
 
-/** Ids that no other call of the conversation has. The same one may come thousands of times: the older functions have none. */
+/** Gives ids that no other call of the conversation has. One id may come thousands of times: older functions have none. */
 class FreeIds {
   readonly #taken = new Set<string>();
   readonly #counts = new Map<string, number>();

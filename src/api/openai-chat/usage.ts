@@ -1,4 +1,4 @@
-/** Token counts in OpenAI's terms, where the prompt includes what was read from and written to the cache. */
+/** Token counts in OpenAI's terms: the prompt includes tokens read from and written to the cache. */
 import type { Usage } from '../../task.ts';
 
 export type CompletionUsage = {
@@ -8,7 +8,7 @@ export type CompletionUsage = {
   prompt_tokens_details: { cached_tokens: number; cache_write_tokens: number };
 };
 
-/** Clients need the three counts in every answer: an agent that reported none has them 0, and then `agent.cost_usd` is null. */
+/** Clients need the three counts in every answer. If the agent reported none they are 0, and `agent.cost_usd` is null. */
 export function usageOf(usage: Usage | undefined): CompletionUsage {
   const { inputTokens = 0, cacheReadTokens = 0, cacheWriteTokens = 0, outputTokens = 0 } = usage ?? {};
   const prompt = inputTokens + cacheReadTokens + cacheWriteTokens;

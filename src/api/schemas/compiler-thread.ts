@@ -1,11 +1,11 @@
-/** One thread that compiles schemas, one after the other: started for the first, ended when it takes too long or is idle. */
+/** A thread that compiles schemas one after the other. It starts with the first, and ends when one takes too long. */
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 
 export type Verdict = {
-  /** Why the schema cannot be used, as the end of a sentence about it; absent: it can be. */
+  /** Why the schema cannot be used, as the end of a sentence; absent: it can be used. */
   problem?: string;
-  /** It is the same for the same schema at any time. */
+  /** The same schema always gets this result. */
   final: boolean;
 };
 
@@ -16,11 +16,11 @@ export type ThreadLimits = {
   idleMs: number;
 };
 
-/** A thread starts in 0.2 s; when it takes longer than this, the schema is not to blame. */
+/** A thread starts in 0.2 s. If it takes longer than this, the schema is not the reason. */
 const startMs = 20_000;
 const memoryMb = 128;
 
-/** Beside this file, which is TypeScript as it stands here and JavaScript in the package. */
+/** The extension of this file: `.ts` in the repository, `.js` in the package. */
 const code = new URL(`./worker${extname(import.meta.url)}`, import.meta.url);
 
 export class CompilerThread {
@@ -33,7 +33,7 @@ export class CompilerThread {
     this.#limits = limits;
   }
 
-  /** One at a time. Throws when there can be no thread. */
+  /** Compiles one schema at a time. Throws when no thread can be started. */
   async compile(json: string): Promise<Verdict> {
     clearTimeout(this.#idle);
     try {
@@ -52,7 +52,7 @@ export class CompilerThread {
     }
   }
 
-  /** Stops whatever it does. A later schema starts another thread. */
+  /** Ends the thread. The next schema starts another. */
   end(): void {
     clearTimeout(this.#idle);
     const ready = this.#ready;
@@ -64,19 +64,19 @@ export class CompilerThread {
     );
   }
 
-  /** Settles when the thread that was ended last is gone. */
+  /** Settles when the last ended thread is gone. */
   get ended(): Promise<unknown> {
     return this.#ending;
   }
 
-  /** After the thread before it is gone. */
+  /** Starts a thread when the one before it is gone. */
   #begin(): Promise<Worker> {
     const ready = this.#ending.then(start);
     this.#ready = ready;
     const forget = () => {
       if (this.#ready === ready) this.#ready = undefined;
     };
-    // It may die while nobody waits for it.
+    // It may end while nobody waits for it.
     ready.then((worker) => worker.once('exit', forget), forget);
     return ready;
   }
@@ -94,7 +94,7 @@ function tooMuch(what: string): Verdict {
   return { problem: `is too complex: compiling it takes ${what}, the limit`, final: false };
 }
 
-/** It needs nothing of the environment, where keys may be. */
+/** Without the environment, which may hold keys. */
 async function start(): Promise<Worker> {
   const worker = new Worker(code, {
     env: {},

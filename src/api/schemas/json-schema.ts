@@ -6,16 +6,16 @@ import { jsonSize, overJsonLimits } from '../../http/json-bounds.ts';
 
 export type Schema = Record<string, unknown>;
 
-/** What is wrong with a schema, as the end of a sentence about it; `undefined`: it can be compiled. */
+/** What is wrong with a schema, as the end of a sentence; `undefined`: it can be compiled. */
 export type FindProblem = (json: string) => Promise<string | undefined>;
 
-/** Says why, as the end of a sentence about the schema. */
+/** A schema that the agent cannot enforce. The message is the end of a sentence. */
 export class Unenforceable extends Error {}
 
-/** It travels on the agent's command line, where one argument has 128 KiB. */
+/** The schema is an argument of the agent's command line, which may have 128 KiB. */
 const maxLength = 65_536;
 const maxDepth = 64;
-/** So many are in 64 KiB only where most values are of one or two characters. */
+/** 64 KiB hold more items only if most values have one or two characters. */
 const limits = { items: 20_000, depth: 512 };
 
 const mapsOfSchemas = new Set(['properties', 'patternProperties', '$defs', 'definitions', 'dependencies']);
@@ -36,10 +36,7 @@ const rulesUnknownToTheAgent = new Set([
   ...['minContains', 'maxContains', '$dynamicRef', '$recursiveRef'],
 ]);
 
-/**
- * Without the annotations that the agent would refuse. Throws `Unenforceable`, or what `findProblem`
- * throws.
- */
+/** The schema without annotations that the agent refuses. Throws `Unenforceable`, or the error of `findProblem`. */
 export async function enforceable(given: Schema, findProblem: FindProblem): Promise<Schema> {
   const json = JSON.stringify(given);
   if (json.length > maxLength) throw new Unenforceable(`is too large: ${json.length} characters of ${maxLength}`);

@@ -1,6 +1,6 @@
 /**
- * Whether schemas can be compiled, found out in threads. Keys take turns, and none has more than one thread. So a key
- * that sends slow schemas delays its own; a schema of another key waits at most 2 s for each further key that waits.
+ * Finds out in threads whether schemas can be compiled. Keys are served in rotation, and a key has at most one thread.
+ * So slow schemas delay only those of the same key; others wait at most 2 s for each further key that waits.
  */
 import { hash } from 'node:crypto';
 import { ServiceError } from '../../errors.ts';
@@ -11,7 +11,7 @@ export type SchemaCheckOptions = ThreadLimits & {
   threads: number;
   /** How many schemas of one key may wait. */
   maxWaiting: number;
-  /** Of how many schemas it is remembered what became of them. */
+  /** For how many schemas the result is remembered. */
   maxKnown: number;
 };
 
@@ -23,10 +23,10 @@ export class SchemaCheck {
   readonly #options: SchemaCheckOptions;
   readonly #threads: CompilerThread[];
   readonly #free: CompilerThread[];
-  /** Those that wait, by key, in the order of turns; none is empty. A key that has a thread is passed over. */
+  /** The schemas that wait, by key, in the order of service; no list is empty. A key that has a thread is skipped. */
   readonly #waiting = new Map<Owner, Waiting[]>();
   readonly #served = new Set<Owner>();
-  /** The latest is the last. */
+  /** The newest is the last. */
   readonly #known = new Map<string, Verdict>();
   #closed = false;
 
@@ -38,7 +38,7 @@ export class SchemaCheck {
 
   /**
    * @param json the schema
-   * @returns why it cannot be used, as the end of a sentence about it; `undefined`: it can be
+   * @returns why it cannot be used, as the end of a sentence; `undefined`: it can be used
    * Throws `schemas_waiting`, `shutting_down`, or `client_gone` when `signal` aborts.
    */
   async problemOf(owner: Owner, json: string, signal: AbortSignal): Promise<string | undefined> {
@@ -49,7 +49,7 @@ export class SchemaCheck {
     return verdict.problem;
   }
 
-  /** Ends the threads; who waits is told `shutting_down`. */
+  /** Ends the threads. Schemas that wait fail with `shutting_down`. */
   async close(): Promise<void> {
     this.#closed = true;
     for (const { fail } of [...this.#waiting.values()].flat()) fail(stopping());
@@ -90,7 +90,7 @@ export class SchemaCheck {
       void this.#compile(thread, next).then(() => {
         this.#served.delete(owner);
         this.#free.push(thread);
-        // Its next turn comes after those of all others.
+        // The key is served next after all others.
         const later = this.#waiting.get(owner) ?? [];
         this.#waiting.delete(owner);
         this.#setLine(owner, later);

@@ -1,6 +1,6 @@
 /**
- * Runs in a thread of its own: compiles JSON Schemas as the CLI would, and answers each with what is wrong with it, or
- * nothing. A pattern is compiled too, and never matched. No schema meets another: each has a compiler of its own.
+ * Runs in its own thread: compiles JSON Schemas as the CLI does, and answers each with what is wrong with it, if
+ * anything. Patterns are compiled too, but never matched. Each schema has its own compiler, so none affects another.
  */
 import { parentPort } from 'node:worker_threads';
 import { Ajv, type Options } from 'ajv';
@@ -9,7 +9,7 @@ const options: Options = {
   strict: false,
   validateFormats: false,
   logger: false,
-  // What is compiled is thrown away. Both take time that grows with the square of a schema, or faster.
+  // The compiled code is not used, so it need not be fast. Both options take at least quadratic time.
   inlineRefs: false,
   code: { optimize: false },
 };
@@ -28,7 +28,7 @@ function problemOf(schema: object): string | undefined {
   }
 }
 
-// Compiles draft 7, so that the first schema need not wait for it within its time.
+// Compiles draft 7 now, so that it does not count for the time of the first schema.
 problemOf({ type: 'object' });
 parentPort?.on('message', (json: string) => parentPort?.postMessage({ problem: problemOf(JSON.parse(json)) }));
 parentPort?.postMessage('ready');
