@@ -1,13 +1,13 @@
 /** Builds the workspace stage that the settings ask for. */
 import { realpath, stat } from 'node:fs/promises';
 import { resolve, sep } from 'node:path';
-import { createGit, type Git } from './git.ts';
-import { findRepository, type Repository } from './repository.ts';
+import { createGit, type Git } from './git/git.ts';
+import { findRepository, type Repository } from './git/repository.ts';
 import { createScratch } from './scratch.ts';
-import { createShared } from './shared.ts';
+import { createShared } from './shared/shared.ts';
 import type { StageSettings } from './stage-settings.ts';
 import type { Workspaces } from './workspaces.ts';
-import { createWorktrees } from './worktrees.ts';
+import { createWorktrees } from './worktrees/worktrees.ts';
 
 type Given = 'gitSync' | 'gitSyncTimeoutMs' | 'dataDir' | 'environment';
 

@@ -2,11 +2,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createGit, type Environment, GitError } from './git.ts';
-import { readGitSettings } from './git-settings.ts';
-import { prepareStandIn } from './mirror.ts';
-import { findRepository } from './repository.ts';
-import { findStanding } from './upstream.ts';
+import { createGit, type Environment, GitError } from './git/git.ts';
+import { readGitSettings } from './git/git-settings.ts';
+import { prepareStandIn } from './git/mirror.ts';
+import { findRepository } from './git/repository.ts';
+import { findStanding } from './git/upstream.ts';
 
 export type Examination =
   | { kind: 'folder' }

@@ -1,5 +1,5 @@
 /** What goes wrong on the way to a folder, as the client is to read it. */
-import { GitError } from './git.ts';
+import { GitError } from './git/git.ts';
 import { unavailable } from './workspaces.ts';
 
 /** The signal's reason comes before what its abort has broken. */

@@ -2,14 +2,14 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { removeFolder } from '../processes/remove-folder.ts';
-import { makePlace } from './baseline.ts';
-import type { Git } from './git.ts';
-import { prepareEmptyStandIn } from './mirror.ts';
+import { makePlace } from './changes/baseline.ts';
+import type { Git } from './git/git.ts';
+import { prepareEmptyStandIn } from './git/mirror.ts';
 import { preparing } from './preparing.ts';
 import type { StageSettings } from './stage-settings.ts';
-import { createWork, type Work } from './work.ts';
+import { createWork, type Work } from './changes/work.ts';
 import { type Lease, type Prepared, safeRunId, type Workspaces } from './workspaces.ts';
-import { emptyTree } from './worktree-folder.ts';
+import { emptyTree } from './worktrees/make-worktree.ts';
 
 /** Its folders in `dataDir` belong to this stage: what a dead server left there is removed. */
 export async function createScratch(git: Git, settings: StageSettings): Promise<Workspaces> {

@@ -1,8 +1,8 @@
 /** The settings of this stage, and what it means for a run that a sync did not succeed. */
 import type { SyncReport } from '../task.ts';
-import type { ChangeLimits } from './changes.ts';
-import type { Environment } from './git.ts';
-import type { KeptPatch } from './kept-patches.ts';
+import type { ChangeLimits } from './changes/changes.ts';
+import type { Environment } from './git/git.ts';
+import type { KeptPatch } from './worktrees/kept-patches.ts';
 import { unavailable } from './workspaces.ts';
 
 /** What every mode needs. */

@@ -1,9 +1,9 @@
 /** What the workspace stage offers to the path of a task. */
 import { ServiceError } from '../errors.ts';
 import type { Delivery, SyncReport } from '../task.ts';
-import type { Changes } from './changes.ts';
-import type { DeliveryRequest } from './deliver.ts';
-import type { KeptPatch } from './kept-patches.ts';
+import type { Changes } from './changes/changes.ts';
+import type { DeliveryRequest } from './changes/deliver.ts';
+import type { KeptPatch } from './worktrees/kept-patches.ts';
 
 /** A folder for one run. */
 export type Lease = {

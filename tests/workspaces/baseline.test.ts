@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { copyIndex } from '../../src/workspaces/baseline.ts';
+import { copyIndex } from '../../src/workspaces/changes/baseline.ts';
 import { git, gitEnvironment, makeSandbox, write } from '../support/git-repositories.ts';
 
 test('a change made in the same instant as the index is seen through a copy of it', async () => {

@@ -8,10 +8,10 @@
  */
 import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { copyIndex } from './baseline.ts';
-import { settingsFile } from './git-settings.ts';
+import { copyIndex } from '../changes/baseline.ts';
+import { settingsFile } from '../git/git-settings.ts';
 import type { Ref } from './head-facts.ts';
-import type { SyncedHead } from './synced-head.ts';
+import type { SyncedHead } from './start-point.ts';
 
 /** Replaces what is there. @param index of the files, as they were checked out */
 export async function writeAgentRepository(

@@ -2,9 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import { lstat, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makeAccessible } from '../processes/remove-folder.ts';
+import { makeAccessible } from '../../processes/remove-folder.ts';
 import { type Baseline, copyIndex } from './baseline.ts';
-import { type Git, GitError, type GitOptions, mustGit } from './git.ts';
+import { type Git, GitError, type GitOptions, mustGit } from '../git/git.ts';
 
 const limits: GitOptions = {
   timeoutMs: 120_000,

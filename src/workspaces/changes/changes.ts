@@ -1,9 +1,9 @@
 /** What a run did to the files of its workspace: which ones, and as a patch that `git apply` takes. */
 import { isUtf8 } from 'node:buffer';
 import { writeFile } from 'node:fs/promises';
-import type { ChangedFile, WorkspaceResult } from '../task.ts';
+import type { ChangedFile, WorkspaceResult } from '../../task.ts';
 import type { Baseline } from './baseline.ts';
-import { type Git, GitError, type GitOptions, type GitPlace, mustGit } from './git.ts';
+import { type Git, GitError, type GitOptions, type GitPlace, mustGit } from '../git/git.ts';
 
 export type Changes = Pick<WorkspaceResult, 'revision' | 'files' | 'patch' | 'patchOmitted'>;
 

@@ -2,14 +2,14 @@
 import { randomUUID } from 'node:crypto';
 import { readdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { removeFolder } from '../processes/remove-folder.ts';
-import type { Baseline } from './baseline.ts';
-import type { Git } from './git.ts';
+import { removeFolder } from '../../processes/remove-folder.ts';
+import type { Baseline } from '../changes/baseline.ts';
+import type { Git } from '../git/git.ts';
 import type { KeptPatches } from './kept-patches.ts';
-import { replaceFile } from './mirror.ts';
-import { isFolder, snapshot } from './snapshot.ts';
-import type { StageSettings } from './stage-settings.ts';
-import { relocated, type Worktree } from './worktree-folder.ts';
+import { replaceFile } from '../git/mirror.ts';
+import { isFolder, snapshot } from '../changes/snapshot.ts';
+import type { StageSettings } from '../stage-settings.ts';
+import { relocated, type Worktree } from './make-worktree.ts';
 
 export type Retirement = {
   /** Frees the run's name at once; the rest follows in the background. */

@@ -4,7 +4,7 @@
  */
 import { copyFile, mkdir, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { GitPlace } from './git.ts';
+import type { GitPlace } from '../git/git.ts';
 
 export type Baseline = {
   place: GitPlace & { workTree: string; indexFile: string };

@@ -1,9 +1,9 @@
 /** Work that nobody has collected is kept as a patch in the data folder when its worktree goes. */
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Baseline } from './baseline.ts';
-import { writePatch } from './changes.ts';
-import type { Git } from './git.ts';
+import type { Baseline } from '../changes/baseline.ts';
+import { writePatch } from '../changes/changes.ts';
+import type { Git } from '../git/git.ts';
 
 export type KeptPatch = { path: string; bytes: number };
 

@@ -1,11 +1,11 @@
 /** Delivers what a run did as a branch: commits it on what the run began from, and pushes. Nothing is ever forced. */
-import type { Delivery } from '../task.ts';
+import type { Delivery } from '../../task.ts';
 import type { Baseline } from './baseline.ts';
-import { type Environment, type Git, GitError, mustGit } from './git.ts';
-import { type GitSetting, settingOf } from './git-settings.ts';
-import { identityOf } from './identity.ts';
-import { clean, oneLine } from './one-line.ts';
-import type { Upstream } from './upstream.ts';
+import { type Environment, type Git, GitError, mustGit } from '../git/git.ts';
+import { type GitSetting, settingOf } from '../git/git-settings.ts';
+import { identityOf } from '../git/identity.ts';
+import { clean, oneLine } from '../git/one-line.ts';
+import type { Upstream } from '../git/upstream.ts';
 
 export type DeliveryRequest = {
   /** Made at the remote, such as `agent/ID`. */

@@ -1,10 +1,10 @@
 /** Worktrees made ahead, so that a run need not wait for thousands of files to be written. */
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import { removeFolder } from '../processes/remove-folder.ts';
-import type { Git } from './git.ts';
-import { type SyncedHead, sameHead } from './synced-head.ts';
-import { makeWorktree, moveWorktree, type Worktree } from './worktree-folder.ts';
+import { removeFolder } from '../../processes/remove-folder.ts';
+import type { Git } from '../git/git.ts';
+import { type SyncedHead, sameHead } from './start-point.ts';
+import { makeWorktree, moveWorktree, type Worktree } from './make-worktree.ts';
 
 export type Spares = {
   /** One that stands on this head, if there is one or one is being made. It is no spare any more. */

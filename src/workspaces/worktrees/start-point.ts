@@ -2,13 +2,13 @@
  * What runs in worktrees stand on: the head of the upstream of the branch that the workspace is on, fetched into the
  * server's own stand-in. The workspace itself is only read.
  */
-import type { SyncReport } from '../task.ts';
-import { type Git, GitError, type GitPlace, mustGit } from './git.ts';
-import { type GitSetting, readGitSettings } from './git-settings.ts';
-import { prepareStandIn, type StandIn } from './mirror.ts';
-import type { Repository } from './repository.ts';
-import type { StageSettings } from './stage-settings.ts';
-import { fetchUpstream, findStanding, relationOf, type Upstream } from './upstream.ts';
+import type { SyncReport } from '../../task.ts';
+import { type Git, GitError, type GitPlace, mustGit } from '../git/git.ts';
+import { type GitSetting, readGitSettings } from '../git/git-settings.ts';
+import { prepareStandIn, type StandIn } from '../git/mirror.ts';
+import type { Repository } from '../git/repository.ts';
+import type { StageSettings } from '../stage-settings.ts';
+import { fetchUpstream, findStanding, relationOf, type Upstream } from '../git/upstream.ts';
 
 export type SyncedHead = {
   report: SyncReport;

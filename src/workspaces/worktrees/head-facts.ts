@@ -1,6 +1,6 @@
 /** What all worktrees of a head have in common: asked of git once, not for each of them. */
-import { type Git, mustGit } from './git.ts';
-import type { SyncedHead } from './synced-head.ts';
+import { type Git, mustGit } from '../git/git.ts';
+import type { SyncedHead } from './start-point.ts';
 
 export type Ref = { id: string; symbolic: string; name: string };
 

@@ -1,21 +1,21 @@
 /** The workspace itself, one run at a time: brought up to date, then worked on in place. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { removeFolder } from '../processes/remove-folder.ts';
-import type { SyncReport } from '../task.ts';
-import { type Git, GitError } from './git.ts';
-import { linksIn, refuseNewLinks } from './git-links.ts';
-import { readGitSettings } from './git-settings.ts';
-import { prepareStandIn } from './mirror.ts';
-import { createTurns } from './mutex.ts';
-import { preparing } from './preparing.ts';
-import { findRepository, type Repository } from './repository.ts';
-import { workInPlace } from './shared-work.ts';
-import { checkRequired, type StageSettings } from './stage-settings.ts';
+import { removeFolder } from '../../processes/remove-folder.ts';
+import type { SyncReport } from '../../task.ts';
+import { type Git, GitError } from '../git/git.ts';
+import { linksIn, refuseNewLinks } from '../git-links.ts';
+import { readGitSettings } from '../git/git-settings.ts';
+import { prepareStandIn } from '../git/mirror.ts';
+import { createTurns } from '../mutex.ts';
+import { preparing } from '../preparing.ts';
+import { findRepository, type Repository } from '../git/repository.ts';
+import { workInPlace } from './work-in-place.ts';
+import { checkRequired, type StageSettings } from '../stage-settings.ts';
 import { type Checkout, syncInPlace } from './sync-in-place.ts';
-import { unknownWork } from './work.ts';
-import { checkSameRepository } from './work-folder.ts';
-import { type Lease, type Prepared, safeRunId, unavailable, type Workspaces } from './workspaces.ts';
+import { unknownWork } from '../changes/work.ts';
+import { checkSameRepository } from '../links.ts';
+import { type Lease, type Prepared, safeRunId, unavailable, type Workspaces } from '../workspaces.ts';
 
 /** @param first the repository as it is at the server's start, if there is one */
 export async function createShared(

@@ -4,8 +4,8 @@
  */
 import { devNull } from 'node:os';
 import { basename } from 'node:path';
-import { ServiceError } from '../errors.ts';
-import { runCommand } from '../processes/child-process.ts';
+import { ServiceError } from '../../errors.ts';
+import { runCommand } from '../../processes/child-process.ts';
 import { oneLine } from './one-line.ts';
 
 export type Environment = Record<string, string | undefined>;

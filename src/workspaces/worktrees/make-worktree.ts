@@ -2,10 +2,10 @@
 import { mkdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { writeAgentRepository } from './agent-repository.ts';
-import { type Baseline, makePlace } from './baseline.ts';
-import { type Git, type GitPlace, mustGit } from './git.ts';
+import { type Baseline, makePlace } from '../changes/baseline.ts';
+import { type Git, type GitPlace, mustGit } from '../git/git.ts';
 import { factsOf } from './head-facts.ts';
-import type { SyncedHead } from './synced-head.ts';
+import type { SyncedHead } from './start-point.ts';
 
 export type Worktree = {
   /** Holds the files, and beside them what the server keeps about them. */

@@ -4,18 +4,18 @@ import { mkdir, rename } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { createRetirement } from './dispose.ts';
 import { createFresh } from './fresh.ts';
-import { type Git, GitError } from './git.ts';
+import { type Git, GitError } from '../git/git.ts';
 import { createKeptPatches } from './kept-patches.ts';
-import { tidyStandIn } from './mirror.ts';
-import { aborting } from './mutex.ts';
+import { tidyStandIn } from '../git/mirror.ts';
+import { aborting } from '../mutex.ts';
 import { createSpares } from './prepared-worktrees.ts';
-import { preparing } from './preparing.ts';
-import { findRepository, type Repository } from './repository.ts';
-import { checkRequired, type StageSettings } from './stage-settings.ts';
-import { findSyncedHead, type SyncedHead } from './synced-head.ts';
-import { checkSameRepository, makeWorkFolder } from './work-folder.ts';
-import { safeRunId, type Workspaces } from './workspaces.ts';
-import { makeWorktree, relocated, type Worktree } from './worktree-folder.ts';
+import { preparing } from '../preparing.ts';
+import { findRepository, type Repository } from '../git/repository.ts';
+import { checkRequired, type StageSettings } from '../stage-settings.ts';
+import { findSyncedHead, type SyncedHead } from './start-point.ts';
+import { checkSameRepository, makeWorkFolder } from '../links.ts';
+import { safeRunId, type Workspaces } from '../workspaces.ts';
+import { makeWorktree, relocated, type Worktree } from './make-worktree.ts';
 import { type LeaseTools, leaseOf, preparedOf } from './worktree-lease.ts';
 
 /** @param first the repository as it is at the server's start */

@@ -4,13 +4,13 @@
  */
 import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { SyncReport } from '../task.ts';
-import { type Git, GitError, type GitPlace, mustGit } from './git.ts';
-import type { GitSettings } from './git-settings.ts';
-import { identityOf } from './identity.ts';
-import type { StandIn } from './mirror.ts';
-import type { Repository } from './repository.ts';
-import { fetchUpstream, findStanding, relationOf, type Upstream } from './upstream.ts';
+import type { SyncReport } from '../../task.ts';
+import { type Git, GitError, type GitPlace, mustGit } from '../git/git.ts';
+import type { GitSettings } from '../git/git-settings.ts';
+import { identityOf } from '../git/identity.ts';
+import type { StandIn } from '../git/mirror.ts';
+import type { Repository } from '../git/repository.ts';
+import { fetchUpstream, findStanding, relationOf, type Upstream } from '../git/upstream.ts';
 
 export type Checkout = {
   git: Git;

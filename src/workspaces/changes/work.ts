@@ -1,9 +1,9 @@
 /** The work of one run in its folder: told as changes, delivered as a branch, and known to be safe elsewhere or not. */
-import type { Delivery } from '../task.ts';
+import type { Delivery } from '../../task.ts';
 import type { Baseline } from './baseline.ts';
 import { type ChangeLimits, type Changes, describeChanges } from './changes.ts';
 import { type DeliveryRequest, type DeliveryTarget, deliverWork } from './deliver.ts';
-import { type Git, GitError } from './git.ts';
+import { type Git, GitError } from '../git/git.ts';
 import { snapshot } from './snapshot.ts';
 
 export type Work = {

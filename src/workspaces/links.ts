@@ -4,7 +4,7 @@
  */
 import { mkdir, realpath, stat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
-import type { Repository } from './repository.ts';
+import type { Repository } from './git/repository.ts';
 import { unavailable } from './workspaces.ts';
 
 /**

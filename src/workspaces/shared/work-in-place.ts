@@ -1,14 +1,14 @@
 /** Tells a run's work in a shared workspace apart from what lay there uncommitted before. */
 import { join } from 'node:path';
-import { type Baseline, copyIndex, makePlace } from './baseline.ts';
-import type { DeliveryTarget } from './deliver.ts';
-import { GitError } from './git.ts';
-import { snapshot } from './snapshot.ts';
-import type { StageSettings } from './stage-settings.ts';
+import { type Baseline, copyIndex, makePlace } from '../changes/baseline.ts';
+import type { DeliveryTarget } from '../changes/deliver.ts';
+import { GitError } from '../git/git.ts';
+import { snapshot } from '../changes/snapshot.ts';
+import type { StageSettings } from '../stage-settings.ts';
 import { type Checkout, placeOf } from './sync-in-place.ts';
-import { findStanding } from './upstream.ts';
-import { createWork, unknownWork, type Work } from './work.ts';
-import { emptyTree } from './worktree-folder.ts';
+import { findStanding } from '../git/upstream.ts';
+import { createWork, unknownWork, type Work } from '../changes/work.ts';
+import { emptyTree } from '../worktrees/make-worktree.ts';
 
 const quick = { timeoutMs: 10_000 };
 

@@ -1,20 +1,20 @@
 /** A worktree in the hands of a run, or of an agent that waits or rests in it. */
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { SyncReport } from '../task.ts';
+import type { SyncReport } from '../../task.ts';
 import { agentSettings } from './agent-repository.ts';
 import { type Retirement, recordRun } from './dispose.ts';
 import type { Fresh } from './fresh.ts';
-import type { Git } from './git.ts';
-import { aborting } from './mutex.ts';
-import { preparing } from './preparing.ts';
-import { objectFolders } from './repository.ts';
-import { isUntouched } from './snapshot.ts';
-import { checkRequired, type StageSettings } from './stage-settings.ts';
-import { type SyncedHead, sameHead } from './synced-head.ts';
-import { createWork } from './work.ts';
-import type { Lease, Prepared } from './workspaces.ts';
-import type { Worktree } from './worktree-folder.ts';
+import type { Git } from '../git/git.ts';
+import { aborting } from '../mutex.ts';
+import { preparing } from '../preparing.ts';
+import { objectFolders } from '../git/repository.ts';
+import { isUntouched } from '../changes/snapshot.ts';
+import { checkRequired, type StageSettings } from '../stage-settings.ts';
+import { type SyncedHead, sameHead } from './start-point.ts';
+import { createWork } from '../changes/work.ts';
+import type { Lease, Prepared } from '../workspaces.ts';
+import type { Worktree } from './make-worktree.ts';
 
 export type LeaseTools = { git: Git; heads: Fresh<SyncedHead>; retirement: Retirement; settings: StageSettings };
 
