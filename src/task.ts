@@ -89,7 +89,15 @@ export type Outcome = {
 };
 
 /** What became of the workspace's sync with its remote, as told in `x-workspace-sync`. */
-export type SyncReport = { state: 'synced' | 'unchanged' | 'failed' | 'off'; detail?: string; revision?: string };
+export type SyncReport = {
+  state: 'synced' | 'unchanged' | 'failed' | 'off';
+  /** Why it is `failed` or `off`. */
+  detail?: string;
+  /** The commit on which the run begins. */
+  revision?: string;
+  /** How the run's files differ from what the user may expect, such as empty submodules. Each is a plain sentence. */
+  notes?: string[];
+};
 
 /** A file that a run changed, by its path in the repository. */
 export type ChangedFile = {

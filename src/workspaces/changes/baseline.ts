@@ -1,30 +1,32 @@
 /**
- * What a folder looked like when its run began, kept outside the folder: an index and an object store of the server's
- * own, so that what the run did is told by comparing, whatever the agent has done to the folder's own `.git`.
+ * The baseline of a run: the files of its folder when it began. The index and the objects are the server's own and lie
+ * outside the folder, so the run's changes can be found even when the agent has changed or removed the folder's `.git`.
  */
 import { copyFile, mkdir, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { GitPlace } from '../git/git.ts';
+import { type Git, mustGit } from '../git/git.ts';
+import type { GitPlace } from '../git/git-environment.ts';
 
 export type Baseline = {
   place: GitPlace & { workTree: string; indexFile: string };
-  /** The tree, or the commit, that the run's work is compared with. */
+  /** The id of the tree with which the run's work is compared. */
   tree: string;
-  /** The commit that the run began from; none in a repository without commits. */
+  /** The commit on which the run began; none in a repository without commits. */
   revision?: string;
   /**
-   * The folder was made for the run. Then a repository inside it is the run's work, file by file, and what cannot be
-   * read may be made readable.
+   * The folder was made for the run. Then the files of repositories inside it are the run's work too, and files that
+   * cannot be read are made readable.
    */
   owned: boolean;
 };
 
 /**
- * @param folder where to keep it, removed by the caller
+ * Makes the object store of a baseline, and names its index.
+ * @param folder holds both; the caller removes it
  * @param place the repository, and the working tree
- * @param objects of the repository, lent for reading
+ * @param objects the folder with the repository's objects, which are only read
  */
-export async function makePlace(
+export async function makeBaselinePlace(
   folder: string,
   place: GitPlace & { workTree: string },
   objects: string,
@@ -36,14 +38,19 @@ export async function makePlace(
 }
 
 /**
- * Copies an index with its time: git compares a file's content when the file may be younger than the index, and a copy
- * with a time of its own would hide a change made right after the original. Without an original nothing is done.
+ * Copies an index and its modification time. Git compares the content of a file that may be younger than the index, so a
+ * copy with a later time would hide a change that was made right after the original. Without an original it does nothing.
  */
 export async function copyIndex(from: string, to: string): Promise<void> {
   const original = await stat(from).catch(() => undefined);
   if (!original) return;
   await copyFile(from, to);
-  // Rounded down: too early only means that git looks once more.
+  // Rounded down: an earlier time only makes git compare more files.
   const time = new Date(Math.floor(original.mtimeMs));
   await utimes(to, time, time);
+}
+
+/** Writes the empty tree, whose id depends on the repository's hash. */
+export async function emptyTree(git: Git, place: GitPlace): Promise<string> {
+  return await mustGit(git(place, ['hash-object', '-t', 'tree', '-w', '--stdin'], { timeoutMs: 10_000, input: '' }));
 }

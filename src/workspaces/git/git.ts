@@ -1,33 +1,17 @@
 /**
- * Runs git. Every git command line is built here, so that nothing a repository brings along is executed by it, nothing
- * asks for a password, and each command has a deadline and a bound on what it prints.
+ * Runs git. Every git command line is built here, so that no command runs a program that the repository names, none
+ * asks for a password, and each has a deadline and a limit on its output.
  */
 import { devNull } from 'node:os';
-import { basename } from 'node:path';
 import { ServiceError } from '../../errors.ts';
 import { runCommand } from '../../processes/child-process.ts';
-import { oneLine } from './one-line.ts';
-
-export type Environment = Record<string, string | undefined>;
-
-/** What a command works on. */
-export type GitPlace = {
-  gitDir: string;
-  /** Where settings, refs and objects are, when not in `gitDir`. */
-  commonDir?: string;
-  workTree?: string;
-  indexFile?: string;
-  /** Objects are written here, and read from here and what its `info/alternates` names. */
-  objectDir?: string;
-  /** The file that git takes for the user's own settings; without it, git reads those of the host. */
-  hostSettings?: string;
-};
+import { type Environment, type GitPlace, inheritedEnvironment, placeEnvironment } from './git-environment.ts';
 
 export type GitOptions = {
   timeoutMs: number;
   signal?: AbortSignal;
   input?: string | Buffer;
-  /** More than this on stdout ends the command. Default 16 MiB. */
+  /** More bytes than this on stdout end the command. Default 16 MiB. */
   maxOutputBytes?: number;
   /** Further settings, `name=value`. */
   settings?: string[];
@@ -40,17 +24,20 @@ export type GitResult = {
   stdout: Buffer;
   /** stdout without the white space around it. */
   text: string;
-  /** Its last part, as git printed it: not for clients. */
+  /** The last part of stderr, as git printed it: not for clients. */
   stderr: string;
-  /** Why it failed: one line, without credentials and paths of the host. */
+  /** Why the command failed: one line, without credentials and without paths of the host. */
   reason: string;
   stopped?: 'timeout' | 'aborted' | 'output_too_large';
 };
 
-/** Settles with the result also when git fails; rejects with a `ServiceError` when git cannot be started at all. */
+/**
+ * Settles with the result also when git fails. Rejects with a `ServiceError` when git cannot be started, and with the
+ * signal's reason.
+ */
 export type Git = (place: GitPlace, args: string[], options: GitOptions) => Promise<GitResult>;
 
-/** Over every other setting. Most cannot be set by a repository anyway, whose own settings file is never read. */
+/** These win over every other setting. Most are a second guard: the repository's own settings file is never read. */
 const overrides = [
   // Commands that a repository could name.
   `core.hooksPath=${devNull}`,
@@ -69,10 +56,10 @@ const overrides = [
   'push.recurseSubmodules=no',
   'protocol.allow=never',
   ...['file', 'git', 'http', 'https', 'ssh'].map((protocol) => `protocol.${protocol}.allow=always`),
-  // The operator has named the repository; whose files they are does not matter when its settings are not read.
+  // The operator chose the repository, and its settings are not read: it may belong to another user.
   'safe.directory=*',
   'safe.bareRepository=all',
-  // Nothing that runs on after the command, or that asks.
+  // Programs that run on after the command, and questions.
   'gc.auto=0',
   'maintenance.auto=false',
   'credential.interactive=false',
@@ -87,13 +74,13 @@ const overrides = [
 /** Git gets this long to remove its locks before it is killed. */
 const graceMs = 2000;
 
-/** @param environment of the host; git and the user's own helpers get it without what is secret or steers git */
-export function createGit(environment: Environment): Git {
-  const inherited = inheritedEnvironment(environment);
+/** @param host the environment of the host, see `inheritedEnvironment` */
+export function createGit(host: Environment): Git {
+  const inherited = inheritedEnvironment(host);
   return async (place, args, options) => {
     const settings = [...overrides, ...(options.settings ?? [])].flatMap((setting) => ['-c', setting]);
     const command = ['--no-pager', '--literal-pathspecs', '--no-optional-locks', ...settings, ...args];
-    const env = { ...inherited, ...placeEnvironment(place, environment), ...options.environment };
+    const env = { ...inherited, ...placeEnvironment(place, host), ...options.environment };
     const cwd = place.workTree ?? place.gitDir;
     const result = await runCommand('git', command, { ...options, cwd, env, graceMs }).catch((error: unknown) => {
       throw new ServiceError('workspace_unavailable', 'Cannot prepare the workspace: git could not be started', {
@@ -107,12 +94,12 @@ export function createGit(environment: Environment): Git {
       ? ''
       : stopped
         ? stopReasons[stopped](options)
-        : oneLine(stderr) || `git ended with status ${code}`;
+        : errorLine(stderr) || `git ended with status ${code}`;
     return { ok, code, stdout, text: stdout.toString('utf8').trim(), stderr, reason, stopped };
   };
 }
 
-/** The output of a command that has to succeed. Throws an Error with the reason. */
+/** The output of a command that has to succeed. Throws a `GitError` with the reason. */
 export async function mustGit(running: Promise<GitResult>): Promise<string> {
   const result = await running;
   if (!result.ok) throw new GitError(result.reason);
@@ -125,55 +112,38 @@ export class GitError extends Error {}
 const stopReasons = {
   timeout: (options: GitOptions) => `git took longer than ${options.timeoutMs / 1000} s`,
   output_too_large: (options: GitOptions) => `git printed more than ${options.maxOutputBytes} bytes`,
-  aborted: () => 'the run was given up',
+  aborted: () => 'the run was cancelled',
 };
 
-function placeEnvironment(place: GitPlace, host: Environment): Environment {
-  const settings = place.hostSettings
-    ? { GIT_CONFIG_GLOBAL: place.hostSettings, GIT_CONFIG_NOSYSTEM: '1' }
-    : Object.fromEntries(Object.entries(host).filter(([name]) => name.startsWith('GIT_CONFIG')));
-  return {
-    GIT_DIR: place.gitDir,
-    GIT_COMMON_DIR: place.commonDir,
-    GIT_WORK_TREE: place.workTree,
-    GIT_INDEX_FILE: place.indexFile,
-    GIT_OBJECT_DIRECTORY: place.objectDir,
-    ...settings,
-  };
+const maxErrorLine = 300;
+
+/** The cause in git's stderr as one line that a client may read. */
+export function errorLine(stderr: string): string {
+  const lines = stderr
+    .split(/[\r\n]+/)
+    .map((line) => line.trim())
+    .filter(Boolean);
+  const at = lines.findIndex((line) => /^(fatal|error): /.test(line));
+  // The message of ssh or of the remote stands before git's own summary of it.
+  const cause = /Could not read from remote repository/.test(lines[at] ?? '') ? lines[at - 1] : undefined;
+  const line = withoutSecrets((cause ?? lines[at] ?? lines.at(-1) ?? '').replace(/^(fatal|error): /, ''));
+  return (line.endsWith(':') ? `${line} ${filesAfter(stderr, line)}` : line).slice(0, maxErrorLine);
 }
 
-/** Everything but our own secrets and what steers git; the user's credential helpers may need any of the rest. */
-function inheritedEnvironment(host: Environment): Environment {
-  const withheld = /^(GIT_|API_BEARER_TOKEN$|DATABASE_URL$|ANTHROPIC_|CLAUDE_|SSH_ASKPASS|DISPLAY$|WAYLAND_DISPLAY$)/;
-  const kept = Object.entries(host).filter(([name]) => !withheld.test(name) || name.startsWith('GIT_SSL_'));
-  return {
-    ...Object.fromEntries(kept),
-    LC_ALL: 'C.UTF-8',
-    GIT_TERMINAL_PROMPT: '0',
-    // Set but empty: git then asks no program at all, whatever other setting names one.
-    GIT_ASKPASS: '',
-    SSH_ASKPASS: '',
-    SSH_ASKPASS_REQUIRE: 'never',
-    GCM_INTERACTIVE: 'never',
-    GIT_ALLOW_PROTOCOL: 'file:git:http:https:ssh',
-    GIT_ATTR_NOSYSTEM: '1',
-    GIT_NO_REPLACE_OBJECTS: '1',
-    GIT_EDITOR: 'false',
-    GIT_SEQUENCE_EDITOR: 'false',
-    GIT_PAGER: 'cat',
-    GIT_SSH: host['GIT_SSH'],
-    GIT_SSH_COMMAND: batchSsh(host),
-  };
+/** Git names files on indented lines of their own. */
+function filesAfter(stderr: string, line: string): string {
+  const rest = stderr.slice(stderr.indexOf(line)).split('\n').slice(1);
+  const end = rest.findIndex((file) => !file.startsWith('\t'));
+  const files = rest.slice(0, end < 0 ? rest.length : end).map((file) => file.trim());
+  return files.length > 3 ? `${files.slice(0, 3).join(', ')} and ${files.length - 3} more` : files.join(', ');
 }
 
-/** `undefined` leaves the choice to `core.sshCommand`, which `git-settings.ts` treats the same way. */
-function batchSsh(host: Environment): string | undefined {
-  if (host['GIT_SSH_COMMAND']) return neverAsking(host['GIT_SSH_COMMAND']);
-  return undefined;
-}
-
-/** An OpenSSH command line that fails where it would ask; another program's is left alone. */
-export function neverAsking(sshCommand: string): string {
-  const program = basename(sshCommand.trim().split(/\s+/, 1)[0] ?? '');
-  return /^ssh(\.exe)?$/.test(program) ? `${sshCommand} -o BatchMode=yes` : sshCommand;
+/** URLs lose their user, password and query; paths of the host lose all but their last part. */
+export function withoutSecrets(text: string): string {
+  return text
+    .replace(/file:\/\/(?=\/)/g, '')
+    .replace(/([a-z][a-z0-9+.-]*:\/\/)[^/\s'"@]*@/gi, '$1')
+    .replace(/([a-z][a-z0-9+.-]*:\/\/[^\s'"?#]*)[?#][^\s'"]*/gi, '$1')
+    .replace(/(['"])\/(?:[^'"/]*\/)*([^'"/]+)\/?\1/g, '$1$2$1')
+    .replace(/(^|[\s(=,])(?:\/[^\s'"/:]+)*\/([^\s'"/:]+)\/?/g, '$1$2');
 }

@@ -1,89 +1,91 @@
-/** The workspace itself, one run at a time: brought up to date, then worked on in place. */
+/** The shared mode: runs work in the workspace itself, one at a time; it is synced before each. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { removeFolder } from '../../processes/remove-folder.ts';
 import type { SyncReport } from '../../task.ts';
-import { type Git, GitError } from '../git/git.ts';
-import { linksIn, refuseNewLinks } from '../git-links.ts';
-import { readGitSettings } from '../git/git-settings.ts';
-import { prepareStandIn } from '../git/mirror.ts';
-import { createTurns } from '../mutex.ts';
-import { preparing } from '../preparing.ts';
-import { findRepository, type Repository } from '../git/repository.ts';
-import { workInPlace } from './work-in-place.ts';
-import { checkRequired, type StageSettings } from '../stage-settings.ts';
-import { type Checkout, syncInPlace } from './sync-in-place.ts';
 import { unknownWork } from '../changes/work.ts';
-import { checkSameRepository } from '../links.ts';
-import { type Lease, type Prepared, safeRunId, unavailable, type Workspaces } from '../workspaces.ts';
+import { type Git, GitError } from '../git/git.ts';
+import { readGitSettings } from '../git/git-settings.ts';
+import { prepareMirror } from '../git/mirror.ts';
+import { findRepository, type Repository } from '../git/repository.ts';
+import { checkSameRepository, linksIn, refuseNewLinks } from '../links.ts';
+import { createMutex } from '../mutex.ts';
+import {
+  checkRequired,
+  orUnavailable,
+  type Prepared,
+  type StageSettings,
+  safeRunId,
+  unavailable,
+  type WorkspaceLease,
+  type Workspaces,
+} from '../workspaces.ts';
+import { type Checkout, syncInPlace } from './sync-in-place.ts';
+import { workInPlace } from './work-in-place.ts';
 
-/** @param first the repository as it is at the server's start, if there is one */
+/** @param first the repository at the server's start, if there is one */
 export async function createShared(
   git: Git,
   workspaceDir: string,
   first: Repository | undefined,
   settings: StageSettings,
 ): Promise<Workspaces> {
-  const turns = createTurns();
+  const mutex = createMutex();
   const root = first?.root ?? workspaceDir;
   const links = first ? await linksIn(first.commonDir) : new Set<string>();
+  const baselines = join(settings.dataDir, 'baselines');
+  await removeFolder(baselines);
+  await mkdir(baselines, { recursive: true, mode: 0o700 });
 
   const checkFolder = async (): Promise<void> => {
     if (first) checkSameRepository(first, await findRepository(workspaceDir));
   };
 
-  /** Before anything of the server's git is run there: an agent that was here may have written in its `.git`. */
+  /** Runs before any git command of the server: the agent of an earlier run may have written in `.git`. */
   const checkRepository = async (): Promise<void> => {
     if (!first) return;
     const now = await findRepository(workspaceDir);
     checkSameRepository(first, now);
     await refuseNewLinks(now?.commonDir ?? first.commonDir, links);
   };
-  const baselines = join(settings.dataDir, 'baselines');
-  await removeFolder(baselines);
-  await mkdir(baselines, { recursive: true, mode: 0o700 });
 
-  const lease = async (runId: string, signal: AbortSignal): Promise<Lease> => {
-    const kept = join(baselines, safeRunId(runId));
-    const endTurn = await turns.take(signal);
+  const lease = async (runId: string, signal: AbortSignal): Promise<WorkspaceLease> => {
+    const baseline = join(baselines, safeRunId(runId));
+    const unlock = await mutex.lock(signal);
     const release = async () => {
-      await removeFolder(kept);
-      endTurn();
+      await removeFolder(baseline);
+      unlock();
     };
     try {
-      await preparing(checkRepository(), signal);
-      const { checkout, sync } = await preparing(bringUpToDate(git, workspaceDir, settings, baselines, signal), signal);
+      await orUnavailable(checkRepository(), signal);
+      const { checkout, sync } = await orUnavailable(syncNow(git, workspaceDir, settings, baselines, signal), signal);
       checkRequired(settings, sync);
-      // The sync may have turned the folder into a link.
-      await preparing(checkFolder(), signal);
-      const work = checkout
-        ? await preparing(workInPlace(checkout, kept, settings))
-        : unknownWork('the workspace is not a git repository');
+      // The sync may have replaced the folder with a link.
+      await orUnavailable(checkFolder(), signal);
+      const work = checkout ? await orUnavailable(workInPlace(checkout, baseline, settings)) : unknownWork(sync.detail);
       signal.throwIfAborted();
       const { collect, deliver } = work;
-      const given = { path: workspaceDir, root, sync, revision: sync.revision, reads: [], notes: [], collect, deliver };
-      return { ...given, release, keep: () => keep(sync, release) };
+      const keep = async (): Promise<Prepared> => {
+        await release();
+        return preparedAt(sync.revision);
+      };
+      return { path: workspaceDir, root, sync, reads: [], collect, deliver, release, keep };
     } catch (error) {
       await release();
       throw error;
     }
   };
 
-  /** The folder is everybody's; what is kept is the agent that knows it as it was at this revision. */
-  const keep = async (sync: SyncReport, release: () => Promise<void>): Promise<Prepared> => {
-    await release();
-    return preparedAt(sync.revision);
-  };
-
+  /** All runs use the same folder. The agent in it is usable as long as the workspace is at the revision it knows. */
   const preparedAt = (revision: string | undefined): Prepared => ({
     path: workspaceDir,
     root,
     reads: [],
     clean: true,
-    async claim(runId, signal) {
-      const claimed = await lease(runId, signal);
-      if (revision === undefined || claimed.sync.revision === revision) return claimed;
-      await claimed.release();
+    async lease(runId, signal) {
+      const leased = await lease(runId, signal);
+      if (revision === undefined || leased.sync.revision === revision) return leased;
+      await leased.release();
       return undefined;
     },
     discard: async () => {},
@@ -92,36 +94,37 @@ export async function createShared(
   return {
     hides: [],
     lease,
-    // The revision is not known before the first sync; a spare is young, and its agent reads files when it is asked.
+    // Without a revision: it is not known before a sync, and a prewarmed agent has read no files yet.
     async prepare() {
-      await preparing(checkFolder());
+      await orUnavailable(checkFolder());
       return preparedAt(undefined);
     },
-    keptPatch: async () => undefined,
     forgetPatch: async () => {},
     close: async () => {},
   };
 }
 
-/** `checkout`: none when the workspace is no repository, or one whose settings cannot be read. */
-type UpToDate = { checkout?: Checkout; sync: SyncReport };
+/** There is no checkout when the workspace is not a repository, or its settings cannot be read; `detail` says which. */
+type Synced =
+  | { checkout: Checkout; sync: SyncReport }
+  | { checkout?: undefined; sync: SyncReport & { detail: string } };
 
-async function bringUpToDate(
+async function syncNow(
   git: Git,
   workspaceDir: string,
   settings: StageSettings,
   temporaryFolder: string,
   signal: AbortSignal,
-): Promise<UpToDate> {
+): Promise<Synced> {
   const repository = await findRepository(workspaceDir);
   if (!repository) return { sync: { state: 'off', detail: 'the workspace is not a git repository' } };
   if (repository.bare) throw unavailable('WORKSPACE_MODE=shared needs files, and the workspace is a bare repository');
   const began = performance.now();
-  let result: UpToDate;
+  let result: Synced;
   try {
     const gitSettings = await readGitSettings(git, repository, settings.environment);
-    const standIn = await prepareStandIn(repository, gitSettings, 'shared', settings.dataDir);
-    const checkout = { git, repository, settings: gitSettings, standIn, temporaryFolder };
+    const mirror = await prepareMirror(repository, gitSettings, 'shared', settings.dataDir);
+    const checkout = { git, repository, settings: gitSettings, mirror, temporaryFolder };
     if (settings.gitSync === 'off') return { checkout, sync: { state: 'off' } };
     result = { checkout, sync: await syncInPlace(checkout, { timeoutMs: settings.gitSyncTimeoutMs, signal }) };
   } catch (error) {

@@ -1,38 +1,42 @@
-/** Tells a run's work in a shared workspace apart from what lay there uncommitted before. */
+/** The work of a run in a shared workspace, apart from the uncommitted changes that were there before the run. */
 import { join } from 'node:path';
-import { type Baseline, copyIndex, makePlace } from '../changes/baseline.ts';
+import { type Baseline, copyIndex, emptyTree, makeBaselinePlace } from '../changes/baseline.ts';
+import type { ChangeLimits } from '../changes/changes.ts';
 import type { DeliveryTarget } from '../changes/deliver.ts';
-import { GitError } from '../git/git.ts';
 import { snapshot } from '../changes/snapshot.ts';
-import type { StageSettings } from '../stage-settings.ts';
-import { type Checkout, placeOf } from './sync-in-place.ts';
-import { findStanding } from '../git/upstream.ts';
 import { createWork, unknownWork, type Work } from '../changes/work.ts';
-import { emptyTree } from '../worktrees/make-worktree.ts';
+import { GitError } from '../git/git.ts';
+import { fetchedCommit, findCurrentBranch } from '../git/upstream.ts';
+import { type Checkout, placeOf } from './sync-in-place.ts';
 
 const quick = { timeoutMs: 10_000 };
 
-/** Records the files as they are now. @param folder where to keep that, removed by the caller */
-export async function workInPlace(checkout: Checkout, folder: string, settings: StageSettings): Promise<Work> {
+type Settings = { changeLimits: ChangeLimits; gitSyncTimeoutMs: number };
+
+/**
+ * Records the files as they are now.
+ * @param folder holds the record; the caller removes it
+ */
+export async function workInPlace(checkout: Checkout, folder: string, settings: Settings): Promise<Work> {
   try {
-    const { baseline, wasClean } = await recordNow(checkout, folder);
+    const { baseline, wasClean } = await recordFiles(checkout, folder);
     const delivery = wasClean
       ? { target: () => targetOf(checkout, settings) }
-      : { whyNot: 'the workspace had uncommitted changes when the run began' };
-    return createWork(checkout.git, baseline, settings.bounds, delivery);
+      : { impossible: 'the workspace had uncommitted changes when the run began' };
+    return createWork(checkout.git, baseline, settings.changeLimits, delivery);
   } catch (error) {
     if (!(error instanceof GitError)) throw error;
     return unknownWork(`the files before the run could not be recorded: ${error.message}`);
   }
 }
 
-async function recordNow({ git, ...checkout }: Checkout, folder: string) {
-  const { gitDir } = checkout.repository;
-  const inPlace = { ...placeOf({ git, ...checkout }), workTree: checkout.repository.root };
-  const place = await makePlace(folder, inPlace, checkout.standIn.objects);
-  await copyIndex(join(gitDir, 'index'), place.indexFile);
+async function recordFiles(checkout: Checkout, folder: string): Promise<{ baseline: Baseline; wasClean: boolean }> {
+  const { git, repository, mirror } = checkout;
+  const inPlace = { ...placeOf(checkout), workTree: repository.root };
+  const place = await makeBaselinePlace(folder, inPlace, mirror.objects);
+  await copyIndex(join(repository.gitDir, 'index'), place.indexFile);
   const [tree, head, committed] = await Promise.all([
-    // Other repositories that lie in a user's folder are the user's, and may be large.
+    // Not `owned`: other repositories in the user's folder are the user's, and may be large.
     snapshot(git, { place, owned: false }),
     git(place, ['rev-parse', '--verify', '--quiet', 'HEAD'], quick),
     git(place, ['rev-parse', '--verify', '--quiet', 'HEAD^{tree}'], quick),
@@ -42,17 +46,13 @@ async function recordNow({ git, ...checkout }: Checkout, folder: string) {
   return { baseline, wasClean: tree === clean };
 }
 
-async function targetOf(checkout: Checkout, settings: StageSettings): Promise<DeliveryTarget> {
-  const { git } = checkout;
-  const { upstream } = await findStanding(git, placeOf(checkout), checkout.settings.repository);
+async function targetOf(checkout: Checkout, { gitSyncTimeoutMs }: Settings): Promise<DeliveryTarget> {
+  const { git, settings, mirror } = checkout;
+  const { upstream } = await findCurrentBranch(git, placeOf(checkout), settings.repository);
   return {
-    settings: checkout.settings,
+    settings,
     upstream,
-    timeoutMs: Math.max(settings.gitSyncTimeoutMs, 60_000),
-    upstreamHead: async () => {
-      if (!upstream) return undefined;
-      const found = await git(checkout.standIn.place, ['rev-parse', '--verify', '--quiet', upstream.tracking], quick);
-      return found.ok ? found.text : undefined;
-    },
+    syncTimeoutMs: gitSyncTimeoutMs,
+    upstreamCommit: async () => upstream && fetchedCommit(git, mirror.place, upstream),
   };
 }

@@ -1,32 +1,35 @@
-/** Worktrees made ahead, so that a run need not wait for thousands of files to be written. */
+/** Worktrees that are made ahead, so that a run does not wait until thousands of files are written. */
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { removeFolder } from '../../processes/remove-folder.ts';
 import type { Git } from '../git/git.ts';
-import { type SyncedHead, sameHead } from './start-point.ts';
 import { makeWorktree, moveWorktree, type Worktree } from './make-worktree.ts';
+import { type StartPoint, sameStartPoint } from './start-point.ts';
 
-export type Spares = {
-  /** One that stands on this head, if there is one or one is being made. It is no spare any more. */
-  take(head: SyncedHead): Promise<Worktree | undefined>;
-  /** Makes as many as there should be, in the background. */
-  fill(head: SyncedHead): void;
-  /** Removes them all; none is made any more. */
+export type PreparedWorktrees = {
+  /** Settles with a prepared worktree, moved to this start point; `undefined`: there is none. */
+  take(start: StartPoint): Promise<Worktree | undefined>;
+  /** Makes the missing ones in the background. */
+  fill(start: StartPoint): void;
+  /** Removes all of them. None is made after that. */
   close(): Promise<void>;
 };
 
-/** @param onFailed told why a spare could not be made; runs go on without */
-export function createSpares(
+/**
+ * @param settings.folder holds the worktrees
+ * @param settings.onFailed called when one could not be made; runs go on without
+ */
+export function createPreparedWorktrees(
   git: Git,
-  settings: { folder: string; name: string; number: number; onFailed(error: unknown): void },
-): Spares {
+  settings: { folder: string; name: string; count: number; onFailed(error: unknown): void },
+): PreparedWorktrees {
   const making: Promise<Worktree | undefined>[] = [];
   let closed = false;
 
-  async function make(head: SyncedHead): Promise<Worktree | undefined> {
-    const folder = join(settings.folder, `.spare-${randomUUID()}`);
+  async function make(start: StartPoint): Promise<Worktree | undefined> {
+    const folder = join(settings.folder, `.prepared-${randomUUID()}`);
     try {
-      return await makeWorktree(git, head, folder, settings.name);
+      return await makeWorktree(git, start, folder, settings.name);
     } catch (error) {
       settings.onFailed(error);
       await removeFolder(folder).catch(settings.onFailed);
@@ -35,24 +38,25 @@ export function createSpares(
   }
 
   return {
-    async take(head) {
-      const spare = await making.shift();
-      if (spare === undefined || sameHead(spare.head, head)) return spare && { ...spare, head };
+    async take(start) {
+      const prepared = await making.shift();
+      if (prepared === undefined) return undefined;
+      if (sameStartPoint(prepared.start, start)) return { ...prepared, start };
       try {
-        return await moveWorktree(git, spare, head);
+        return await moveWorktree(git, prepared, start);
       } catch (error) {
         settings.onFailed(error);
-        await removeFolder(spare.folder).catch(settings.onFailed);
+        await removeFolder(prepared.folder).catch(settings.onFailed);
         return undefined;
       }
     },
-    fill(head) {
-      while (!closed && making.length < settings.number) making.push(make(head));
+    fill(start) {
+      while (!closed && making.length < settings.count) making.push(make(start));
     },
     async close() {
       closed = true;
-      for (const spare of await Promise.all(making.splice(0))) {
-        if (spare) await removeFolder(spare.folder).catch(settings.onFailed);
+      for (const prepared of await Promise.all(making.splice(0))) {
+        if (prepared) await removeFolder(prepared.folder).catch(settings.onFailed);
       }
     },
   };

@@ -1,36 +1,37 @@
-/** A worktree in the hands of a run, or of an agent that waits or rests in it. */
+/** Gives a worktree to a run, or keeps it for a prewarmed or idle agent. */
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { SyncReport } from '../../task.ts';
-import { agentSettings } from './agent-repository.ts';
-import { type Retirement, recordRun } from './dispose.ts';
-import type { Fresh } from './fresh.ts';
-import type { Git } from '../git/git.ts';
-import { aborting } from '../mutex.ts';
-import { preparing } from '../preparing.ts';
-import { objectFolders } from '../git/repository.ts';
+import type { DeliveryTarget } from '../changes/deliver.ts';
 import { isUntouched } from '../changes/snapshot.ts';
-import { checkRequired, type StageSettings } from '../stage-settings.ts';
-import { type SyncedHead, sameHead } from './start-point.ts';
 import { createWork } from '../changes/work.ts';
-import type { Lease, Prepared } from '../workspaces.ts';
+import type { Git } from '../git/git.ts';
+import { objectFolders } from '../git/repository.ts';
+import { fetchedCommit } from '../git/upstream.ts';
+import { untilAborted } from '../mutex.ts';
+import { checkRequired, orUnavailable, type Prepared, type StageSettings, type WorkspaceLease } from '../workspaces.ts';
+import { agentSettings } from './agent-repository.ts';
+import { type Disposal, recordRun } from './dispose.ts';
 import type { Worktree } from './make-worktree.ts';
+import { type StartPoint, sameStartPoint } from './start-point.ts';
 
-export type LeaseTools = { git: Git; heads: Fresh<SyncedHead>; retirement: Retirement; settings: StageSettings };
+/** `currentStart` syncs, or gives the result of a sync that is fresh enough. */
+export type LeaseTools = {
+  git: Git;
+  currentStart: () => Promise<StartPoint>;
+  disposal: Disposal;
+  settings: StageSettings;
+};
 
-/** From here on the worktree is the run's, also if the server dies. */
-export async function leaseOf(tools: LeaseTools, worktree: Worktree, runId: string, sync: SyncReport): Promise<Lease> {
-  const { git, settings, retirement } = tools;
+/** From now on the work is kept for the run, also when the server dies. */
+export async function leaseOf(tools: LeaseTools, worktree: Worktree, runId: string): Promise<WorkspaceLease> {
+  const { git, settings, disposal } = tools;
+  const { folder, start, baseline } = worktree;
   await recordRun(runId, worktree);
-  const work = createWork(git, worktree.baseline, settings.bounds, { target: async () => targetOf(tools, worktree) });
-  const release = () => retirement.retire(worktree.folder, work.settled());
+  const work = createWork(git, baseline, settings.changeLimits, { target: async () => targetOf(tools, start) });
+  const release = () => disposal.dispose(folder, work.saved());
   return {
-    path: pathOf(worktree),
-    root: worktree.baseline.place.workTree,
-    sync,
-    revision: worktree.head.revision,
-    reads: await objectFolders(worktree.head.standIn.objects),
-    notes: worktree.notes,
+    ...(await foldersOf(worktree)),
+    sync: start.report,
     collect: work.collect,
     deliver: work.deliver,
     release,
@@ -38,33 +39,33 @@ export async function leaseOf(tools: LeaseTools, worktree: Worktree, runId: stri
   };
 }
 
-/** @param kept of a run that was here; without, nobody has worked in it yet */
+/** @param used given when a run was in the worktree; `clean` settles with whether the run left it unchanged */
 export async function preparedOf(
   tools: LeaseTools,
   worktree: Worktree,
-  kept?: { clean: Promise<boolean>; discard: () => Promise<void> },
+  used?: { clean: Promise<boolean>; discard: () => Promise<void> },
 ): Promise<Prepared> {
-  const { heads, retirement, settings } = tools;
-  let clean = !kept;
-  const looked = kept?.clean.then((found) => {
+  const { currentStart, disposal, settings } = tools;
+  let clean = !used;
+  const checked = used?.clean.then((found) => {
     clean = found;
   });
   const discard = async () => {
-    await looked;
-    await (kept ? kept.discard() : retirement.retire(worktree.folder, true));
+    await checked;
+    await (used ? used.discard() : disposal.dispose(worktree.folder, true));
   };
   return {
-    path: pathOf(worktree),
-    root: worktree.baseline.place.workTree,
-    reads: await objectFolders(worktree.head.standIn.objects),
+    ...(await foldersOf(worktree)),
     get clean() {
       return clean;
     },
-    async claim(runId, signal) {
+    async lease(runId, signal) {
       try {
-        const head = await preparing(aborting(heads(), signal), signal);
-        checkRequired(settings, head.report);
-        if (sameHead(worktree.head, head)) return await preparing(leaseOf(tools, worktree, runId, head.report), signal);
+        const start = await orUnavailable(untilAborted(currentStart(), signal), signal);
+        checkRequired(settings, start.report);
+        if (sameStartPoint(worktree.start, start)) {
+          return await orUnavailable(leaseOf(tools, { ...worktree, start }, runId), signal);
+        }
       } catch (error) {
         await discard();
         throw error;
@@ -76,27 +77,25 @@ export async function preparedOf(
   };
 }
 
-export function pathOf({ baseline, head }: Worktree): string {
-  return join(baseline.place.workTree, head.prefix);
+async function foldersOf({ baseline, start }: Worktree): Promise<Pick<Prepared, 'path' | 'root' | 'reads'>> {
+  const root = baseline.place.workTree;
+  return { path: join(root, start.prefix), root, reads: await objectFolders(start.mirror.objects) };
 }
 
-function targetOf({ git, heads, settings }: LeaseTools, { head }: Worktree) {
+function targetOf({ git, currentStart, settings }: LeaseTools, start: StartPoint): DeliveryTarget {
   return {
-    settings: head.settings,
-    upstream: head.upstream,
-    timeoutMs: Math.max(settings.gitSyncTimeoutMs, 60_000),
-    upstreamHead: async () => {
-      const { upstream, standIn } = await heads();
-      if (!upstream) return undefined;
-      const args = ['rev-parse', '--verify', '--quiet', upstream.tracking];
-      const found = await git(standIn.place, args, { timeoutMs: 10_000 });
-      return found.ok ? found.text : undefined;
+    settings: start.settings,
+    upstream: start.upstream,
+    syncTimeoutMs: settings.gitSyncTimeoutMs,
+    upstreamCommit: async () => {
+      const { upstream, mirror } = await currentStart();
+      return upstream && fetchedCommit(git, mirror.place, upstream);
     },
   };
 }
 
-/** The files as they were, and nothing done in the agent's own repository. */
-async function isPristine(git: Git, { baseline, head }: Worktree): Promise<boolean> {
+/** The files are as they were checked out, and nothing was done in the agent's own repository. */
+async function isPristine(git: Git, { baseline, start }: Worktree): Promise<boolean> {
   const own = join(baseline.place.workTree, '.git');
   try {
     const [untouched, config, logs] = await Promise.all([
@@ -104,7 +103,7 @@ async function isPristine(git: Git, { baseline, head }: Worktree): Promise<boole
       readFile(join(own, 'config'), 'utf8'),
       stat(join(own, 'logs')).catch(() => undefined),
     ]);
-    return untouched && config === agentSettings(head) && logs === undefined;
+    return untouched && config === agentSettings(start) && logs === undefined;
   } catch {
     return false;
   }

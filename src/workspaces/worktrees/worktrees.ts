@@ -1,24 +1,20 @@
-/** A worktree per run: made of the synced head, seen by no other run, and kept as a patch when nobody took its work. */
+/** The worktree mode: each run gets a worktree of its own, which no other run sees and which is removed after the run. */
 import { randomUUID } from 'node:crypto';
 import { mkdir, rename } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { createRetirement } from './dispose.ts';
-import { createFresh } from './fresh.ts';
 import { type Git, GitError } from '../git/git.ts';
-import { createKeptPatches } from './kept-patches.ts';
-import { tidyStandIn } from '../git/mirror.ts';
-import { aborting } from '../mutex.ts';
-import { createSpares } from './prepared-worktrees.ts';
-import { preparing } from '../preparing.ts';
+import { packMirror } from '../git/mirror.ts';
 import { findRepository, type Repository } from '../git/repository.ts';
-import { checkRequired, type StageSettings } from '../stage-settings.ts';
-import { findSyncedHead, type SyncedHead } from './start-point.ts';
 import { checkSameRepository, makeWorkFolder } from '../links.ts';
-import { safeRunId, type Workspaces } from '../workspaces.ts';
+import { untilAborted } from '../mutex.ts';
+import { checkRequired, orUnavailable, type StageSettings, safeRunId, type Workspaces } from '../workspaces.ts';
+import { createDisposal } from './dispose.ts';
 import { makeWorktree, relocated, type Worktree } from './make-worktree.ts';
+import { createPreparedWorktrees } from './prepared-worktrees.ts';
+import { findStartPoint, type StartPoint } from './start-point.ts';
 import { type LeaseTools, leaseOf, preparedOf } from './worktree-lease.ts';
 
-/** @param first the repository as it is at the server's start */
+/** @param first the repository at the server's start */
 export async function createWorktrees(
   git: Git,
   workspaceDir: string,
@@ -27,48 +23,47 @@ export async function createWorktrees(
 ): Promise<Workspaces> {
   const root = join(settings.dataDir, 'worktrees');
   await mkdir(root, { recursive: true, mode: 0o700 });
-  const name = folderName(workspaceDir);
-  const heads = createFresh(() => syncNow(git, workspaceDir, first, settings), settings.syncFreshMs);
-  const patches = createKeptPatches(settings.dataDir, settings.keepPatchesMs);
-  const retirement = createRetirement(git, root, patches, settings);
-  await retirement.adoptLeftovers();
+  const name = projectName(workspaceDir);
+  const currentStart = createSync(git, workspaceDir, first, settings);
+  const disposal = createDisposal(git, root, settings);
+  await disposal.disposeLeftovers();
   const onFailed = (error: unknown) => settings.onProblem('a worktree could not be made ahead', error);
-  const spares = createSpares(git, { folder: root, name, number: settings.preparedWorktrees, onFailed });
-  const warmedUp = warmUp();
-  const tools: LeaseTools = { git, heads, retirement, settings };
+  const prepared = createPreparedWorktrees(git, { folder: root, name, count: settings.preparedWorktrees, onFailed });
+  const preparing = prepareAhead();
+  const tools: LeaseTools = { git, currentStart, disposal, settings };
 
-  async function warmUp(): Promise<void> {
+  async function prepareAhead(): Promise<void> {
     try {
-      const head = await heads();
-      spares.fill(head);
-      await tidyStandIn(git, head.standIn);
+      const start = await currentStart();
+      prepared.fill(start);
+      await packMirror(git, start.mirror);
     } catch (error) {
       settings.onProblem('the workspace could not be prepared ahead', error);
     }
   }
 
-  /** Spares are made when nobody waits for a worktree: writing one slows down the writing of another. */
+  /** Worktrees are prepared when no run waits for one: two checkouts at once slow each other down. */
   let waiting = 0;
-  async function take(id: string, head: SyncedHead, signal?: AbortSignal): Promise<Worktree> {
+  async function take(id: string, start: StartPoint, signal?: AbortSignal): Promise<Worktree> {
     waiting += 1;
     try {
-      return await takeNow(id, head, signal);
+      return await takeNow(id, start, signal);
     } finally {
       waiting -= 1;
-      if (waiting === 0) spares.fill(head);
+      if (waiting === 0) prepared.fill(start);
     }
   }
 
-  async function takeNow(id: string, head: SyncedHead, signal?: AbortSignal): Promise<Worktree> {
-    const spare = await spares.take(head);
-    const worktree = spare ?? (await makeWorktree(git, head, join(root, `.new-${randomUUID()}`), name, signal));
+  async function takeNow(id: string, start: StartPoint, signal?: AbortSignal): Promise<Worktree> {
+    const newFolder = join(root, `.new-${randomUUID()}`);
+    const worktree = (await prepared.take(start)) ?? (await makeWorktree(git, start, newFolder, name, signal));
     const folder = join(root, safeRunId(id));
     await rename(worktree.folder, folder);
     const taken = { ...worktree, folder, baseline: relocated(worktree.baseline, folder) };
     try {
-      await makeWorkFolder(taken.baseline.place.workTree, taken.head.prefix);
+      await makeWorkFolder(taken.baseline.place.workTree, taken.start.prefix);
     } catch (error) {
-      await retirement.retire(folder, true);
+      await disposal.dispose(folder, true);
       throw error;
     }
     return taken;
@@ -79,25 +74,53 @@ export async function createWorktrees(
     async lease(runId, signal) {
       signal.throwIfAborted();
       safeRunId(runId);
-      const head = await preparing(aborting(heads(), signal), signal);
-      checkRequired(settings, head.report);
-      const worktree = await preparing(take(runId, head, signal), signal);
-      const lease = await preparing(leaseOf(tools, worktree, runId, head.report), signal);
+      const start = await orUnavailable(untilAborted(currentStart(), signal), signal);
+      checkRequired(settings, start.report);
+      const worktree = await orUnavailable(take(runId, start, signal), signal);
+      const lease = await orUnavailable(leaseOf(tools, worktree, runId), signal);
       if (!signal.aborted) return lease;
       await lease.release();
       throw signal.reason;
     },
     async prepare(id) {
-      const head = await preparing(heads());
-      return await preparedOf(tools, await preparing(take(id, head)));
+      const start = await orUnavailable(currentStart());
+      return await preparedOf(tools, await orUnavailable(take(id, start)));
     },
-    keptPatch: (runId) => patches.find(safeRunId(runId)),
-    forgetPatch: (runId) => patches.remove(safeRunId(runId)),
+    forgetPatch: (runId) => disposal.forgetPatch(safeRunId(runId)),
     async close() {
-      await warmedUp;
-      await spares.close();
-      await retirement.idle();
+      await preparing;
+      await prepared.close();
+      await disposal.idle();
     },
+  };
+}
+
+/**
+ * All callers share the sync that is running, and the last one for `syncFreshMs` after its end. An error is passed to
+ * everyone who waits for it; the next call syncs again.
+ */
+function createSync(
+  git: Git,
+  workspaceDir: string,
+  first: Repository,
+  settings: StageSettings,
+): () => Promise<StartPoint> {
+  let latest: { result: Promise<StartPoint>; endedAt: number } | undefined;
+  let last: StartPoint | undefined;
+  return () => {
+    if (latest && performance.now() - latest.endedAt < settings.syncFreshMs) return latest.result;
+    const started = { result: syncNow(git, workspaceDir, first, settings, last), endedAt: Number.POSITIVE_INFINITY };
+    latest = started;
+    started.result.then(
+      (start) => {
+        last = start;
+        started.endedAt = performance.now();
+      },
+      () => {
+        if (latest === started) latest = undefined;
+      },
+    );
+    return started.result;
   };
 }
 
@@ -106,18 +129,19 @@ async function syncNow(
   workspaceDir: string,
   first: Repository,
   settings: StageSettings,
-): Promise<SyncedHead> {
+  last: StartPoint | undefined,
+): Promise<StartPoint> {
   const repository = await findRepository(workspaceDir);
   checkSameRepository(first, repository);
   if (!repository) throw new GitError('the workspace is no longer a git repository');
   const began = performance.now();
-  const head = await findSyncedHead(git, repository, settings);
-  settings.onSync(head.report, performance.now() - began);
-  return head;
+  const start = await findStartPoint(git, repository, settings, last);
+  settings.onSync(start.report, performance.now() - began);
+  return start;
 }
 
 /** Agents and people know a project by the name of its folder. */
-function folderName(workspaceDir: string): string {
+function projectName(workspaceDir: string): string {
   return (
     basename(workspaceDir)
       .replace(/\.git$/, '')
