@@ -4,7 +4,7 @@ import { alreadyAdmitted } from '../admission/slots.ts';
 import type { RunOptions } from '../runs/execute.ts';
 import type { JobRecord } from '../store/job.ts';
 import type { Outcome, Task, WorkspaceResult } from '../task.ts';
-import type { Lease } from '../workspaces/workspaces.ts';
+import type { WorkspaceLease } from '../workspaces/workspaces.ts';
 import type { ExecuteJob } from './claimed-job.ts';
 
 /** @param run the path of a task, with the place that it is given */
@@ -26,7 +26,11 @@ export function createExecuteJob(
 }
 
 /** Only what a completed run did is delivered; the patch is there in any case. */
-async function collect(workspace: Lease, job: JobRecord, outcome: Outcome | undefined): Promise<WorkspaceResult> {
+async function collect(
+  workspace: WorkspaceLease,
+  job: JobRecord,
+  outcome: Outcome | undefined,
+): Promise<WorkspaceResult> {
   const changes = await workspace.collect();
   if (job.deliver !== 'branch' || !outcome) return changes;
   const request = { branch: `agent/${job.id}`, message: messageOf(job, outcome) };

@@ -3,7 +3,7 @@ import type { Admission } from '../admission/slots.ts';
 import type { Seats, Start } from '../agents/pool/pool.ts';
 import { Releases } from '../releases.ts';
 import type { AgentEvent, Outcome, SyncReport, Task } from '../task.ts';
-import type { Lease } from '../workspaces/workspaces.ts';
+import type { WorkspaceLease } from '../workspaces/workspaces.ts';
 
 export type Stages = {
   places: Admission;
@@ -28,7 +28,7 @@ export type RunOptions = {
   /** Told once, when the agent starts to work: from here on a repeat of the request would be a second run. */
   onStart?: (start: Start) => void;
   /** Told before the workspace is given back; without an outcome the run ended badly. The agent has ended. */
-  beforeRelease?: (workspace: Lease, outcome: Outcome | undefined) => Promise<void>;
+  beforeRelease?: (workspace: WorkspaceLease, outcome: Outcome | undefined) => Promise<void>;
 };
 
 /** Runs a task to its outcome. Throws a `ServiceError` for every bad end; everything taken is given back, in reverse. */
