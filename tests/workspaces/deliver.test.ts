@@ -116,6 +116,22 @@ describe('the delivery of a run', () => {
     assert.deepEqual([delivery.state, delivery.detail], ['failed', 'the repository has no remote']);
   });
 
+  test('goes to origin when the branch has no upstream, and fails when no remote of several is called origin', async () => {
+    const { clone, remote } = makeClone(sandbox);
+    git(clone, 'branch', '-q', '--unset-upstream');
+    git(clone, 'remote', 'add', 'other', join(sandbox.folder, 'other.git'));
+    const run = await (await open(clone)).lease('run', never);
+    write(run.path, { 'b.txt': 'x\n' });
+    assert.equal((await run.deliver(request)).state, 'pushed');
+    assert.equal(git(remote, 'show', 'agent/run:b.txt'), 'x');
+    git(clone, 'remote', 'rename', 'origin', 'first');
+    const next = await (await open(clone)).lease('next', never);
+    write(next.path, { 'b.txt': 'x\n' });
+    const { state, detail } = await next.deliver({ ...request, branch: 'agent/next' });
+    assert.equal(state, 'failed');
+    assert.match(detail ?? '', /several remotes, none is called origin/);
+  });
+
   test('refuses a branch name that git does not allow', async () => {
     const { clone } = makeClone(sandbox);
     const run = await (await open(clone)).lease('run', never);

@@ -244,6 +244,16 @@ describe('a shared workspace that is', () => {
     }
   });
 
+  test('a repository with broken settings is not synced, and the reason is given for that and for the changes', async () => {
+    const { clone } = makeClone(sandbox);
+    writeFileSync(join(clone, '.git/config'), '[broken\n');
+    const run = await (await open(clone, { workspaceMode: 'shared' })).lease('run', never);
+    const detail = 'bad config line 1 in file config';
+    assert.deepEqual(run.sync, { state: 'failed', detail });
+    assert.deepEqual(await run.collect(), { files: [], patchOmitted: detail });
+    await run.release();
+  });
+
   test('a repository with submodules keeps them as they are', async () => {
     const library = join(sandbox.folder, 'library');
     git(sandbox.folder, 'init', '-q', '-b', 'main', library);
