@@ -60,7 +60,7 @@ describe('a workspace folder that a commit of the upstream has replaced with a l
           return true;
         });
         await assert.rejects(
-          workspaces.prepare('spare').then((prepared) => prepared.lease('claimed', never)),
+          workspaces.prepare('prepared').then((prepared) => prepared.lease('prepared', never)),
           { code: refused.code },
         );
         assert.deepEqual(readdirSync(elsewhere), ['pkg']);

@@ -9,7 +9,7 @@ import { afterEach, describe, test } from 'node:test';
 import type { WorkspaceLease, Workspaces } from '../../src/workspaces/workspaces.ts';
 import { commit, git, gitEnvironment, makeClone, pushFromElsewhere, write } from '../support/git-repositories.ts';
 import { keptPatch, never, open, sandbox } from './setup.ts';
-import { attributes, makeTrapped, plantHooks, plantSettings, sprung, trap } from './traps.ts';
+import { attributes, makeTrapped, plantHooks, plantSettings, trap, trapsRun } from './traps.ts';
 
 let server: Server | undefined;
 afterEach(() => {
@@ -36,7 +36,7 @@ describe('a repository full of traps', () => {
       assert.notEqual(run.sync.state, 'failed', run.sync.detail);
       assert.equal(git(remote, 'show', 'agent/run:new.txt'), 'new');
       await workspaces.close();
-      assert.deepEqual(sprung(), []);
+      assert.deepEqual(trapsRun(), []);
       assert.deepEqual(readdirSync(join(sandbox.folder, 'elsewhere')), []);
     });
   }
@@ -76,7 +76,7 @@ describe('a repository full of traps', () => {
         'hook-reference-transaction',
       ],
     ];
-    for (const name of expected) assert.ok(sprung().includes(name), `${name} is not among ${sprung().join(' ')}`);
+    for (const name of expected) assert.ok(trapsRun().includes(name), `${name} is not among ${trapsRun().join(' ')}`);
   });
 
   test('runs nothing when its remote is reached over ssh, git, http or a command', async () => {
@@ -119,7 +119,7 @@ describe('a repository full of traps', () => {
       }
     }
     assert.ok(asked >= 2);
-    assert.deepEqual(sprung(), []);
+    assert.deepEqual(trapsRun(), []);
   });
 
   test('cannot rewrite an address into a command', async () => {
@@ -127,7 +127,7 @@ describe('a repository full of traps', () => {
     git(clone, 'config', `url.ext::${trap('instead-of')} .insteadOf`, join(sandbox.folder, 'remote.git'));
     git(clone, 'config', `url.ext::${trap('push-instead-of')} .pushInsteadOf`, join(sandbox.folder, 'remote.git'));
     await useWorkspace(await open(clone));
-    assert.deepEqual(sprung(), []);
+    assert.deepEqual(trapsRun(), []);
   });
 });
 
@@ -157,7 +157,7 @@ describe('an agent that sets traps in its worktree', () => {
     await kept.release();
     await workspaces.close();
     assert.ok(keptPatch('kept'));
-    assert.deepEqual(sprung(), []);
+    assert.deepEqual(trapsRun(), []);
   });
 
   test('runs nothing through a submodule that it has filled with settings', async () => {
@@ -181,7 +181,7 @@ describe('an agent that sets traps in its worktree', () => {
       await (await workspaces.lease('next', never)).release();
       await workspaces.close();
     }
-    assert.deepEqual(sprung(), []);
+    assert.deepEqual(trapsRun(), []);
   });
 });
 

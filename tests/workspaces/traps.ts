@@ -6,18 +6,18 @@ import { commit, git, makeClone, pushFromElsewhere, write } from '../support/git
 import { sandbox } from './setup.ts';
 
 beforeEach(() => {
-  mkdirSync(join(sandbox.folder, 'sprung'));
+  mkdirSync(join(sandbox.folder, 'marks'));
 });
 
 /** A program that only leaves a mark when it is run. As a filter it also copies its input. */
 export function trap(name: string): string {
   const path = join(sandbox.folder, `trap-${name}`);
-  const mark = join(sandbox.folder, 'sprung', name);
+  const mark = join(sandbox.folder, 'marks', name);
   writeFileSync(path, `#!/bin/sh\n: > '${mark}'\ncase '${name}' in filter-*) cat;; esac\n`, { mode: 0o755 });
   return path;
 }
 
-export const sprung = () => readdirSync(join(sandbox.folder, 'sprung')).sort();
+export const trapsRun = () => readdirSync(join(sandbox.folder, 'marks')).sort();
 
 const hooks = [
   ...['applypatch-msg', 'pre-applypatch', 'post-applypatch', 'pre-commit', 'pre-merge-commit', 'prepare-commit-msg'],
