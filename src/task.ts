@@ -97,7 +97,15 @@ export type Outcome = {
 };
 
 /** The result of the workspace's sync with its remote; also in the header `x-workspace-sync`. */
-export type SyncReport = { state: 'synced' | 'unchanged' | 'failed' | 'off'; detail?: string; revision?: string };
+export type SyncReport = {
+  state: 'synced' | 'unchanged' | 'failed' | 'off';
+  /** Why it is `failed` or `off`. */
+  detail?: string;
+  /** The commit on which the run begins. */
+  revision?: string;
+  /** How the run's files differ from what the user may expect, such as empty submodules. Each is a plain sentence. */
+  notes?: string[];
+};
 
 /** A file that a run changed, by its path in the repository. */
 export type ChangedFile = {

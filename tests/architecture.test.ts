@@ -90,7 +90,19 @@ const mayImport: Record<string, string[]> = {
   warm: [],
   webhooks: ['config', 'type:store', 'type:task'],
   workspace: [],
-  workspaces: ['errors', 'processes', 'type:task'],
+  workspaces: [
+    'errors',
+    'processes',
+    'type:task',
+    'workspaces/changes',
+    'workspaces/git',
+    'workspaces/shared',
+    'workspaces/worktrees',
+  ],
+  'workspaces/changes': ['processes', 'type:task', 'workspaces/git'],
+  'workspaces/git': ['errors', 'processes'],
+  'workspaces/shared': ['processes', 'type:task', 'workspaces', 'workspaces/changes', 'workspaces/git'],
+  'workspaces/worktrees': ['processes', 'type:task', 'workspaces', 'workspaces/changes', 'workspaces/git'],
 };
 
 /** Modules of Node that one file only may use, and words that one file only may hold. */

@@ -6,7 +6,7 @@ import type { JsonBody } from '../http/json-body.ts';
 import { headerText } from '../http/replies.ts';
 import { frameOf, type SilenceFrame, sendFrames } from '../http/sse.ts';
 import type { Audience } from '../runs/audience.ts';
-import type { Owner } from '../task.ts';
+import type { Owner, SyncReport } from '../task.ts';
 import { pause } from '../waits.ts';
 import type { AnyApi, Asked, ChatRun } from './api.ts';
 import type { Models } from './models.ts';
@@ -125,9 +125,12 @@ function joinUntilGone(audience: Audience, reply: FastifyReply): Promise<never> 
 
 function setFacts(reply: FastifyReply, run: ChatRun): void {
   reply.header('x-run-id', run.id).type('application/json; charset=utf-8');
-  if (!run.sync) return;
-  const { state, detail } = run.sync;
-  reply.header('x-workspace-sync', headerText(state === 'failed' && detail ? `${state}: ${detail}` : state));
+  if (run.sync) reply.header('x-workspace-sync', headerText(syncText(run.sync)));
+}
+
+/** `failed: REASON; NOTE; NOTE`. A reason for `off` follows from the settings, so it is left out. */
+function syncText({ state, detail, notes = [] }: SyncReport): string {
+  return [state === 'failed' && detail ? `${state}: ${detail}` : state, ...notes].join('; ');
 }
 
 /** Settles when the agent starts to work, or after the time in which a client would drop a silent connection. */

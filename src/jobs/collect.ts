@@ -1,14 +1,14 @@
 /** Collects what a job changed in its workspace, and delivers it as a branch if the job says so. */
 import type { JobRecord } from '../store/job.ts';
 import type { Outcome, WorkspaceResult } from '../task.ts';
-import type { Lease } from '../workspaces/workspaces.ts';
+import type { WorkspaceLease } from '../workspaces/workspaces.ts';
 
 /**
  * Only the changes of a completed run are delivered; the patch is collected in any case.
  * @param outcome absent: the run failed
  */
 export async function collectWork(
-  workspace: Lease,
+  workspace: WorkspaceLease,
   job: JobRecord,
   outcome: Outcome | undefined,
 ): Promise<WorkspaceResult> {

@@ -4,7 +4,7 @@ import type { ServiceError } from '../errors.ts';
 import { asServiceError } from '../errors.ts';
 import { type Release, Releases } from '../releases.ts';
 import type { Outcome, Task } from '../task.ts';
-import type { Lease } from '../workspaces/workspaces.ts';
+import type { WorkspaceLease } from '../workspaces/workspaces.ts';
 import type { RunContext } from './run.ts';
 
 export type ExecuteStages = {
@@ -28,7 +28,7 @@ export type ExecuteOptions = RunContext & {
    */
   settle: 'after_release' | 'at_outcome';
   /** Looks at the workspace before it is released. The agent has ended by then; no outcome: the run failed. */
-  collect?(workspace: Lease, outcome: Outcome | undefined): Promise<void>;
+  collect?(workspace: WorkspaceLease, outcome: Outcome | undefined): Promise<void>;
 };
 
 /** Runs a task to its outcome. Throws a `ServiceError` for every bad end. Everything acquired is released, in reverse. */

@@ -1,32 +1,26 @@
-/** Builds the workspace stage that the settings ask for. */
+/** Builds the workspace stage: finds out which kind of workspace the settings ask for. */
 import { realpath, stat } from 'node:fs/promises';
 import { resolve, sep } from 'node:path';
-import { createGit, type Git } from './git.ts';
-import { findRepository, type Repository } from './repository.ts';
+import { createGit, type Git } from './git/git.ts';
+import { findRepository, type Repository } from './git/repository.ts';
 import { createScratch } from './scratch.ts';
-import { createShared } from './shared.ts';
-import type { StageSettings } from './stage-settings.ts';
-import type { Workspaces } from './workspaces.ts';
-import { createWorktrees } from './worktrees.ts';
+import { createShared } from './shared/shared.ts';
+import type { StageSettings, Workspaces } from './workspaces.ts';
+import { createWorktrees } from './worktrees/worktrees.ts';
 
-type Given = 'gitSync' | 'gitSyncTimeoutMs' | 'dataDir' | 'environment';
-
-export type WorkspaceSettings = Pick<StageSettings, Given> &
-  Partial<Omit<StageSettings, Given>> & {
+/** The settings; those in `defaults` may be left out. */
+export type WorkspaceSettings = Omit<StageSettings, keyof typeof defaults> &
+  Partial<Pick<StageSettings, keyof typeof defaults>> & {
     workspaceDir: string | undefined;
     workspaceMode: 'auto' | 'worktree' | 'shared';
   };
-
-const day = 24 * 3600 * 1000;
 
 const defaults = {
   onSync: () => {},
   onKept: () => {},
   onProblem: () => {},
-  syncFreshMs: 5000,
-  preparedWorktrees: 2,
-  bounds: { maxPatchBytes: 5 * 1024 * 1024, maxFiles: 10_000 },
-  keepPatchesMs: 30 * day,
+  changeLimits: { maxPatchBytes: 5 * 1024 * 1024, maxFiles: 10_000 },
+  keepPatchesMs: 30 * 24 * 3600 * 1000,
 };
 
 /** Throws an Error with one line when the settings cannot be met. */
@@ -49,13 +43,13 @@ export async function createWorkspaces(given: WorkspaceSettings): Promise<Worksp
       if (!repository) throw new Error('Cannot use WORKSPACE_MODE=worktree: WORKSPACE_DIR is not a git repository');
       return createWorktrees(git, workspaceDir, repository, settings);
     case 'auto': {
-      const belongs = repository && (await isTracked(git, repository));
-      return belongs ? createWorktrees(git, workspaceDir, repository, settings) : await shared();
+      const tracked = repository && (await isTracked(git, repository));
+      return tracked ? createWorktrees(git, workspaceDir, repository, settings) : await shared();
     }
   }
 }
 
-/** Agents work in all of a shared workspace: keys and other runs' work would be theirs, and part of what they changed. */
+/** Agents read and write all of a shared workspace: also keys and the work of other runs, if DATA_DIR lay in it. */
 async function refuseDataFolderIn(workspaceDir: string, dataDir: string): Promise<void> {
   const workspace = await realpath(workspaceDir);
   const data = await realpath(dataDir).catch(() => resolve(dataDir));
@@ -65,7 +59,7 @@ async function refuseDataFolderIn(workspaceDir: string, dataDir: string): Promis
   );
 }
 
-/** A folder that merely lies below a repository, such as one that holds somebody's dotfiles, is no part of it. */
+/** An untracked folder inside a repository does not belong to it: many people keep their home folder in one. */
 async function isTracked(git: Git, { gitDir, prefix }: Repository): Promise<boolean> {
   if (prefix === '') return true;
   return (await git({ gitDir }, ['cat-file', '-e', `HEAD:${prefix}`], { timeoutMs: 10_000 })).ok;

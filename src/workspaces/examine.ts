@@ -1,13 +1,15 @@
-/** Looks at the workspace as a sync would, and changes nothing: what it is, and whether its remote answers. */
+/** Examines a workspace for `doctor`: what it is, and whether its remote answers. Changes nothing in it. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createGit, type Environment, GitError } from './git.ts';
-import { readGitSettings } from './git-settings.ts';
-import { prepareStandIn } from './mirror.ts';
-import { findRepository } from './repository.ts';
-import { findStanding } from './upstream.ts';
+import { createGit, GitError } from './git/git.ts';
+import type { Environment } from './git/git-environment.ts';
+import { readGitSettings } from './git/git-settings.ts';
+import { prepareMirror } from './git/mirror.ts';
+import { findRepository } from './git/repository.ts';
+import { findCurrentBranch } from './git/upstream.ts';
 
+/** `upstream`: such as `origin/main`. `why`: one line for the operator. */
 export type Examination =
   | { kind: 'folder' }
   | { kind: 'no_upstream'; why: string }
@@ -26,13 +28,14 @@ export async function examineWorkspace(
   const folder = await mkdtemp(join(tmpdir(), 'claude-agent-server-examine-'));
   try {
     const settings = await readGitSettings(git, repository, environment);
-    const { place } = await prepareStandIn(repository, settings, 'borrowed', folder);
-    const { upstream, whyNone } = await findStanding(git, { gitDir: repository.gitDir }, settings.repository);
-    if (!upstream) return { kind: 'no_upstream', why: whyNone };
-    const asked = await git(place, ['ls-remote', '--', upstream.remote, upstream.ref], { timeoutMs });
-    if (!asked.ok) return { kind: 'unreachable', upstream: upstream.name, why: asked.reason };
-    if (asked.text === '') return { kind: 'unreachable', upstream: upstream.name, why: 'it has no such branch' };
-    return { kind: 'reachable', upstream: upstream.name };
+    const { place } = await prepareMirror(repository, settings, 'borrowed', folder);
+    const current = await findCurrentBranch(git, { gitDir: repository.gitDir }, settings.repository);
+    if (!current.upstream) return { kind: 'no_upstream', why: current.noUpstream };
+    const { name, remote, ref } = current.upstream;
+    const listed = await git(place, ['ls-remote', '--', remote, ref], { timeoutMs });
+    if (!listed.ok) return { kind: 'unreachable', upstream: name, why: listed.reason };
+    if (listed.text === '') return { kind: 'unreachable', upstream: name, why: 'it has no such branch' };
+    return { kind: 'reachable', upstream: name };
   } catch (error) {
     if (!(error instanceof GitError)) throw error;
     return { kind: 'no_upstream', why: error.message };

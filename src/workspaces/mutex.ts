@@ -1,31 +1,31 @@
-/** One at a time, in order of arrival: who waits may give up, and then its turn passes on. */
+/** A mutex: one holder at a time, in order of arrival. A caller can stop waiting, and then the next one is served. */
 
-export type Turns = {
-  /** Settles when it is the caller's turn, with the function that ends it. Rejects with the signal's reason. */
-  take(signal: AbortSignal): Promise<() => void>;
+export type Mutex = {
+  /** Settles when the caller holds the lock, with the function that unlocks. Rejects with the signal's reason. */
+  lock(signal: AbortSignal): Promise<() => void>;
 };
 
-export function createTurns(): Turns {
+export function createMutex(): Mutex {
   let last: Promise<void> = Promise.resolve();
   return {
-    async take(signal) {
+    async lock(signal) {
       signal.throwIfAborted();
       const before = last;
-      const { promise: ended, resolve: end } = Promise.withResolvers<void>();
-      last = before.then(() => ended);
+      const { promise: unlocked, resolve: unlock } = Promise.withResolvers<void>();
+      last = before.then(() => unlocked);
       try {
-        await aborting(before, signal);
+        await untilAborted(before, signal);
       } catch (error) {
-        end();
+        unlock();
         throw error;
       }
-      return end;
+      return unlock;
     },
   };
 }
 
-/** The promise, unless the signal comes first. What the promise stands for goes on. */
-export async function aborting<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+/** Settles as the promise does, or rejects with the signal's reason. The work behind the promise is not stopped. */
+export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const onAbort = () => reject(signal.reason);
   signal.addEventListener('abort', onAbort, { once: true });

@@ -1,17 +1,21 @@
-/** An empty folder per run, for a server without a workspace: made for it, removed after it. */
+/** The scratch mode, for a server without a workspace: each run gets an empty folder, which is removed after the run. */
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { removeFolder } from '../processes/remove-folder.ts';
-import { makePlace } from './baseline.ts';
-import type { Git } from './git.ts';
-import { prepareEmptyStandIn } from './mirror.ts';
-import { preparing } from './preparing.ts';
-import type { StageSettings } from './stage-settings.ts';
-import { createWork, type Work } from './work.ts';
-import { type Lease, type Prepared, safeRunId, type Workspaces } from './workspaces.ts';
-import { emptyTree } from './worktree-folder.ts';
+import { emptyTree, makeBaselinePlace } from './changes/baseline.ts';
+import { createWork, type Work } from './changes/work.ts';
+import type { Git } from './git/git.ts';
+import { prepareEmptyMirror } from './git/mirror.ts';
+import {
+  orUnavailable,
+  type Prepared,
+  type StageSettings,
+  safeRunId,
+  type WorkspaceLease,
+  type Workspaces,
+} from './workspaces.ts';
 
-/** Its folders in `dataDir` belong to this stage: what a dead server left there is removed. */
+/** Removes the scratch folders that an earlier server did not remove. */
 export async function createScratch(git: Git, settings: StageSettings): Promise<Workspaces> {
   const folder = join(settings.dataDir, 'scratch');
   await removeFolder(folder);
@@ -19,25 +23,23 @@ export async function createScratch(git: Git, settings: StageSettings): Promise<
 
   const make = async (id: string): Promise<string> => {
     const path = join(folder, safeRunId(id));
-    await preparing(mkdir(path, { mode: 0o700 }));
+    await orUnavailable(mkdir(path, { mode: 0o700 }));
     return path;
   };
 
-  const leaseOf = (path: string): Lease => {
-    // Most runs are never asked what they did, and need no git at all.
+  const leaseOf = (path: string): WorkspaceLease => {
+    // Made on demand: the work of most runs is neither collected nor delivered, and then no git is needed.
     let work: Promise<Work> | undefined;
-    const whatWasDone = () => {
+    const workOfRun = () => {
       work ??= workIn(git, path, settings);
       return work;
     };
     return {
       path,
       sync: { state: 'off' },
-      revision: undefined,
       reads: [],
-      notes: [],
-      collect: async () => (await whatWasDone()).collect(),
-      deliver: async (request) => (await whatWasDone()).deliver(request),
+      collect: async () => (await workOfRun()).collect(),
+      deliver: async (request) => (await workOfRun()).deliver(request),
       release: () => remove(path),
       keep: async () => preparedOf(path, (await readdir(path)).length === 0),
     };
@@ -47,7 +49,7 @@ export async function createScratch(git: Git, settings: StageSettings): Promise<
     path,
     reads: [],
     clean,
-    claim: async () => leaseOf(path),
+    lease: async () => leaseOf(path),
     discard: () => remove(path),
   });
 
@@ -58,13 +60,12 @@ export async function createScratch(git: Git, settings: StageSettings): Promise<
       return leaseOf(await make(runId));
     },
     prepare: async (id) => preparedOf(await make(id), true),
-    keptPatch: async () => undefined,
     forgetPatch: async () => {},
     close: async () => {},
   };
 }
 
-/** Begins with a dot, as no run's folder does. */
+/** Begins with a dot, so it never has the name of a run's folder. */
 function baselineOf(path: string): string {
   return path.replace(/([^/]+)$/, '.$1');
 }
@@ -74,10 +75,10 @@ async function remove(path: string): Promise<void> {
   await removeFolder(baselineOf(path));
 }
 
-/** All that is in the folder was made by the run. */
+/** Every file in the folder is the work of the run. */
 async function workIn(git: Git, path: string, settings: StageSettings): Promise<Work> {
-  const standIn = await prepareEmptyStandIn(settings.dataDir);
-  const place = await makePlace(baselineOf(path), { ...standIn.place, workTree: path }, standIn.objects);
+  const mirror = await prepareEmptyMirror(settings.dataDir);
+  const place = await makeBaselinePlace(baselineOf(path), { ...mirror.place, workTree: path }, mirror.objects);
   const baseline = { place, tree: await emptyTree(git, place), owned: true };
-  return createWork(git, baseline, settings.bounds, { whyNot: 'the run had no repository' });
+  return createWork(git, baseline, settings.changeLimits, { impossible: 'the run had no repository' });
 }

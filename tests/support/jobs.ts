@@ -6,7 +6,7 @@ import { createJobs, type Jobs, type JobsOptions, type JobView } from '../../src
 import type { CallbackReport, JobState } from '../../src/store/job.ts';
 import type { JobStore } from '../../src/store/job-store.ts';
 import type { Outcome, RunEvent, Task, WorkspaceResult } from '../../src/task.ts';
-import type { Lease } from '../../src/workspaces/workspaces.ts';
+import type { WorkspaceLease } from '../../src/workspaces/workspaces.ts';
 import { jobSpec } from './job-engines.ts';
 import { waitUntil } from './wait-until.ts';
 
@@ -38,7 +38,7 @@ function executing(script: Script): ExecuteTask {
       return outcome;
     } finally {
       const result = left;
-      if (result) await collect?.({ collect: async () => result } as Lease, outcome);
+      if (result) await collect?.({ collect: async () => result } as WorkspaceLease, outcome);
       await release();
     }
   };

@@ -41,6 +41,8 @@ export async function startSeats(
     workspaceMode: 'auto',
     gitSync: 'off',
     gitSyncTimeoutMs: 1000,
+    syncFreshMs: 5000,
+    preparedWorktrees: 2,
     dataDir,
     environment,
     ...workspace,

@@ -1,13 +1,13 @@
-/** A copy of an index that hides no change from git. */
+/** Copying an index keeps every later change visible to git. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { copyIndex } from '../../src/workspaces/baseline.ts';
+import { copyIndex } from '../../src/workspaces/changes/baseline.ts';
 import { git, gitEnvironment, makeSandbox, write } from '../support/git-repositories.ts';
 
-test('a change made in the same instant as the index is seen through a copy of it', async () => {
+test('git sees a change made in the same instant as the index also with a copy of the index', async () => {
   const sandbox = makeSandbox();
   try {
     const { folder } = sandbox;
@@ -18,7 +18,7 @@ test('a change made in the same instant as the index is seen through a copy of i
       string,
     ];
     git(folder, 'init', '-q');
-    // The time of a file's last change of status cannot be set, and would give the change away.
+    // A test cannot set the ctime of a file, and git would notice the change by it.
     git(folder, 'config', 'core.trustctime', 'false');
     write(folder, { 'a.txt': '1\n' });
     utimesSync(file, instant, instant);

@@ -1,22 +1,21 @@
-/** The files and the patch that a run left in its worktree. */
+/** The changes of a run: the list of files and the patch. */
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { WorkspaceSettings } from '../../src/workspaces/create.ts';
 import { commit, git, makeClone, write } from '../support/git-repositories.ts';
-import { open, sandbox } from './bed.ts';
-import { never, openWorkspaces } from './support.ts';
+import { keptPatch, never, open, sandbox } from './setup.ts';
 
 async function lease(workspaceDir: string | undefined, settings: Partial<WorkspaceSettings> = {}) {
   const workspaces = await open(workspaceDir, { gitSync: 'off', ...settings });
   return workspaces.lease('run', never);
 }
 
-/** Lines long enough for git to see a renamed file. */
+/** Enough text for git to detect that a file was renamed. */
 const text = (name: string) => Array.from({ length: 20 }, (_, line) => `${name} line ${line}\n`).join('');
 
-/** What a patch makes of a clean checkout, compared with the folder that it was taken from. */
+/** Applies the patch to a clean checkout and compares the result with the folder of the run. */
 function assertSameAfterPatch(clone: string, patch: string, folder: string): void {
   const copy = join(sandbox.folder, 'copy');
   git(sandbox.folder, 'clone', '-q', clone, copy);
@@ -26,14 +25,14 @@ function assertSameAfterPatch(clone: string, patch: string, folder: string): voi
   assert.equal(git(copy, 'ls-files', '--stage'), git(folder, 'ls-files', '--stage'));
 }
 
-describe('what a run did in a worktree', () => {
-  test('is nothing at first', async () => {
+describe('the changes of a run in a worktree', () => {
+  test('are none at first', async () => {
     const { clone } = makeClone(sandbox);
     const run = await lease(clone);
     assert.deepEqual(await run.collect(), { revision: git(clone, 'rev-parse', 'HEAD'), files: [] });
   });
 
-  test('is told file by file and as a patch, whatever kind of change it is', async () => {
+  test('are listed file by file and in a patch, for every kind of change', async () => {
     const { clone } = makeClone(sandbox, {
       'changed.txt': text('changed'),
       'renamed.txt': text('renamed'),
@@ -68,8 +67,8 @@ describe('what a run did in a worktree', () => {
     writeFileSync(at('latin1.txt'), Buffer.from('caf\xe9\n', 'latin1'));
     const changes = await run.collect();
     assert.equal(changes.patchOmitted, undefined);
-    const told = changes.files.map(({ path, change, from, added, removed }) => [change, path, from, added, removed]);
-    assert.deepEqual(told, [
+    const listed = changes.files.map(({ path, change, from, added, removed }) => [change, path, from, added, removed]);
+    assert.deepEqual(listed, [
       ['added', 'added.txt', undefined, 1, 0],
       ['added', 'blob.bin', undefined, undefined, undefined],
       ['modified', 'changed.txt', undefined, 1, 0],
@@ -91,7 +90,7 @@ describe('what a run did in a worktree', () => {
     assertSameAfterPatch(clone, changes.patch ?? '', run.path);
   });
 
-  test('counts what the agent committed, stashed away or ignored as git counts it', async () => {
+  test('include what the agent committed, on any branch, but no ignored files', async () => {
     const { clone } = makeClone(sandbox, { 'a.txt': 'one\n', '.gitignore': '*.log\n' });
     const run = await lease(clone);
     commit(run.path, { 'committed.txt': 'x\n' });
@@ -104,7 +103,7 @@ describe('what a run did in a worktree', () => {
     );
   });
 
-  test('does not depend on what the agent made of its own repository', async () => {
+  test('are found also when the agent has removed or replaced its own .git', async () => {
     const { clone } = makeClone(sandbox);
     const run = await lease(clone);
     write(run.path, { 'b.txt': 'x\n' });
@@ -114,7 +113,7 @@ describe('what a run did in a worktree', () => {
     assert.equal((await run.collect()).files.length, 1);
   });
 
-  test('includes repositories that the agent made inside, file by file', async () => {
+  test('include the files of repositories that the agent made inside', async () => {
     const { clone } = makeClone(sandbox);
     const run = await lease(clone);
     for (const nested of ['fresh', 'used', 'used/deeper', 'ü']) {
@@ -132,7 +131,7 @@ describe('what a run did in a worktree', () => {
     );
   });
 
-  test('includes what the agent made unreadable', async () => {
+  test('include files that the agent made unreadable', async () => {
     const { clone } = makeClone(sandbox);
     const run = await lease(clone);
     write(run.path, { 'b.txt': 'x\n', 'closed/c.txt': 'y\n' });
@@ -144,7 +143,7 @@ describe('what a run did in a worktree', () => {
     );
   });
 
-  test('is shown as text or as binary by what it is, not by what the agent says of it', async () => {
+  test('are shown as text or as binary by their content, not by .gitattributes', async () => {
     const { clone } = makeClone(sandbox);
     const run = await lease(clone);
     write(run.path, { '.gitattributes': 'b.txt -diff\nc.bin diff\n', 'b.txt': 'x\n', 'c.bin': 'a\0b' });
@@ -161,9 +160,9 @@ describe('what a run did in a worktree', () => {
     assert.match(patch ?? '', /GIT binary patch/);
   });
 
-  test('is bounded, and says so', async () => {
+  test('are limited in size and number, and name the limit', async () => {
     const { clone } = makeClone(sandbox);
-    const run = await lease(clone, { bounds: { maxPatchBytes: 2000, maxFiles: 2 } });
+    const run = await lease(clone, { changeLimits: { maxPatchBytes: 2000, maxFiles: 2 } });
     write(run.path, { 'a.txt': 'x\n', 'b.txt': 'y\n'.repeat(5000), 'c.txt': 'z\n', 'd.txt': 'z\n' });
     const changes = await run.collect();
     assert.equal(changes.files.length, 2);
@@ -175,12 +174,9 @@ describe('what a run did in a worktree', () => {
     );
   });
 
-  test('that was told only in part is kept in full', async () => {
+  test('are kept in full when they were collected only in part', async () => {
     const { clone } = makeClone(sandbox);
-    const workspaces = await openWorkspaces(sandbox, {
-      workspaceDir: clone,
-      bounds: { maxPatchBytes: 100, maxFiles: 10 },
-    });
+    const workspaces = await open(clone, { changeLimits: { maxPatchBytes: 100, maxFiles: 10 } });
     const run = await workspaces.lease('run', never);
     write(run.path, { 'b.txt': 'y\n'.repeat(5000) });
     const { patch, patchOmitted } = await run.collect();
@@ -188,12 +184,12 @@ describe('what a run did in a worktree', () => {
     assert.match(patchOmitted ?? '', /holds 0 of 1 files/);
     await run.release();
     await workspaces.close();
-    assert.ok(((await workspaces.keptPatch('run'))?.bytes ?? 0) > 10_000);
+    assert.ok(statSync(keptPatch('run') ?? '').size > 10_000);
   });
 });
 
-describe('what a run did in a shared workspace', () => {
-  test('is told apart from what lay there before', async () => {
+describe('the changes of a run in a shared workspace', () => {
+  test('do not include uncommitted changes from before the run', async () => {
     const { clone } = makeClone(sandbox, { 'a.txt': 'one\n', 'b.txt': 'one\n' });
     write(clone, { 'a.txt': 'mine, before\n', 'untracked.txt': 'mine, before\n' });
     git(clone, 'add', 'a.txt');
@@ -211,7 +207,7 @@ describe('what a run did in a shared workspace', () => {
     await run.release();
   });
 
-  test('is told also when the run committed it', async () => {
+  test('include what the run committed', async () => {
     const { clone } = makeClone(sandbox);
     const run = await lease(clone, { workspaceMode: 'shared' });
     commit(clone, { 'b.txt': 'x\n' });
@@ -221,7 +217,7 @@ describe('what a run did in a shared workspace', () => {
     );
   });
 
-  test('cannot be told in a plain folder, and the reason is', async () => {
+  test('cannot be found in a plain folder, and the reason is given', async () => {
     const folder = join(sandbox.folder, 'plain');
     mkdirSync(folder);
     const run = await lease(folder);
@@ -229,8 +225,8 @@ describe('what a run did in a shared workspace', () => {
   });
 });
 
-describe('what a run did in a scratch folder', () => {
-  test('is all that is in it', async () => {
+describe('the changes of a run in a scratch folder', () => {
+  test('are all files in it', async () => {
     const run = await lease(undefined);
     write(run.path, { 'a.txt': 'a\n', 'project/b.txt': 'b\n' });
     git(join(run.path, 'project'), 'init', '-q');

@@ -1,17 +1,16 @@
-/** The work of a run as a commit on a branch, pushed or kept. */
+/** The work of a run is committed and pushed as a branch. */
 import assert from 'node:assert/strict';
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { commit, git, gitEnvironment, makeClone, pushFromElsewhere, write } from '../support/git-repositories.ts';
 import { waitUntil } from '../support/wait-until.ts';
-import { open, sandbox } from './bed.ts';
-import { never } from './support.ts';
+import { keptPatch, never, open, sandbox } from './setup.ts';
 
-const request = { branch: 'agent/run', message: 'Mend the thing\n\nJob: run\nCost: 0.12 USD\n' };
+const request = { branch: 'agent/run', message: 'Fix the thing\n\nJob: run\nCost: 0.12 USD\n' };
 
 describe('the delivery of a run', () => {
-  test('commits its work on what it began from, with the message, and pushes it as a branch', async () => {
+  test('commits its work on the commit on which the run began, with the message, and pushes it as a branch', async () => {
     const { clone, remote } = makeClone(sandbox);
     const run = await (await open(clone)).lease('run', never);
     write(run.path, { 'a.txt': 'changed\n', 'b/new.txt': 'new\n' });
@@ -20,14 +19,14 @@ describe('the delivery of a run', () => {
     const commitId = git(remote, 'rev-parse', 'refs/heads/agent/run');
     assert.deepEqual(delivery, { state: 'pushed', branch: 'agent/run', commit: commitId });
     assert.equal(git(remote, 'log', '-1', '--format=%B', 'agent/run'), request.message.trim());
-    assert.equal(git(remote, 'rev-parse', 'agent/run~1'), run.revision);
+    assert.equal(git(remote, 'rev-parse', 'agent/run~1'), run.sync.revision);
     assert.equal(git(remote, 'diff', '--name-status', 'agent/run~1', 'agent/run'), 'M\ta.txt\nA\tb/new.txt\nA\tc.txt');
-    assert.equal(git(remote, 'rev-parse', 'main'), run.revision);
+    assert.equal(git(remote, 'rev-parse', 'main'), run.sync.revision);
     assert.equal(git(clone, 'branch', '--all', '--list', '*agent*'), '');
     await run.release();
   });
 
-  test('is in the name that git settings give, or else in that of the server', async () => {
+  test('has the author of the git settings, else the server', async () => {
     const { clone, remote } = makeClone(sandbox);
     const workspaces = await open(clone, { environment: { PATH: gitEnvironment['PATH'], HOME: '/nonexistent' } });
     const own = await workspaces.lease('own', never);
@@ -42,7 +41,7 @@ describe('the delivery of a run', () => {
     assert.equal(git(remote, 'log', '-1', '--format=%an %ce', 'agent/named'), 'Build Bot bot@example.org');
   });
 
-  test('is nothing when nothing was done', async () => {
+  test('pushes nothing when the run changed nothing', async () => {
     const { clone, remote } = makeClone(sandbox);
     const run = await (await open(clone)).lease('run', never);
     assert.deepEqual(await run.deliver(request), { state: 'nothing_to_push', branch: 'agent/run' });
@@ -58,7 +57,7 @@ describe('the delivery of a run', () => {
     assert.deepEqual(await run.deliver(request), first);
   });
 
-  test('never replaces a branch that is there', async () => {
+  test('never replaces an existing branch', async () => {
     const { clone, remote } = makeClone(sandbox);
     git(clone, 'push', '-q', 'origin', `${commit(clone, { 'x.txt': 'x\n' })}:refs/heads/agent/run`);
     git(clone, 'reset', '-q', '--hard', 'origin/main');
@@ -71,7 +70,7 @@ describe('the delivery of a run', () => {
     assert.equal(git(remote, 'rev-parse', 'agent/run'), before);
   });
 
-  test('names the files in which it conflicts with what was pushed meanwhile', async () => {
+  test('names the files in which it conflicts with later commits of the upstream', async () => {
     const { clone, remote } = makeClone(sandbox, { 'a.txt': 'one\n', 'b.txt': 'one\n' });
     const run = await (await open(clone)).lease('run', never);
     write(run.path, { 'a.txt': 'mine\n', 'b.txt': 'mine\n' });
@@ -81,7 +80,7 @@ describe('the delivery of a run', () => {
     assert.deepEqual(delivery.conflicts, ['a.txt']);
   });
 
-  test('that fails says why without a path, and the work can still be collected', async () => {
+  test('that fails gives a reason without a path, and the work can still be collected', async () => {
     const { clone, remote } = makeClone(sandbox);
     const workspaces = await open(clone);
     const run = await workspaces.lease('run', never);
@@ -95,10 +94,10 @@ describe('the delivery of a run', () => {
     write(other.path, { 'b.txt': 'x\n' });
     await other.deliver(request);
     await other.release();
-    await waitUntil('the work is kept', () => workspaces.keptPatch('other'));
+    await waitUntil('the work is kept', () => keptPatch('other'));
   });
 
-  test('is refused by the remote in words of its own', async () => {
+  test('that the remote refuses gives the reason of the remote', async () => {
     const { clone, remote } = makeClone(sandbox);
     git(remote, 'config', 'transfer.hideRefs', 'refs/heads/agent');
     const run = await (await open(clone)).lease('run', never);
@@ -108,7 +107,7 @@ describe('the delivery of a run', () => {
     assert.match(detail ?? '', /\[remote rejected\] \(deny updating a hidden ref\)/);
   });
 
-  test('has nowhere to go without a remote', async () => {
+  test('fails without a remote', async () => {
     const { clone } = makeClone(sandbox);
     git(clone, 'remote', 'remove', 'origin');
     const run = await (await open(clone)).lease('run', never);
@@ -117,7 +116,23 @@ describe('the delivery of a run', () => {
     assert.deepEqual([delivery.state, delivery.detail], ['failed', 'the repository has no remote']);
   });
 
-  test('takes no branch name that git does not', async () => {
+  test('goes to origin when the branch has no upstream, and fails when no remote of several is called origin', async () => {
+    const { clone, remote } = makeClone(sandbox);
+    git(clone, 'branch', '-q', '--unset-upstream');
+    git(clone, 'remote', 'add', 'other', join(sandbox.folder, 'other.git'));
+    const run = await (await open(clone)).lease('run', never);
+    write(run.path, { 'b.txt': 'x\n' });
+    assert.equal((await run.deliver(request)).state, 'pushed');
+    assert.equal(git(remote, 'show', 'agent/run:b.txt'), 'x');
+    git(clone, 'remote', 'rename', 'origin', 'first');
+    const next = await (await open(clone)).lease('next', never);
+    write(next.path, { 'b.txt': 'x\n' });
+    const { state, detail } = await next.deliver({ ...request, branch: 'agent/next' });
+    assert.equal(state, 'failed');
+    assert.match(detail ?? '', /several remotes, none is called origin/);
+  });
+
+  test('refuses a branch name that git does not allow', async () => {
     const { clone } = makeClone(sandbox);
     const run = await (await open(clone)).lease('run', never);
     write(run.path, { 'b.txt': 'x\n' });
@@ -126,7 +141,7 @@ describe('the delivery of a run', () => {
     }
   });
 
-  test('works from a shared workspace that was clean, and leaves its branch alone', async () => {
+  test('works from a shared workspace that was clean before the run, and does not change its branch', async () => {
     const { clone, remote } = makeClone(sandbox);
     const workspaces = await open(clone, { workspaceMode: 'shared' });
     const run = await workspaces.lease('run', never);
@@ -143,7 +158,7 @@ describe('the delivery of a run', () => {
     await second.release();
   });
 
-  test('uses the user’s own ssh, which is told not to ask', async () => {
+  test('uses the ssh command of the user, in batch mode', async () => {
     const { clone, remote } = makeClone(sandbox);
     const calls = join(sandbox.folder, 'calls');
     const ssh = join(sandbox.folder, 'ssh');
@@ -156,7 +171,6 @@ describe('the delivery of a run', () => {
     assert.equal(run.sync.state, 'unchanged', run.sync.detail);
     write(run.path, { 'b.txt': 'x\n' });
     assert.equal((await run.deliver(request)).state, 'pushed');
-    const { readFileSync } = await import('node:fs');
     const lines = readFileSync(calls, 'utf8').trim().split('\n');
     assert.ok(lines.length >= 2);
     for (const line of lines)

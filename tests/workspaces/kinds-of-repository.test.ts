@@ -1,19 +1,18 @@
-/** Repositories out of the ordinary: each is worked in, or it is said why not. */
+/** Unusual repositories: runs work in them, or the reason why not is given. */
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { ServiceError } from '../../src/errors.ts';
-import type { Lease } from '../../src/workspaces/workspaces.ts';
+import type { WorkspaceLease } from '../../src/workspaces/workspaces.ts';
 import { commit, git, makeClone, pushFromElsewhere, write } from '../support/git-repositories.ts';
-import { open, sandbox } from './bed.ts';
-import { never } from './support.ts';
+import { never, open, sandbox } from './setup.ts';
 
-const filesOf = (lease: Lease) =>
+const filesOf = (lease: WorkspaceLease) =>
   readdirSync(lease.path)
     .filter((name) => name !== '.git')
     .sort();
-const changedPaths = async (lease: Lease) => (await lease.collect()).files.map(({ path }) => path);
+const changedPaths = async (lease: WorkspaceLease) => (await lease.collect()).files.map(({ path }) => path);
 
 describe('a worktree of', () => {
   test('a shallow clone has its files and its short history, and can be delivered', async () => {
@@ -24,7 +23,7 @@ describe('a worktree of', () => {
     git(sandbox.folder, 'clone', '-q', '--depth=1', `file://${remote}`, shallow);
     const pushed = pushFromElsewhere(sandbox, remote, { 'c.txt': 'three\n' });
     const run = await (await open(shallow)).lease('run', never);
-    assert.equal(run.revision, pushed);
+    assert.equal(run.sync.revision, pushed);
     assert.deepEqual(filesOf(run), ['a.txt', 'b.txt', 'c.txt']);
     assert.equal(git(run.path, 'rev-list', '--count', 'HEAD'), '2');
     assert.equal(git(run.path, 'status', '--porcelain'), '');
@@ -57,7 +56,7 @@ describe('a worktree of', () => {
     assert.match((await run.collect()).patch ?? '', /^-two$\n^\+three$/m);
   });
 
-  test('a repository with submodules has their folders empty, and says so', async () => {
+  test('a repository with submodules has empty folders for them, and a note says so', async () => {
     const library = join(sandbox.folder, 'library');
     git(sandbox.folder, 'init', '-q', '-b', 'main', library);
     commit(library, { 'lib.txt': 'lib\n' });
@@ -66,7 +65,7 @@ describe('a worktree of', () => {
     git(clone, 'commit', '-q', '-m', 'with a submodule');
     git(clone, 'push', '-q');
     const run = await (await open(clone)).lease('run', never);
-    assert.deepEqual(run.notes, ['the folders of submodules are empty']);
+    assert.deepEqual(run.sync.notes, ['The folders of submodules are empty.']);
     assert.deepEqual(readdirSync(join(run.path, 'lib')), []);
     assert.equal(git(run.path, 'status', '--porcelain'), '');
     git(run.path, 'submodule', '--quiet', 'update', '--init');
@@ -76,34 +75,34 @@ describe('a worktree of', () => {
     assert.deepEqual(await changedPaths(run), ['a.txt']);
   });
 
-  test('a repository with Git LFS has the pointers, and says so', async () => {
+  test('a repository with Git LFS has pointer files, and a note says so', async () => {
     const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${'0'.repeat(64)}\nsize 12345\n`;
     const { clone } = makeClone(sandbox, { '.gitattributes': '*.bin filter=lfs diff=lfs merge=lfs -text\n' });
     commit(clone, { 'big.bin': pointer });
     git(clone, 'push', '-q');
     const run = await (await open(clone)).lease('run', never);
-    assert.deepEqual(run.notes, ['files in Git LFS are pointers']);
+    assert.deepEqual(run.sync.notes, ['Files in Git LFS are pointers, without their content.']);
     assert.equal(readFileSync(join(run.path, 'big.bin'), 'utf8'), pointer);
     assert.deepEqual(await changedPaths(run), []);
   });
 
-  test('a detached head stands on that commit, detached', async () => {
+  test('a detached HEAD is at the same commit, detached', async () => {
     const { clone } = makeClone(sandbox);
     const first = git(clone, 'rev-parse', 'HEAD');
     commit(clone, { 'b.txt': 'two\n' });
     git(clone, 'push', '-q');
     git(clone, 'checkout', '-q', first);
     const run = await (await open(clone)).lease('run', never);
-    assert.equal(run.revision, first);
-    assert.deepEqual(run.sync, { state: 'off', detail: 'the workspace is at a detached head', revision: first });
+    assert.equal(run.sync.revision, first);
+    assert.deepEqual(run.sync, { state: 'off', detail: 'the workspace is at a detached HEAD', revision: first });
     assert.equal(git(run.path, 'rev-parse', '--abbrev-ref', 'HEAD'), 'HEAD');
     write(run.path, { 'c.txt': 'x\n' });
     assert.equal((await run.deliver({ branch: 'agent/run', message: 'x' })).state, 'pushed');
     const strict = await open(clone, { gitSync: 'required', dataDir: join(sandbox.folder, 'strict') });
-    await assert.rejects(strict.lease('run', never), /GIT_SYNC is required: the workspace is at a detached head/);
+    await assert.rejects(strict.lease('run', never), /GIT_SYNC is required: the workspace is at a detached HEAD/);
   });
 
-  test('a repository without a remote stands on its head', async () => {
+  test('a repository without a remote is at its HEAD', async () => {
     const folder = join(sandbox.folder, 'local');
     git(sandbox.folder, 'init', '-q', '-b', 'main', folder);
     const revision = commit(folder, { 'a.txt': 'one\n' });
@@ -112,12 +111,12 @@ describe('a worktree of', () => {
     assert.deepEqual(filesOf(run), ['a.txt']);
   });
 
-  test('a repository without commits is empty, and what is made in it is told', async () => {
+  test('a repository without commits is empty, and new files in it are listed', async () => {
     const folder = join(sandbox.folder, 'empty');
     git(sandbox.folder, 'init', '-q', '-b', 'main', folder);
     const workspaces = await open(folder);
     const run = await workspaces.lease('run', never);
-    assert.equal(run.revision, undefined);
+    assert.equal(run.sync.revision, undefined);
     assert.deepEqual(filesOf(run), []);
     assert.equal(git(run.path, 'symbolic-ref', 'HEAD'), 'refs/heads/main');
     write(run.path, { 'a.txt': 'one\n' });
@@ -127,7 +126,7 @@ describe('a worktree of', () => {
     });
     const revision = commit(folder, { 'b.txt': 'two\n' });
     const next = await workspaces.lease('next', never);
-    assert.equal(next.revision, revision);
+    assert.equal(next.sync.revision, revision);
     assert.deepEqual(filesOf(next), ['b.txt']);
   });
 
@@ -147,7 +146,7 @@ describe('a worktree of', () => {
     const { remote, clone } = makeClone(sandbox);
     const run = await (await open(remote)).lease('run', never);
     assert.equal(run.path, join(sandbox.dataDir, 'worktrees/run/remote'));
-    assert.equal(run.revision, git(clone, 'rev-parse', 'HEAD'));
+    assert.equal(run.sync.revision, git(clone, 'rev-parse', 'HEAD'));
     assert.deepEqual(filesOf(run), ['a.txt']);
     const inPlace = await open(remote, { workspaceMode: 'shared' });
     await assert.rejects(inPlace.lease('run', never), (error) => {
@@ -155,17 +154,17 @@ describe('a worktree of', () => {
     });
   });
 
-  test('a linked worktree follows the branch of that worktree', async () => {
+  test('a linked worktree is on the branch of that worktree', async () => {
     const { clone } = makeClone(sandbox);
     const linked = join(sandbox.folder, 'linked');
     git(clone, 'worktree', 'add', '-q', '-b', 'side', linked);
     const revision = commit(linked, { 'b.txt': 'side\n' });
     const run = await (await open(linked)).lease('run', never);
-    assert.equal(run.revision, revision);
+    assert.equal(run.sync.revision, revision);
     assert.equal(git(run.path, 'symbolic-ref', '--short', 'HEAD'), 'side');
   });
 
-  test('a repository that borrows its objects from another finds them', async () => {
+  test('a repository that borrows objects from another one has its files', async () => {
     const { remote } = makeClone(sandbox);
     const borrower = join(sandbox.folder, 'borrower');
     git(sandbox.folder, 'clone', '-q', '--shared', remote, borrower);
@@ -175,7 +174,7 @@ describe('a worktree of', () => {
     assert.equal(git(run.path, 'log', '--format=%s'), 'first');
   });
 
-  test('a repository with another hash works the same', async () => {
+  test('a repository with SHA-256 works the same', async () => {
     const remote = join(sandbox.folder, 'sha256.git');
     git(sandbox.folder, 'init', '-q', '--bare', '-b', 'main', '--object-format=sha256', remote);
     const clone = join(sandbox.folder, 'sha256');
@@ -185,12 +184,12 @@ describe('a worktree of', () => {
     git(clone, 'push', '-q', '-u', 'origin', 'main');
     const run = await (await open(clone)).lease('run', never);
     assert.equal(run.sync.state, 'unchanged', run.sync.detail);
-    assert.equal(run.revision?.length, 64);
+    assert.equal(run.sync.revision?.length, 64);
     write(run.path, { 'a.txt': 'two\n' });
     assert.equal((await run.deliver({ branch: 'agent/run', message: 'x' })).state, 'pushed');
   });
 
-  test('a repository that was made anew at the same place is the new one', async () => {
+  test('a repository that was cloned anew in the same folder has the new files', async () => {
     const { remote, clone } = makeClone(sandbox);
     const workspaces = await open(clone);
     await (await workspaces.lease('before', never)).release();
@@ -198,11 +197,11 @@ describe('a worktree of', () => {
     rmSync(remote, { recursive: true });
     const again = makeClone(sandbox, { 'other.txt': 'other\n' });
     const run = await workspaces.lease('after', never);
-    assert.equal(run.revision, git(again.clone, 'rev-parse', 'HEAD'), run.sync.detail);
+    assert.equal(run.sync.revision, git(again.clone, 'rev-parse', 'HEAD'), run.sync.detail);
     assert.deepEqual(filesOf(run), ['other.txt']);
   });
 
-  test('a repository that is gone cannot be made, and the reason is told', async () => {
+  test('a repository that was removed cannot be made, and the reason is given', async () => {
     const { clone } = makeClone(sandbox);
     const workspaces = await open(clone);
     await (await workspaces.lease('before', never)).release();
@@ -210,7 +209,7 @@ describe('a worktree of', () => {
     await assert.rejects(workspaces.lease('after', never), /no longer a git repository/);
   });
 
-  test('a repository with broken settings cannot be made, and the reason is told', async () => {
+  test('a repository with broken settings cannot be made, and the reason is given', async () => {
     const { clone } = makeClone(sandbox);
     writeFileSync(join(clone, '.git/config'), '[broken\n');
     const workspaces = await open(clone);
@@ -223,7 +222,7 @@ describe('a worktree of', () => {
 });
 
 describe('a shared workspace that is', () => {
-  test('a sparse, shallow or linked checkout is synced and told like any other', async () => {
+  test('a sparse, shallow or linked checkout is synced like any other', async () => {
     const { remote, clone } = makeClone(sandbox, { 'in/a.txt': 'a\n', 'out/b.txt': 'b\n' });
     const shallow = join(sandbox.folder, 'shallow');
     git(sandbox.folder, 'clone', '-q', '--depth=1', `file://${remote}`, shallow);
@@ -245,7 +244,17 @@ describe('a shared workspace that is', () => {
     }
   });
 
-  test('a repository with submodules leaves them as they are', async () => {
+  test('a repository with broken settings is not synced, and the reason is given for that and for the changes', async () => {
+    const { clone } = makeClone(sandbox);
+    writeFileSync(join(clone, '.git/config'), '[broken\n');
+    const run = await (await open(clone, { workspaceMode: 'shared' })).lease('run', never);
+    const detail = 'bad config line 1 in file config';
+    assert.deepEqual(run.sync, { state: 'failed', detail });
+    assert.deepEqual(await run.collect(), { files: [], patchOmitted: detail });
+    await run.release();
+  });
+
+  test('a repository with submodules keeps them as they are', async () => {
     const library = join(sandbox.folder, 'library');
     git(sandbox.folder, 'init', '-q', '-b', 'main', library);
     commit(library, { 'lib.txt': 'lib\n' });

@@ -1,4 +1,4 @@
-/** Nothing that a repository or an agent plants is run by git on the server. */
+/** The server's git runs no program that a repository or an agent names. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
@@ -6,11 +6,10 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, test } from 'node:test';
-import type { Lease, Workspaces } from '../../src/workspaces/workspaces.ts';
+import type { WorkspaceLease, Workspaces } from '../../src/workspaces/workspaces.ts';
 import { commit, git, gitEnvironment, makeClone, pushFromElsewhere, write } from '../support/git-repositories.ts';
-import { open, sandbox } from './bed.ts';
-import { never } from './support.ts';
-import { attributes, makeTrapped, plantHooks, plantSettings, sprung, trap } from './traps.ts';
+import { keptPatch, never, open, sandbox } from './setup.ts';
+import { attributes, makeTrapped, plantHooks, plantSettings, trap, trapsRun } from './traps.ts';
 
 let server: Server | undefined;
 afterEach(() => {
@@ -18,8 +17,8 @@ afterEach(() => {
   server = undefined;
 });
 
-/** Everything that the server ever does with a workspace. */
-async function useIt(workspaces: Workspaces): Promise<Lease> {
+/** Does everything that the server ever does with a workspace. */
+async function useWorkspace(workspaces: Workspaces): Promise<WorkspaceLease> {
   const run = await workspaces.lease('run', never);
   write(run.path, { 'b.txt': 'changed\n', 'new.txt': 'new\n', 'new.bin': 'new\n' });
   await run.collect();
@@ -33,26 +32,26 @@ describe('a repository full of traps', () => {
     test(`runs nothing when it is used as a ${workspaceMode} workspace`, async () => {
       const { clone, remote } = makeTrapped();
       const workspaces = await open(clone, { workspaceMode });
-      const run = await useIt(workspaces);
+      const run = await useWorkspace(workspaces);
       assert.notEqual(run.sync.state, 'failed', run.sync.detail);
       assert.equal(git(remote, 'show', 'agent/run:new.txt'), 'new');
       await workspaces.close();
-      assert.deepEqual(sprung(), []);
+      assert.deepEqual(trapsRun(), []);
       assert.deepEqual(readdirSync(join(sandbox.folder, 'elsewhere')), []);
     });
   }
 
-  test('does run things under git as it comes, so that the test above means something', () => {
+  test('runs its traps under git without the server, so the test above can fail', () => {
     const { clone } = makeTrapped();
     const attempt = (...args: string[]) => {
       try {
         git(clone, ...args);
       } catch {
-        // The traps break what they are part of.
+        // A trap makes its git command fail.
       }
     };
     git(clone, 'config', '--unset', 'core.worktree');
-    // Otherwise its size and time alone may tell git that it is unchanged.
+    // Otherwise git may take the file for unchanged by its size and time.
     utimesSync(join(clone, 'a.txt'), 1, 1);
     attempt('status');
     attempt('fetch', 'origin');
@@ -77,10 +76,10 @@ describe('a repository full of traps', () => {
         'hook-reference-transaction',
       ],
     ];
-    for (const name of expected) assert.ok(sprung().includes(name), `${name} is not among ${sprung().join(' ')}`);
+    for (const name of expected) assert.ok(trapsRun().includes(name), `${name} is not among ${trapsRun().join(' ')}`);
   });
 
-  test('runs nothing on its way over ssh, git, http or a command of its own', async () => {
+  test('runs nothing when its remote is reached over ssh, git, http or a command', async () => {
     let asked = 0;
     server = createServer((_request, response) => {
       asked += 1;
@@ -120,15 +119,15 @@ describe('a repository full of traps', () => {
       }
     }
     assert.ok(asked >= 2);
-    assert.deepEqual(sprung(), []);
+    assert.deepEqual(trapsRun(), []);
   });
 
   test('cannot rewrite an address into a command', async () => {
     const { clone } = makeTrapped();
     git(clone, 'config', `url.ext::${trap('instead-of')} .insteadOf`, join(sandbox.folder, 'remote.git'));
     git(clone, 'config', `url.ext::${trap('push-instead-of')} .pushInsteadOf`, join(sandbox.folder, 'remote.git'));
-    await useIt(await open(clone));
-    assert.deepEqual(sprung(), []);
+    await useWorkspace(await open(clone));
+    assert.deepEqual(trapsRun(), []);
   });
 });
 
@@ -157,8 +156,8 @@ describe('an agent that sets traps in its worktree', () => {
     await run.release();
     await kept.release();
     await workspaces.close();
-    assert.ok(await workspaces.keptPatch('kept'));
-    assert.deepEqual(sprung(), []);
+    assert.ok(keptPatch('kept'));
+    assert.deepEqual(trapsRun(), []);
   });
 
   test('runs nothing through a submodule that it has filled with settings', async () => {
@@ -182,12 +181,12 @@ describe('an agent that sets traps in its worktree', () => {
       await (await workspaces.lease('next', never)).release();
       await workspaces.close();
     }
-    assert.deepEqual(sprung(), []);
+    assert.deepEqual(trapsRun(), []);
   });
 });
 
-describe('what is the user’s own', () => {
-  test('goes on working: credential helpers, by place too, and nothing is asked', async () => {
+describe('the user’s own git settings', () => {
+  test('still apply: credential helpers work, also by includeIf, and nobody is asked', async () => {
     const seen: (string | undefined)[] = [];
     server = createServer((request, response) => {
       seen.push(request.headers.authorization);
@@ -215,7 +214,7 @@ describe('what is the user’s own', () => {
     assert.equal(seen.filter((header) => header === basic).length, 2);
   });
 
-  test('is used without the server’s own secrets', async () => {
+  test('name programs that do not get the server’s secrets', async () => {
     const { clone, remote } = makeClone(sandbox);
     const dump = join(sandbox.folder, 'environment');
     const ssh = join(sandbox.folder, 'ssh');

@@ -1,22 +1,14 @@
-/** An empty folder for each run, where there is no workspace. */
+/** Without a workspace each run gets an empty folder. */
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, beforeEach, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { ServiceError } from '../../src/errors.ts';
-import { makeSandbox, type Sandbox } from '../support/git-repositories.ts';
-import { never, openWorkspaces } from './support.ts';
+import { never, open, sandbox } from './setup.ts';
 
-describe('without a workspace every run gets a scratch folder', () => {
-  let sandbox: Sandbox;
-  beforeEach(() => {
-    sandbox?.remove();
-    sandbox = makeSandbox();
-  });
-  after(() => sandbox.remove());
-
-  test('it is empty, private, inside the data folder, and gone after the run', async () => {
-    const workspaces = await openWorkspaces(sandbox);
+describe('the scratch folder of a run', () => {
+  test('is empty, private, inside the data folder, and removed after the run', async () => {
+    const workspaces = await open(undefined);
     const lease = await workspaces.lease('run_1', never);
     assert.ok(lease.path.startsWith(sandbox.dataDir));
     assert.deepEqual(readdirSync(lease.path), []);
@@ -28,29 +20,29 @@ describe('without a workspace every run gets a scratch folder', () => {
     assert.equal(existsSync(lease.path), false);
   });
 
-  test('two runs have different folders', async () => {
-    const workspaces = await openWorkspaces(sandbox);
+  test('is a different one for each run', async () => {
+    const workspaces = await open(undefined);
     const [one, two] = await Promise.all([workspaces.lease('a', never), workspaces.lease('b', never)]);
     assert.notEqual(one.path, two.path);
     await Promise.all([one.release(), two.release()]);
   });
 
-  test('what a dead server left is removed at the next start', async () => {
-    const before = await openWorkspaces(sandbox);
+  test('is removed at the next start when the server died', async () => {
+    const before = await open(undefined);
     const { path } = await before.lease('orphan', never);
-    await openWorkspaces(sandbox);
+    await open(undefined);
     assert.equal(existsSync(path), false);
   });
 
-  test('an id that could name another folder is refused', async () => {
-    const workspaces = await openWorkspaces(sandbox);
+  test('is refused to an id that could name another folder', async () => {
+    const workspaces = await open(undefined);
     for (const id of ['', '..', '../x', 'a/b', 'a b', 'x'.repeat(200)]) {
       await assert.rejects(workspaces.lease(id, never), (error) => error instanceof ServiceError);
     }
   });
 
-  test('a run that was given up gets no folder', async () => {
-    const workspaces = await openWorkspaces(sandbox);
+  test('is not made for a run that was cancelled', async () => {
+    const workspaces = await open(undefined);
     const reason = new ServiceError('cancelled', 'gone');
     await assert.rejects(workspaces.lease('x', AbortSignal.abort(reason)), (error) => error === reason);
     assert.deepEqual(readdirSync(join(sandbox.dataDir, 'scratch')), []);

@@ -1,30 +1,14 @@
-/** A workspace that is worked in place, one run at a time, and its sync. */
+/** The shared mode: runs work in the workspace itself, one at a time, and it is synced before each. */
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, beforeEach, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { ServiceError } from '../../src/errors.ts';
 import type { SyncReport } from '../../src/task.ts';
-import {
-  commit,
-  git,
-  gitEnvironment,
-  makeClone,
-  makeSandbox,
-  pushFromElsewhere,
-  type Sandbox,
-  write,
-} from '../support/git-repositories.ts';
-import { never, openWorkspaces } from './support.ts';
+import { commit, git, gitEnvironment, makeClone, pushFromElsewhere, write } from '../support/git-repositories.ts';
+import { never, open, sandbox } from './setup.ts';
 
-let sandbox: Sandbox;
-beforeEach(() => {
-  sandbox?.remove();
-  sandbox = makeSandbox();
-});
-after(() => sandbox.remove());
-
-/** Everything that a user could miss afterwards. */
+/** Everything of the user's that a sync could lose. */
 function stateOf(folder: string): string {
   return [
     git(folder, 'rev-parse', 'HEAD'),
@@ -38,29 +22,24 @@ function stateOf(folder: string): string {
 }
 
 async function sync(clone: string, gitSync: 'best-effort' | 'required' | 'off' = 'best-effort', timeoutMs = 20_000) {
-  const workspaces = await openWorkspaces(sandbox, {
-    workspaceDir: clone,
-    workspaceMode: 'shared',
-    gitSync,
-    gitSyncTimeoutMs: timeoutMs,
-  });
+  const workspaces = await open(clone, { workspaceMode: 'shared', gitSync, gitSyncTimeoutMs: timeoutMs });
   const lease = await workspaces.lease('run', never);
   await lease.release();
   return lease.sync;
 }
 
 describe('a shared workspace', () => {
-  test('is worked on in place', async () => {
+  test('is itself the folder of a run', async () => {
     const { clone } = makeClone(sandbox);
-    const workspaces = await openWorkspaces(sandbox, { workspaceDir: clone, workspaceMode: 'shared' });
+    const workspaces = await open(clone, { workspaceMode: 'shared' });
     const lease = await workspaces.lease('run', never);
     assert.equal(lease.path, clone);
     await lease.release();
   });
 
-  test('is given to one run at a time, in order', async () => {
+  test('is given to one run at a time, in the order of arrival', async () => {
     const { clone } = makeClone(sandbox);
-    const workspaces = await openWorkspaces(sandbox, { workspaceDir: clone, workspaceMode: 'shared', gitSync: 'off' });
+    const workspaces = await open(clone, { workspaceMode: 'shared', gitSync: 'off' });
     const order: string[] = [];
     const use = async (id: string) => {
       const lease = await workspaces.lease(id, never);
@@ -73,37 +52,37 @@ describe('a shared workspace', () => {
     assert.deepEqual(order, ['a in', 'a out', 'b in', 'b out', 'c in', 'c out']);
   });
 
-  test('a run that gives up while it waits is passed over', async () => {
+  test('is not given to a run that was cancelled while it waited, but to the next one', async () => {
     const { clone } = makeClone(sandbox);
-    const workspaces = await openWorkspaces(sandbox, { workspaceDir: clone, workspaceMode: 'shared', gitSync: 'off' });
+    const workspaces = await open(clone, { workspaceMode: 'shared', gitSync: 'off' });
     const first = await workspaces.lease('first', never);
-    const givingUp = new AbortController();
-    const second = workspaces.lease('second', givingUp.signal);
+    const cancelling = new AbortController();
+    const second = workspaces.lease('second', cancelling.signal);
     const third = workspaces.lease('third', never);
     const reason = new ServiceError('cancelled', 'gone');
-    givingUp.abort(reason);
+    cancelling.abort(reason);
     await assert.rejects(second, (error) => error === reason);
     await first.release();
     await (await third).release();
   });
 
-  test('a plain folder is worked on without a sync', async () => {
+  test('can be a plain folder, without a sync', async () => {
     const folder = join(sandbox.folder, 'plain');
     mkdirSync(folder);
-    const workspaces = await openWorkspaces(sandbox, { workspaceDir: folder });
+    const workspaces = await open(folder);
     const lease = await workspaces.lease('run', never);
     assert.equal(lease.path, folder);
     assert.deepEqual(lease.sync, { state: 'off', detail: 'the workspace is not a git repository' });
     await lease.release();
   });
 
-  test('a folder that is not there is refused at the start', async () => {
-    await assert.rejects(openWorkspaces(sandbox, { workspaceDir: join(sandbox.folder, 'nowhere') }), /no such folder/);
+  test('is refused at the start when there is no such folder', async () => {
+    await assert.rejects(open(join(sandbox.folder, 'nowhere')), /no such folder/);
   });
 });
 
 describe('the sync of a shared workspace', () => {
-  test('fast-forwards to what was pushed', async () => {
+  test('fast-forwards to the upstream', async () => {
     const { clone, remote } = makeClone(sandbox);
     const pushed = pushFromElsewhere(sandbox, remote, { 'b.txt': 'two\n' });
     assert.deepEqual(await sync(clone), { state: 'synced', revision: pushed });
@@ -113,7 +92,7 @@ describe('the sync of a shared workspace', () => {
     assert.deepEqual(await sync(clone), { state: 'unchanged', revision: pushed });
   });
 
-  test('rebases local commits onto what was pushed', async () => {
+  test('rebases local commits onto the upstream', async () => {
     const { clone, remote } = makeClone(sandbox);
     commit(clone, { 'mine.txt': 'mine\n' }, 'mine');
     const pushed = pushFromElsewhere(sandbox, remote, { 'b.txt': 'two\n' });
@@ -124,13 +103,13 @@ describe('the sync of a shared workspace', () => {
     assert.equal(git(clone, 'symbolic-ref', 'HEAD'), 'refs/heads/main');
   });
 
-  test('leaves local commits alone when nothing was pushed', async () => {
+  test('keeps local commits as they are when the upstream has nothing new', async () => {
     const { clone } = makeClone(sandbox);
     const mine = commit(clone, { 'mine.txt': 'mine\n' });
     assert.deepEqual(await sync(clone), { state: 'unchanged', revision: mine });
   });
 
-  test('leaves everything as it was when local commits conflict, and names the file', async () => {
+  test('changes nothing when local commits conflict, and names the file', async () => {
     const { clone, remote } = makeClone(sandbox);
     commit(clone, { 'a.txt': 'mine\n' });
     write(clone, { 'untracked.txt': 'keep me\n' });
@@ -142,7 +121,7 @@ describe('the sync of a shared workspace', () => {
     assert.equal(stateOf(clone), before);
   });
 
-  test('fast-forwards around uncommitted work and keeps it, staged or not', async () => {
+  test('fast-forwards and keeps uncommitted work, staged or not', async () => {
     const { clone, remote } = makeClone(sandbox, { 'a.txt': 'one\n', 'b.txt': 'one\n', 'c.txt': 'one\n' });
     write(clone, { 'a.txt': 'staged\n', 'new.txt': 'staged\n' });
     git(clone, 'add', 'a.txt', 'new.txt');
@@ -166,7 +145,7 @@ describe('the sync of a shared workspace', () => {
     assert.equal(stateOf(clone), before);
   });
 
-  test('does not rebase under uncommitted work', async () => {
+  test('does not rebase when there is uncommitted work', async () => {
     const { clone, remote } = makeClone(sandbox);
     commit(clone, { 'mine.txt': 'mine\n' });
     write(clone, { 'a.txt': 'uncommitted\n' });
@@ -177,7 +156,7 @@ describe('the sync of a shared workspace', () => {
     assert.equal(stateOf(clone), before);
   });
 
-  test('keeps its hands off a merge that the user is in the middle of', async () => {
+  test('changes nothing while a merge of the user is in progress', async () => {
     const { clone, remote } = makeClone(sandbox);
     git(clone, 'checkout', '-q', '-b', 'side');
     commit(clone, { 'a.txt': 'side\n' });
@@ -187,17 +166,17 @@ describe('the sync of a shared workspace', () => {
     pushFromElsewhere(sandbox, remote, { 'b.txt': 'theirs\n' });
     const before = stateOf(clone);
     const report = await sync(clone);
-    assert.deepEqual([report.state, report.detail], ['failed', 'a merge is under way in the workspace']);
+    assert.deepEqual([report.state, report.detail], ['failed', 'a merge is in progress in the workspace']);
     assert.equal(stateOf(clone), before);
   });
 
-  test('says why there is nothing to sync with, and goes on', async () => {
+  test('gives the reason when there is nothing to sync with, and the run goes on', async () => {
     const { clone } = makeClone(sandbox);
     const revision = git(clone, 'rev-parse', 'HEAD');
     git(clone, 'checkout', '-q', '-b', 'alone');
     assert.deepEqual(await sync(clone), { state: 'off', detail: 'the branch alone has no upstream', revision });
     git(clone, 'checkout', '-q', '--detach');
-    assert.deepEqual(await sync(clone), { state: 'off', detail: 'the workspace is at a detached head', revision });
+    assert.deepEqual(await sync(clone), { state: 'off', detail: 'the workspace is at a detached HEAD', revision });
     git(clone, 'checkout', '-q', 'main');
     git(clone, 'remote', 'remove', 'origin');
     assert.deepEqual(await sync(clone), { state: 'off', detail: 'the repository has no remote', revision });
@@ -220,13 +199,13 @@ describe('the sync of a shared workspace', () => {
     assert.equal(readFileSync(join(clone, 'a.txt'), 'utf8'), 'one\n');
   });
 
-  test('is not tried when it is off', async () => {
+  test('does not happen when it is off', async () => {
     const { clone, remote } = makeClone(sandbox);
     pushFromElsewhere(sandbox, remote, { 'b.txt': 'two\n' });
     assert.deepEqual(await sync(clone, 'off'), { state: 'off' });
   });
 
-  test('ends the run when it is required and fails, and tells no path and no password', async () => {
+  test('fails the run when it is required and fails, with an error without path and password', async () => {
     const { clone } = makeClone(sandbox);
     git(clone, 'remote', 'set-url', 'origin', join(sandbox.folder, 'moved-away.git'));
     await assert.rejects(sync(clone, 'required'), (error) => {
@@ -242,16 +221,15 @@ describe('the sync of a shared workspace', () => {
     assert.match(report.detail ?? '', /127\.0\.0\.1/);
     assert.doesNotMatch(report.detail ?? '', /secret|user/);
     git(clone, 'checkout', '-q', '--detach');
-    await assert.rejects(sync(clone, 'required'), /detached head/);
+    await assert.rejects(sync(clone, 'required'), /detached HEAD/);
   });
 
-  test('gives up at its deadline, and at the end of the run that wanted it', async () => {
+  test('stops at its deadline, and when its run is cancelled', async () => {
     const { clone } = makeClone(sandbox);
     const silent = join(sandbox.folder, 'ssh');
     writeFileSync(silent, '#!/bin/sh\nexec sleep 60\n', { mode: 0o755 });
     git(clone, 'remote', 'set-url', 'origin', 'host.invalid:x.git');
-    const workspaces = await openWorkspaces(sandbox, {
-      workspaceDir: clone,
+    const workspaces = await open(clone, {
       workspaceMode: 'shared',
       gitSyncTimeoutMs: 300,
       environment: { ...gitEnvironment, GIT_SSH: silent },
@@ -259,29 +237,24 @@ describe('the sync of a shared workspace', () => {
     const lease = await workspaces.lease('run', never);
     assert.deepEqual([lease.sync.state, lease.sync.detail], ['failed', 'git took longer than 0.3 s']);
     await lease.release();
-    const patient = await openWorkspaces(sandbox, {
-      workspaceDir: clone,
-      workspaceMode: 'shared',
-      environment: { ...gitEnvironment, GIT_SSH: silent },
-    });
+    const patient = await open(clone, { workspaceMode: 'shared', environment: { ...gitEnvironment, GIT_SSH: silent } });
     const reason = new ServiceError('cancelled', 'gone');
-    const givingUp = new AbortController();
-    const leasing = patient.lease('run', givingUp.signal);
-    setTimeout(() => givingUp.abort(reason), 100);
+    const cancelling = new AbortController();
+    const leasing = patient.lease('run', cancelling.signal);
+    setTimeout(() => cancelling.abort(reason), 100);
     await assert.rejects(leasing, (error) => error === reason);
   });
 
-  test('is told to the log with its time', async () => {
+  test('is reported to the log with its duration', async () => {
     const { clone } = makeClone(sandbox);
-    const told: [SyncReport, number][] = [];
-    const workspaces = await openWorkspaces(sandbox, {
-      workspaceDir: clone,
+    const reports: [SyncReport, number][] = [];
+    const workspaces = await open(clone, {
       workspaceMode: 'shared',
-      onSync: (report, ms) => told.push([report, ms]),
+      onSync: (report, ms) => reports.push([report, ms]),
     });
     await (await workspaces.lease('run', never)).release();
-    assert.equal(told.length, 1);
-    assert.equal(told[0]?.[0].state, 'unchanged');
-    assert.ok((told[0]?.[1] ?? 0) > 0);
+    assert.equal(reports.length, 1);
+    assert.equal(reports[0]?.[0].state, 'unchanged');
+    assert.ok((reports[0]?.[1] ?? 0) > 0);
   });
 });

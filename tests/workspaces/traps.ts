@@ -1,23 +1,23 @@
-/** Traps for a git that runs what a repository asks it to run; each leaves a mark when it is sprung. */
+/** Traps: programs that a repository or its settings name for git to run. Each leaves a mark when it is run. */
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach } from 'node:test';
 import { commit, git, makeClone, pushFromElsewhere, write } from '../support/git-repositories.ts';
-import { sandbox } from './bed.ts';
+import { sandbox } from './setup.ts';
 
 beforeEach(() => {
-  mkdirSync(join(sandbox.folder, 'sprung'));
+  mkdirSync(join(sandbox.folder, 'marks'));
 });
 
-/** A program that leaves a mark when it is run, and otherwise does nothing; as a filter it passes everything on. */
+/** A program that only leaves a mark when it is run. As a filter it also copies its input. */
 export function trap(name: string): string {
   const path = join(sandbox.folder, `trap-${name}`);
-  const mark = join(sandbox.folder, 'sprung', name);
+  const mark = join(sandbox.folder, 'marks', name);
   writeFileSync(path, `#!/bin/sh\n: > '${mark}'\ncase '${name}' in filter-*) cat;; esac\n`, { mode: 0o755 });
   return path;
 }
 
-export const sprung = () => readdirSync(join(sandbox.folder, 'sprung')).sort();
+export const trapsRun = () => readdirSync(join(sandbox.folder, 'marks')).sort();
 
 const hooks = [
   ...['applypatch-msg', 'pre-applypatch', 'post-applypatch', 'pre-commit', 'pre-merge-commit', 'prepare-commit-msg'],
@@ -33,7 +33,7 @@ export function plantHooks(folder: string): void {
   }
 }
 
-/** Every setting that makes git run something. */
+/** Every setting that makes git run a program. */
 export function plantSettings(folder: string): void {
   const planted: [string, string][] = [
     ['core.fsmonitor', trap('fsmonitor')],
@@ -88,7 +88,7 @@ export function plantSettings(folder: string): void {
 
 export const attributes = '* filter=trap diff=trap merge=trap\n*.bin filter=lfs\n';
 
-/** A clone whose repository is full of traps, with something to fetch, to check out, to rebase and to merge. */
+/** A clone whose repository is full of traps, with commits to fetch, check out, rebase and merge. */
 export function makeTrapped(): { clone: string; remote: string } {
   const { clone, remote } = makeClone(sandbox, { 'a.txt': 'one\ntwo\nthree\n', '.gitattributes': attributes });
   commit(clone, { 'local.txt': 'local\n', 'a.txt': 'one\ntwo\nlocal\n' });

@@ -1,4 +1,4 @@
-/** The sync of worktrees: shared, off the critical path, and never at the cost of anybody’s work. */
+/** The sync in worktree mode: runs share it, and it changes nothing in the workspace. */
 import assert from 'node:assert/strict';
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,11 +7,10 @@ import { ServiceError } from '../../src/errors.ts';
 import type { SyncReport } from '../../src/task.ts';
 import { commit, git, makeClone, pushFromElsewhere } from '../support/git-repositories.ts';
 import { waitUntil } from '../support/wait-until.ts';
-import { open, sandbox, worktreesLeft } from './bed.ts';
-import { never } from './support.ts';
+import { never, open, sandbox, worktreesLeft } from './setup.ts';
 
 describe('the sync of worktrees', () => {
-  test('is shared by those who come at the same time, and serves for a while', async () => {
+  test('is shared by runs that start at the same time, and by later ones for a while', async () => {
     const { clone, remote } = makeClone(sandbox);
     const reports: SyncReport[] = [];
     const workspaces = await open(clone, { syncFreshMs: 60_000, onSync: (report) => reports.push(report) });
@@ -19,15 +18,15 @@ describe('the sync of worktrees', () => {
     pushFromElsewhere(sandbox, remote, { 'b.txt': 'two\n' });
     leases.push(await workspaces.lease('d', never));
     assert.equal(reports.length, 1);
-    assert.equal(new Set(leases.map(({ revision }) => revision)).size, 1);
+    assert.equal(new Set(leases.map(({ sync }) => sync.revision)).size, 1);
     await Promise.all(leases.map((lease) => lease.release()));
   });
 
-  test('brings a worktree that was made ahead to the new head', async () => {
+  test('moves a prepared worktree to the new commit', async () => {
     const { clone, remote } = makeClone(sandbox, { 'a.txt': 'one\n', 'old.txt': 'old\n' });
     const workspaces = await open(clone);
-    const isReady = () => readdirSync(join(sandbox.dataDir, 'worktrees')).some((name) => name.startsWith('.spare-'));
-    await waitUntil('a spare is there', isReady);
+    const isReady = () => readdirSync(join(sandbox.dataDir, 'worktrees')).some((name) => name.startsWith('.prepared-'));
+    await waitUntil('a worktree is prepared', isReady);
     const colleague = join(sandbox.folder, 'colleague');
     git(sandbox.folder, 'clone', '-q', remote, colleague);
     rmSync(join(colleague, 'old.txt'));
@@ -42,17 +41,18 @@ describe('the sync of worktrees', () => {
     await lease.release();
   });
 
-  test('builds on local commits that contain the upstream, and leaves out those that do not', async () => {
+  test('includes local commits that contain the upstream, leaves out others, and a note says which', async () => {
     const { clone, remote } = makeClone(sandbox);
     const workspaces = await open(clone);
     const mine = commit(clone, { 'mine.txt': 'mine\n' });
     const ahead = await workspaces.lease('ahead', never);
-    assert.equal(ahead.revision, mine);
-    assert.match(ahead.sync.detail ?? '', /local commits ahead of origin\/main are included/);
+    assert.equal(ahead.sync.revision, mine);
+    assert.deepEqual(ahead.sync.notes, ['Local commits ahead of origin/main are included.']);
     const theirs = pushFromElsewhere(sandbox, remote, { 'b.txt': 'two\n' });
     const diverged = await workspaces.lease('diverged', never);
-    assert.equal(diverged.revision, theirs);
-    assert.match(diverged.sync.detail ?? '', /local commits that origin\/main does not have are left out/);
+    assert.equal(diverged.sync.revision, theirs);
+    const leftOut = 'Local commits are left out, because origin/main has other new commits.';
+    assert.deepEqual([diverged.sync.detail, diverged.sync.notes], [undefined, [leftOut]]);
     assert.equal(git(clone, 'rev-parse', 'HEAD'), mine);
     await Promise.all([ahead.release(), diverged.release()]);
   });
@@ -68,19 +68,19 @@ describe('the sync of worktrees', () => {
     const rewritten = commit(colleague, { 'c.txt': 'three\n' });
     git(colleague, 'push', '-q', '--force');
     const lease = await workspaces.lease('after', never);
-    assert.equal(lease.revision, rewritten);
+    assert.equal(lease.sync.revision, rewritten);
     assert.deepEqual(readdirSync(lease.path).sort(), ['.git', 'a.txt', 'c.txt']);
     await lease.release();
   });
 
-  test('that fails leaves runs on what was fetched last, unless it is required', async () => {
+  test('that fails leaves runs at the last fetched commit, unless it is required', async () => {
     const { clone, remote } = makeClone(sandbox);
     const workspaces = await open(clone);
     const pushed = pushFromElsewhere(sandbox, remote, { 'b.txt': 'two\n' });
     await (await workspaces.lease('before', never)).release();
     git(clone, 'remote', 'set-url', 'origin', join(sandbox.folder, 'away.git'));
     const lease = await workspaces.lease('after', never);
-    assert.equal(lease.revision, pushed);
+    assert.equal(lease.sync.revision, pushed);
     assert.deepEqual(lease.sync, {
       state: 'failed',
       detail: "'away.git' does not appear to be a git repository",
@@ -93,14 +93,14 @@ describe('the sync of worktrees', () => {
     });
   });
 
-  test('is given up by a run without being lost for the others', async () => {
+  test('goes on for the other runs when one is cancelled', async () => {
     const { clone } = makeClone(sandbox);
     const workspaces = await open(clone);
-    const givingUp = new AbortController();
+    const cancelling = new AbortController();
     const reason = new ServiceError('cancelled', 'gone');
-    const first = workspaces.lease('first', givingUp.signal);
+    const first = workspaces.lease('first', cancelling.signal);
     const second = workspaces.lease('second', never);
-    givingUp.abort(reason);
+    cancelling.abort(reason);
     await assert.rejects(first, (error) => error === reason);
     await (await second).release();
     await waitUntil('nothing is left', () => worktreesLeft().length === 0);

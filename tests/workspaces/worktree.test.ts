@@ -1,4 +1,4 @@
-/** A worktree for each run: what it is, and that runs do not see each other. */
+/** A worktree for each run: its content, and that runs do not see each other. */
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -6,11 +6,10 @@ import { describe, test } from 'node:test';
 import { ServiceError } from '../../src/errors.ts';
 import { commit, git, makeClone, pushFromElsewhere, write } from '../support/git-repositories.ts';
 import { waitUntil } from '../support/wait-until.ts';
-import { open, read, sandbox, worktreesLeft } from './bed.ts';
-import { never } from './support.ts';
+import { never, open, read, sandbox, worktreesLeft } from './setup.ts';
 
 describe('a worktree', () => {
-  test('is the default in a git repository, lies in the data folder, and is called like the project', async () => {
+  test('is the default in a git repository, is in the data folder, and has the name of the project', async () => {
     const { clone } = makeClone(sandbox);
     const lease = await (await open(clone)).lease('run', never);
     assert.equal(lease.path, join(sandbox.dataDir, 'worktrees/run/clone'));
@@ -20,7 +19,7 @@ describe('a worktree', () => {
     await lease.release();
   });
 
-  test('stands on what was pushed last, and the workspace stays as it was, dirty or not', async () => {
+  test('is at the latest commit of the upstream, and the workspace is not changed, dirty or not', async () => {
     const { clone, remote } = makeClone(sandbox);
     write(clone, { 'a.txt': 'uncommitted\n', 'untracked.txt': 'x\n' });
     git(clone, 'add', 'a.txt');
@@ -31,7 +30,7 @@ describe('a worktree', () => {
     ];
     const pushed = pushFromElsewhere(sandbox, remote, { 'b.txt': 'two\n' });
     const lease = await (await open(clone)).lease('run', never);
-    assert.equal(lease.revision, pushed);
+    assert.equal(lease.sync.revision, pushed);
     assert.equal(lease.sync.revision, pushed);
     assert.equal(read(lease, 'a.txt'), 'one\n');
     assert.equal(read(lease, 'b.txt'), 'two\n');
@@ -47,12 +46,12 @@ describe('a worktree', () => {
     git(clone, 'remote', 'set-head', 'origin', 'main');
     git(clone, 'push', '-q', 'origin', 'main:other');
     git(clone, 'fetch', '-q');
-    const { path, revision } = await (await open(clone)).lease('run', never);
+    const { path, sync } = await (await open(clone)).lease('run', never);
     assert.equal(git(path, 'status', '--porcelain', '--branch'), '## main...origin/main');
-    assert.equal(git(path, 'rev-parse', 'HEAD'), revision);
+    assert.equal(git(path, 'rev-parse', 'HEAD'), sync.revision);
     assert.equal(
       git(path, 'rev-parse', 'origin/main', 'v1^{commit}', 'origin/other'),
-      [revision, revision, revision].join('\n'),
+      [sync.revision, sync.revision, sync.revision].join('\n'),
     );
     assert.equal(git(path, 'symbolic-ref', 'refs/remotes/origin/HEAD'), 'refs/remotes/origin/main');
     assert.equal(git(path, 'log', '--format=%s'), 'first');
@@ -63,7 +62,7 @@ describe('a worktree', () => {
     assert.equal(git(clone, 'log', '-1', '--format=%s', '--all'), 'first');
   });
 
-  test('tells an agent no password of the remote', async () => {
+  test('shows an agent no password of the remote', async () => {
     const { clone } = makeClone(sandbox);
     git(clone, 'remote', 'set-url', 'origin', 'https://user:sesame@example.invalid/x.git');
     git(clone, 'config', 'http.https://example.invalid/.extraHeader', 'Authorization: sesame');
@@ -72,7 +71,7 @@ describe('a worktree', () => {
     assert.doesNotMatch(readFileSync(join(path, '.git/config'), 'utf8'), /sesame/);
   });
 
-  test('is a part of the repository when the workspace is', async () => {
+  test('has the same folder as its working directory when the workspace is a folder in a repository', async () => {
     const { clone } = makeClone(sandbox, { 'a.txt': 'one\n', 'packages/x/b.txt': 'two\n' });
     const lease = await (await open(join(clone, 'packages/x'))).lease('run', never);
     assert.equal(lease.path, join(sandbox.dataDir, 'worktrees/run/x/packages/x'));
@@ -87,13 +86,13 @@ describe('a worktree', () => {
     await inPlace.release();
   });
 
-  test('is asked for in vain where there is no repository', async () => {
+  test('is refused at the start when there is no repository', async () => {
     const folder = join(sandbox.folder, 'plain');
     mkdirSync(folder);
     await assert.rejects(open(folder, { workspaceMode: 'worktree' }), /WORKSPACE_DIR is not a git repository/);
   });
 
-  test('is gone after the run, with all that was kept about it', async () => {
+  test('is removed after the run, with the records about it', async () => {
     const { clone } = makeClone(sandbox);
     const workspaces = await open(clone);
     const lease = await workspaces.lease('run', never);
@@ -112,7 +111,7 @@ describe('a worktree', () => {
 });
 
 describe('runs side by side', () => {
-  test('do not see each other, not in files, branches, stash or settings', async () => {
+  test('do not see each other’s files, branches, stashes and settings', async () => {
     const { clone } = makeClone(sandbox);
     const workspaces = await open(clone);
     const [one, two] = await Promise.all([workspaces.lease('one', never), workspaces.lease('two', never)]);
@@ -131,7 +130,7 @@ describe('runs side by side', () => {
     await Promise.all([one.release(), two.release()]);
   });
 
-  test('edit the same file three times at once and give three clean diffs', async () => {
+  test('edit the same file at the same time, and each has a diff of its own', async () => {
     const { clone } = makeClone(sandbox, { 'a.txt': 'one\ntwo\nthree\n' });
     const workspaces = await open(clone);
     const names = ['x', 'y', 'z'];

@@ -1,16 +1,16 @@
 /** An agent in a folder of its own that no run has: it waits for its first turn, or rests after one. */
 
 import type { Task } from '../../task.ts';
-import type { Lease, Prepared } from '../../workspaces/workspaces.ts';
+import type { Prepared, WorkspaceLease } from '../../workspaces/workspaces.ts';
 import type { Session } from '../agent.ts';
 
 export type Parked = { session: Session; prepared: Prepared };
 
 /** The lease that its folder becomes for a task. Without one, or when there is none to be had, the agent ends. */
-export async function claimFor(parked: Parked, task: Task, signal: AbortSignal): Promise<Lease | undefined> {
-  let workspace: Lease | undefined;
+export async function claimFor(parked: Parked, task: Task, signal: AbortSignal): Promise<WorkspaceLease | undefined> {
+  let workspace: WorkspaceLease | undefined;
   try {
-    workspace = await parked.prepared.claim(task.id, signal);
+    workspace = await parked.prepared.lease(task.id, signal);
   } finally {
     if (!workspace) await parked.session.release();
   }

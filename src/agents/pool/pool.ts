@@ -2,7 +2,7 @@
 
 import { Releases } from '../../releases.ts';
 import type { Outcome, Task } from '../../task.ts';
-import type { Lease, Workspaces } from '../../workspaces/workspaces.ts';
+import type { WorkspaceLease, Workspaces } from '../../workspaces/workspaces.ts';
 import type { AgentStage, Session, TurnOptions } from '../agent.ts';
 import { Resting, type RestingSettings } from './idle.ts';
 import { claimFor } from './parked.ts';
@@ -13,7 +13,7 @@ export type Start = 'cold' | 'warm' | 'recycled' | 'continued';
 
 export type Seat = {
   start: Start;
-  workspace: Lease;
+  workspace: WorkspaceLease;
   run(task: Task, options: TurnOptions): Promise<Outcome>;
   /** Ends the agent's whole tree now, before the workspace is looked at; `release` is still due. */
   endAgent(): Promise<void>;
@@ -77,7 +77,7 @@ export function createSeats(stages: Stages, settings: SeatSettings): Seats {
     }
   };
 
-  const seatOf = (start: Start, workspace: Lease, session: Session, known: number): Seat => {
+  const seatOf = (start: Start, workspace: WorkspaceLease, session: Session, known: number): Seat => {
     let served: { task: Task; told: string[] } | undefined;
     return {
       start,
@@ -118,7 +118,7 @@ export function createSeats(stages: Stages, settings: SeatSettings): Seats {
 }
 
 /** The agent first: nothing of it may write in a folder that is another's already. */
-function releaseBoth(workspace: Lease, agent: { release(): Promise<void> }): Promise<void> {
+function releaseBoth(workspace: WorkspaceLease, agent: { release(): Promise<void> }): Promise<void> {
   const releases = new Releases();
   releases.push(() => workspace.release());
   releases.push(() => agent.release());

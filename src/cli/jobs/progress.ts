@@ -44,9 +44,9 @@ function lineOf(event: Exclude<EventJson, { type: 'text' }>): string | undefined
     case 'state':
       return stateLine(event);
     case 'workspace': {
-      const { state, revision, detail } = event.sync;
+      const { state, revision, detail, notes = [] } = event.sync;
       const facts = [revision?.slice(0, 12), detail].filter((fact) => fact !== undefined);
-      return `-- workspace: ${[state, ...facts].join(', ')}`;
+      return [`-- workspace: ${[state, ...facts].join(', ')}`, ...notes.map((note) => `-- ${note}`)].join('\n');
     }
     case 'started':
       return `-- agent started, model ${event.model}`;

@@ -1,10 +1,10 @@
-/** The files of a folder as a git tree, ignored ones left out. Neither the folder nor the baseline is changed. */
+/** Writes the files of a folder, without the ignored ones, as a git tree. Folder and baseline are not changed. */
 import { randomUUID } from 'node:crypto';
 import { lstat, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makeAccessible } from '../processes/remove-folder.ts';
+import { makeAccessible } from '../../processes/remove-folder.ts';
+import { type Git, GitError, type GitOptions, mustGit } from '../git/git.ts';
 import { type Baseline, copyIndex } from './baseline.ts';
-import { type Git, GitError, type GitOptions, mustGit } from './git.ts';
 
 const limits: GitOptions = {
   timeoutMs: 120_000,
@@ -12,13 +12,13 @@ const limits: GitOptions = {
   settings: ['core.safecrlf=false'],
 };
 
-/** How deep repositories inside repositories are looked into. */
+/** Repositories inside repositories are read up to this depth. */
 const deepestNesting = 5;
 
 type Place = Baseline['place'];
 type Snapshotted = Pick<Baseline, 'place' | 'owned'>;
 
-/** Answers the tree's id. Throws a `GitError`. */
+/** Settles with the tree's id. Throws a `GitError`. */
 export async function snapshot(git: Git, baseline: Snapshotted): Promise<string> {
   const { workTree } = baseline.place;
   if (!(await isFolder(workTree))) throw new GitError('the folder of the run is gone');
@@ -38,7 +38,7 @@ async function takeSnapshot(
   const place = { ...rest, indexFile: `${original}.${randomUUID()}` };
   await copyIndex(original, place.indexFile);
   try {
-    // Never `git add`: in a nested repository it would run `git status`, under that repository's own settings.
+    // Not `git add`: in a nested repository it runs `git status`, which obeys that repository's settings.
     const [{ gone, changed }, untracked] = await Promise.all([
       listChanged(git, place),
       listUntracked(git, place, owned ? deepestNesting : 0),
@@ -51,22 +51,22 @@ async function takeSnapshot(
   }
 }
 
-/** Not a file more, less or other than in the baseline, ignored ones included. */
+/** No file was added, removed or changed since the baseline, ignored files included. */
 export async function isUntouched(git: Git, { place }: Baseline): Promise<boolean> {
   const { gone, changed } = await listChanged(git, place);
   const others = await list(git, place, ['ls-files', '--others', '--directory']);
   return gone.length + changed.length + others.length === 0;
 }
 
-/** An agent may have removed its folder, or put a link to somewhere else in its place. */
+/** False also for a link: an agent may have replaced its folder with one. */
 export async function isFolder(path: string): Promise<boolean> {
   return (await lstat(path).catch(() => undefined))?.isDirectory() ?? false;
 }
 
 async function listChanged(git: Git, place: Place): Promise<{ gone: string[]; changed: string[] }> {
-  const words = await list(git, place, ['diff-files', '--name-status', '--no-renames', '--ignore-submodules=dirty']);
+  const fields = await list(git, place, ['diff-files', '--name-status', '--no-renames', '--ignore-submodules=dirty']);
   const [gone, changed]: [string[], string[]] = [[], []];
-  for (let at = 0; at + 1 < words.length; at += 2) (words[at] === 'D' ? gone : changed).push(words[at + 1] ?? '');
+  for (let at = 0; at + 1 < fields.length; at += 2) (fields[at] === 'D' ? gone : changed).push(fields[at + 1] ?? '');
   return { gone, changed };
 }
 
@@ -83,7 +83,7 @@ async function listUntracked(git: Git, place: Place, depth: number): Promise<str
   return files;
 }
 
-/** Names are bytes: latin1 carries them through unchanged. */
+/** File names are bytes, which latin1 keeps unchanged. */
 async function list(git: Git, place: Place, [command = '', ...args]: string[]): Promise<string[]> {
   const running = git(place, [command, '-z', ...args], limits);
   await mustGit(running);

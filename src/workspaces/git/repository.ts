@@ -1,4 +1,4 @@
-/** Finds the git repository that a folder belongs to by looking at files only: nothing in it is obeyed. */
+/** Finds the git repository that a folder belongs to. It reads files and runs no git, so no setting takes effect. */
 import { readFile, realpath, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 
@@ -6,14 +6,14 @@ export type Repository = {
   /** The top of the working tree; of a bare repository, the repository itself. */
   root: string;
   gitDir: string;
-  /** Where refs, objects and settings are; another than `gitDir` in a linked worktree. */
+  /** Holds refs, objects and settings; in a linked worktree it is not `gitDir`. */
   commonDir: string;
   bare: boolean;
-  /** From `root` to the folder that was asked for; empty when they are the same. */
+  /** The path from `root` to the folder that was looked up; empty when they are the same. */
   prefix: string;
 };
 
-/** `undefined` when the folder is in no repository, or does not exist. */
+/** `undefined`: the folder is in no repository, or does not exist. */
 export async function findRepository(folder: string): Promise<Repository | undefined> {
   const start = await realpath(folder).catch(() => undefined);
   if (start === undefined) return undefined;
@@ -27,7 +27,7 @@ export async function findRepository(folder: string): Promise<Repository | undef
   }
 }
 
-/** Where git looks for this repository's objects: its own folder, and those it borrows from. */
+/** The folders in which git looks for objects: `objects` itself, and those from which it borrows. */
 export async function objectFolders(objects: string, depth = 5): Promise<string[]> {
   const alternates = await readFile(join(objects, 'info/alternates'), 'utf8').catch(() => '');
   const borrowed = alternates.split('\n').filter((line) => line !== '' && !line.startsWith('#'));

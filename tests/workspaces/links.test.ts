@@ -1,4 +1,4 @@
-/** A workspace within a repository, whose folder upstream turns into a link to somewhere else. */
+/** Links that lead out of the workspace: in place of its folder, and in the `.git` of a shared one. */
 import assert from 'node:assert/strict';
 import {
   existsSync,
@@ -14,15 +14,14 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { commit, git, makeClone, write } from '../support/git-repositories.ts';
 import { waitUntil } from '../support/wait-until.ts';
-import { open, read, sandbox, worktreesLeft } from './bed.ts';
-import { never } from './support.ts';
+import { never, open, read, sandbox, worktreesLeft } from './setup.ts';
 
 const refused = {
   code: 'workspace_unavailable',
   message: /its folder in the repository is gone, or a link that leads out of it/,
 };
 
-/** A clone with files below `part/pkg`, and a folder elsewhere that agents have no business in. */
+/** A clone with files below `part/pkg`, and a folder elsewhere that agents must not reach. */
 function makeGround() {
   const { clone, remote } = makeClone(sandbox, { 'part/pkg/a.txt': 'one\n', 'other/b.txt': 'two\n' });
   const elsewhere = join(sandbox.folder, 'elsewhere');
@@ -30,7 +29,7 @@ function makeGround() {
   return { clone, remote, elsewhere };
 }
 
-/** Upstream replaces `path` by a link to `target`; the user's own clone has not pulled it yet. */
+/** Pushes a commit that replaces `path` with a link to `target`. The user's clone has not pulled it. */
 function pushLink(remote: string, path: string, target: string): void {
   const theirs = join(sandbox.folder, `theirs-${path.replace('/', '-')}`);
   git(sandbox.folder, 'clone', '--quiet', remote, theirs);
@@ -40,7 +39,7 @@ function pushLink(remote: string, path: string, target: string): void {
   git(theirs, 'push', '--quiet');
 }
 
-describe('a folder of the repository that upstream has turned into a link', () => {
+describe('a workspace folder that a commit of the upstream has replaced with a link', () => {
   for (const workspaceMode of ['worktree', 'shared'] as const) {
     for (const [what, path, target] of [
       ['the folder itself, to an absolute path', 'part/pkg', (elsewhere: string) => elsewhere],
@@ -61,7 +60,7 @@ describe('a folder of the repository that upstream has turned into a link', () =
           return true;
         });
         await assert.rejects(
-          workspaces.prepare('spare').then((prepared) => prepared.claim('claimed', never)),
+          workspaces.prepare('prepared').then((prepared) => prepared.lease('prepared', never)),
           { code: refused.code },
         );
         assert.deepEqual(readdirSync(elsewhere), ['pkg']);
@@ -79,7 +78,7 @@ describe('a folder of the repository that upstream has turned into a link', () =
     assert.equal(existsSync(join(elsewhere, 'pkg', 'a.txt')), false);
   });
 
-  test('is worked in when the link stays within the repository', async () => {
+  test('is accepted when the link stays within the repository', async () => {
     const { clone, remote } = makeGround();
     const workspaces = await open(join(clone, 'part/pkg'), { workspaceMode: 'worktree' });
     pushLink(remote, 'part/pkg', '../other');
@@ -88,7 +87,7 @@ describe('a folder of the repository that upstream has turned into a link', () =
     await run.release();
   });
 
-  test('is made when upstream has removed it', async () => {
+  test('is made when a commit of the upstream has removed it', async () => {
     const { clone } = makeGround();
     const workspaces = await open(join(clone, 'part/pkg'), { workspaceMode: 'worktree', gitSync: 'off' });
     git(clone, 'rm', '-r', '--quiet', 'part');
@@ -128,7 +127,7 @@ describe("a shared workspace's own .git that an agent has changed", () => {
       },
     ],
   ] as const) {
-    test(`is refused, and the server's git writes nowhere else: ${what}`, async () => {
+    test(`is refused, and the server's git writes nothing outside: ${what}`, async () => {
       const { clone, remote } = makeClone(sandbox);
       const victim = join(sandbox.folder, 'victim');
       git(sandbox.folder, 'clone', '--quiet', remote, join(victim, 'other'));
@@ -149,7 +148,7 @@ describe("a shared workspace's own .git that an agent has changed", () => {
     });
   }
 
-  test('may hold links of the operator', async () => {
+  test('may hold links that were there at the start of the server', async () => {
     const { clone } = makeClone(sandbox);
     renameSync(join(clone, '.git/logs'), join(sandbox.folder, 'logs'));
     symlinkSync(join(sandbox.folder, 'logs'), join(clone, '.git/logs'));

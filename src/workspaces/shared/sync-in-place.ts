@@ -1,41 +1,41 @@
 /**
- * Brings a checkout that people also work in up to its upstream. What is not committed stays as it is, whatever happens:
- * a rebase is done elsewhere, and the checkout then moves in one step that git refuses when a changed file is in the way.
+ * Syncs a checkout in which people also work with its upstream. Uncommitted changes are never touched: a rebase is done
+ * in another folder, and then the checkout moves in one step, which git refuses when it would overwrite a changed file.
  */
 import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { SyncReport } from '../task.ts';
-import { type Git, GitError, type GitPlace, mustGit } from './git.ts';
-import type { GitSettings } from './git-settings.ts';
-import { identityOf } from './identity.ts';
-import type { StandIn } from './mirror.ts';
-import type { Repository } from './repository.ts';
-import { fetchUpstream, findStanding, relationOf, type Upstream } from './upstream.ts';
+import type { SyncReport } from '../../task.ts';
+import { type Git, GitError, mustGit } from '../git/git.ts';
+import type { GitPlace } from '../git/git-environment.ts';
+import { type GitSettings, identityIn } from '../git/git-settings.ts';
+import type { Mirror } from '../git/mirror.ts';
+import type { Repository } from '../git/repository.ts';
+import { fetchUpstream, findCurrentBranch, relationOf, type Upstream } from '../git/upstream.ts';
 
 export type Checkout = {
   git: Git;
   repository: Repository;
   settings: GitSettings;
-  standIn: StandIn;
-  /** Emptied at the server's start. */
+  mirror: Mirror;
+  /** For rebases. It is emptied at the server's start. */
   temporaryFolder: string;
 };
 
-/** Moving files is not cut short by the sync's own deadline: half of a move would be worse than a late one. */
+/** The deadline of the sync does not apply to moving the checkout: a move must not be interrupted. */
 const moveTimeoutMs = 120_000;
 
-/** Of what goes over the network or can be repeated; `signal` gives it up. */
+/** For steps that can be interrupted, such as the fetch. */
 type Limits = { timeoutMs: number; signal: AbortSignal };
 
-/** Throws the signal's reason, but nothing for what git says. */
+/** Reports errors of git as `failed`. Throws the signal's reason. */
 export async function syncInPlace(checkout: Checkout, limits: Limits): Promise<SyncReport> {
   const place = placeOf(checkout);
   const head = await checkout.git(place, ['rev-parse', '--verify', '--quiet', 'HEAD'], { timeoutMs: 10_000 });
   const before = head.ok ? head.text : undefined;
-  const standing = await findStanding(checkout.git, place, checkout.settings.repository);
-  if (!standing.upstream) return { state: 'off', detail: standing.whyNone, revision: before };
+  const current = await findCurrentBranch(checkout.git, place, checkout.settings.repository);
+  if (!current.upstream) return { state: 'off', detail: current.noUpstream, revision: before };
   try {
-    const after = await advance(checkout, place, standing.upstream, before, limits);
+    const after = await advance(checkout, place, current.upstream, before, limits);
     return { state: after === before ? 'unchanged' : 'synced', revision: after };
   } catch (error) {
     if (!(error instanceof GitError)) throw error;
@@ -43,10 +43,10 @@ export async function syncInPlace(checkout: Checkout, limits: Limits): Promise<S
   }
 }
 
-/** The checkout with its own index and files, but the stand-in's settings. */
-export function placeOf({ repository, standIn }: Checkout): GitPlace {
+/** The checkout's own index and files, with the settings of the mirror. */
+export function placeOf({ repository, mirror }: Checkout): GitPlace {
   const { gitDir, root } = repository;
-  return { gitDir, commonDir: standIn.place.gitDir, workTree: root, hostSettings: standIn.place.hostSettings };
+  return { gitDir, commonDir: mirror.place.gitDir, workTree: root, hostSettings: mirror.place.hostSettings };
 }
 
 async function advance(
@@ -58,8 +58,8 @@ async function advance(
 ): Promise<string> {
   const { git } = checkout;
   const theirs = await fetchUpstream(git, place, upstream, limits);
-  const busy = await unfinishedBusiness(checkout.repository.gitDir);
-  if (busy) throw new GitError(`a ${busy} is under way in the workspace`);
+  const unfinished = await unfinishedOperation(checkout.repository.gitDir);
+  if (unfinished) throw new GitError(`a ${unfinished} is in progress in the workspace`);
   const relation = head === undefined ? 'behind' : await relationOf(git, place, head, theirs);
   switch (relation) {
     case 'same':
@@ -79,15 +79,15 @@ async function advance(
   }
 }
 
-/** Of tracked files. An untracked one in the way makes git refuse the move. */
+/** Only of tracked files: git itself refuses a move that would overwrite an untracked file. */
 async function hasLocalChanges(git: Git, place: GitPlace): Promise<boolean> {
   const status = ['status', '--porcelain', '--untracked-files=no', '--ignore-submodules=dirty'];
   return (await mustGit(git(place, status, { timeoutMs: moveTimeoutMs }))) !== '';
 }
 
-/** In a folder of its own, so that a conflict, a deadline or a crash leaves nothing to be undone. */
+/** Rebases in a temporary folder, so that a conflict, a deadline or a crash leaves the checkout as it was. */
 async function rebaseElsewhere(
-  { git, settings, standIn, temporaryFolder }: Checkout,
+  { git, settings, mirror, temporaryFolder }: Checkout,
   ours: string,
   theirs: string,
   upstream: Upstream,
@@ -95,25 +95,27 @@ async function rebaseElsewhere(
 ): Promise<string> {
   const folder = await mkdtemp(join(temporaryFolder, '.rebase-'));
   try {
-    const place = { ...standIn.place, gitDir: join(folder, 'git'), workTree: join(folder, 'files') };
+    const place = { ...mirror.place, gitDir: join(folder, 'git'), workTree: join(folder, 'files') };
     for (const made of [place.gitDir, place.workTree]) await mkdir(made);
     await writeFile(join(place.gitDir, 'HEAD'), `${ours}\n`);
-    const inCommon = { ...place, commonDir: standIn.place.gitDir };
-    await mustGit(git(inCommon, ['read-tree', '--reset', '-u', ours], limits));
-    const environment = identityOf([...settings.host, ...settings.repository]);
-    const rebase = await git(inCommon, ['rebase', '--quiet', '--merge', theirs], { ...limits, environment });
-    if (rebase.ok) return await mustGit(git(inCommon, ['rev-parse', '--verify', 'HEAD'], { timeoutMs: 10_000 }));
-    const files = await git(inCommon, ['diff', '--name-only', '--diff-filter=U'], { timeoutMs: 10_000 });
+    const withCommonDir = { ...place, commonDir: mirror.place.gitDir };
+    await mustGit(git(withCommonDir, ['read-tree', '--reset', '-u', ours], limits));
+    const environment = identityIn(settings);
+    const rebase = await git(withCommonDir, ['rebase', '--quiet', '--merge', theirs], { ...limits, environment });
+    if (rebase.ok) return await mustGit(git(withCommonDir, ['rev-parse', '--verify', 'HEAD'], { timeoutMs: 10_000 }));
+    const files = await git(withCommonDir, ['diff', '--name-only', '--diff-filter=U'], { timeoutMs: 10_000 });
     const conflicts = files.text.split('\n').filter(Boolean);
-    if (conflicts.length === 0)
+    if (conflicts.length === 0) {
       throw new GitError(`local commits cannot be rebased onto ${upstream.name}: ${rebase.reason}`);
+    }
     throw new GitError(`local commits conflict with ${upstream.name} in ${conflicts.slice(0, 5).join(', ')}`);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-const marks = {
+/** A file or folder in `.git`, and the operation during which it exists. */
+const operationFiles = {
   'rebase-merge': 'rebase',
   'rebase-apply': 'rebase',
   MERGE_HEAD: 'merge',
@@ -121,9 +123,9 @@ const marks = {
   REVERT_HEAD: 'revert',
 };
 
-async function unfinishedBusiness(gitDir: string): Promise<string | undefined> {
-  for (const [name, what] of Object.entries(marks)) {
-    if (await stat(join(gitDir, name)).catch(() => undefined)) return what;
+async function unfinishedOperation(gitDir: string): Promise<string | undefined> {
+  for (const [name, operation] of Object.entries(operationFiles)) {
+    if (await stat(join(gitDir, name)).catch(() => undefined)) return operation;
   }
   return undefined;
 }

@@ -1,14 +1,16 @@
 /**
- * Which git settings our commands see. Of the repository's own, only those listed here; of the user's, those for
- * reaching a remote: credential helpers, ssh, proxies. Whatever names a command, a filter or a hook is in neither list.
+ * The git settings that our commands see. Of the repository's own settings, only those listed here; of the user's, those
+ * for reaching a remote: credential helpers, ssh, proxies. No setting of the repository that names a command is listed.
  */
 import { resolve } from 'node:path';
-import { type Environment, type Git, mustGit, neverAsking } from './git.ts';
+import { type Git, mustGit } from './git.ts';
+import { type Environment, inBatchMode } from './git-environment.ts';
 import type { Repository } from './repository.ts';
 
-/** Lower case but for the part between the dots, as git prints names. */
+/** `name` is in lower case but for the part between the dots, as git prints it. */
 export type GitSetting = { name: string; value: string };
 
+/** `host`: of the user who runs the server. */
 export type GitSettings = { host: GitSetting[]; repository: GitSetting[] };
 
 const ofRepository = [
@@ -18,7 +20,7 @@ const ofRepository = [
   /^remote\..+\.(url|pushurl|promisor|partialclonefilter)$/s,
   /^branch\..+\.(remote|merge)$/s,
   /^user\.(name|email)$/,
-  // Where CI systems put their token.
+  // CI systems put their token here.
   /^http\.(.+\.)?extraheader$/s,
 ];
 
@@ -32,20 +34,36 @@ export async function readGitSettings(git: Git, repository: Repository, host: En
   const place = { gitDir: repository.gitDir };
   const listed = await mustGit(git(place, ['config', '--list', '--show-scope', '-z'], { timeoutMs: 10_000 }));
   const all = parseSettings(listed);
-  // The overrides of git.ts are listed with the scope `command`: those are there anyway.
+  // The overrides of git.ts have the scope `command`: every command gets them anyway.
   const fromHost = all.filter(({ scope, name }) => /^(system|global)$/.test(scope) && matches(ofHost, name));
   const fromRepository = all.filter(
     ({ scope, name }) => /^(local|worktree)$/.test(scope) && matches(ofRepository, name),
   );
   return {
-    host: [...withoutAsking(fromHost, host)],
+    host: sshInBatchMode(fromHost, host),
     repository: fromRepository.map((setting) => absoluteUrl(setting, repository.root)),
   };
 }
 
-/** The last value of a setting, as git takes it. */
+/** Of several values git takes the last one. */
 export function settingOf(settings: GitSetting[], name: string): string | undefined {
   return settings.findLast((setting) => setting.name === name)?.value;
+}
+
+/** The names of the remotes that have an address. */
+export function remotesIn(settings: GitSetting[]): string[] {
+  return [...new Set(settings.flatMap(({ name }) => /^remote\.(.+)\.url$/s.exec(name)?.[1] ?? []))];
+}
+
+const serverName = 'claude-agent-server';
+const serverEmail = 'claude-agent-server@localhost';
+
+/** The variables for the author and committer of the server's commits: those in the settings, else the server. */
+export function identityIn({ host, repository }: GitSettings): Environment {
+  const settings = [...host, ...repository];
+  const name = settingOf(settings, 'user.name') || serverName;
+  const email = settingOf(settings, 'user.email') || serverEmail;
+  return { GIT_AUTHOR_NAME: name, GIT_AUTHOR_EMAIL: email, GIT_COMMITTER_NAME: name, GIT_COMMITTER_EMAIL: email };
 }
 
 /** The text of a settings file. */
@@ -66,20 +84,20 @@ function parseSettings(listed: string): (GitSetting & { scope: string })[] {
   return settings;
 }
 
-function withoutAsking(settings: GitSetting[], host: Environment): GitSetting[] {
+function sshInBatchMode(settings: GitSetting[], host: Environment): GitSetting[] {
   const command = settingOf(settings, 'core.sshcommand') ?? (host['GIT_SSH'] ? undefined : 'ssh');
   const others = settings.filter(({ name }) => name !== 'core.sshcommand');
-  return command ? [...others, { name: 'core.sshcommand', value: neverAsking(command) }] : others;
+  return command ? [...others, { name: 'core.sshcommand', value: inBatchMode(command) }] : others;
 }
 
-/** Our commands run elsewhere, so a path that is relative to the repository would lead nowhere. */
+/** Our commands run in other folders, where a path that is relative to the repository would be wrong. */
 function absoluteUrl(setting: GitSetting, root: string): GitSetting {
   const isUrl = /^remote\..+\.(url|pushurl)$/s.test(setting.name);
   if (!isUrl || !isLocalPath(setting.value) || /^(file:\/\/|\/)/.test(setting.value)) return setting;
   return { ...setting, value: resolve(root, setting.value) };
 }
 
-/** As git decides: neither `scheme://` nor `host:path`. */
+/** By git's own rule: neither `scheme://` nor `host:path`. */
 export function isLocalPath(url: string): boolean {
   return url.startsWith('file://') || !/^[^/]*:/.test(url);
 }

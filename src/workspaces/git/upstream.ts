@@ -1,31 +1,35 @@
-/** The branch of a remote that the current branch follows: which it is, why there is none, and how it is fetched. */
-import { type Git, type GitPlace, mustGit } from './git.ts';
-import { type GitSetting, settingOf } from './git-settings.ts';
+/** The upstream of the current branch: finds it or says why there is none, fetches it, and compares commits with it. */
+import { type Git, mustGit } from './git.ts';
+import type { GitPlace } from './git-environment.ts';
+import { type GitSetting, remotesIn, settingOf } from './git-settings.ts';
 
 export type Upstream = {
   remote: string;
-  /** Such as `refs/heads/main`, at the remote. */
+  /** The ref at the remote, such as `refs/heads/main`. */
   ref: string;
-  /** Such as `refs/remotes/origin/main`, here. */
+  /** The local ref that follows it, such as `refs/remotes/origin/main`. */
   tracking: string;
-  /** For people: `origin/main`. */
+  /** For messages, such as `origin/main`. */
   name: string;
 };
 
-/** Where the repository stands: on a branch with an upstream, or without, and why. */
-export type Standing = { branch?: string; upstream?: Upstream; whyNone: string };
+/** `branch`: none when HEAD is detached. `noUpstream`: why there is no upstream. */
+export type CurrentBranch = { branch?: string } & (
+  | { upstream: Upstream }
+  | { upstream?: undefined; noUpstream: string }
+);
 
-/** @param place whose HEAD counts */
-export async function findStanding(git: Git, place: GitPlace, settings: GitSetting[]): Promise<Standing> {
+/** @param place its HEAD says which branch is the current one */
+export async function findCurrentBranch(git: Git, place: GitPlace, settings: GitSetting[]): Promise<CurrentBranch> {
   const head = await git(place, ['symbolic-ref', '--quiet', 'HEAD'], { timeoutMs: 10_000 });
-  if (!head.ok) return { whyNone: 'the workspace is at a detached head' };
+  if (!head.ok) return { noUpstream: 'the workspace is at a detached HEAD' };
   const branch = head.text.replace(/^refs\/heads\//, '');
   const found = findUpstream(settings, branch);
-  return typeof found === 'string' ? { branch, whyNone: found } : { branch, upstream: found, whyNone: '' };
+  return typeof found === 'string' ? { branch, noUpstream: found } : { branch, upstream: found };
 }
 
 function findUpstream(settings: GitSetting[], branch: string): Upstream | string {
-  if (!settings.some(({ name }) => /^remote\..+\.url$/s.test(name))) return 'the repository has no remote';
+  if (remotesIn(settings).length === 0) return 'the repository has no remote';
   const remote = settingOf(settings, `branch.${branch}.remote`);
   const ref = settingOf(settings, `branch.${branch}.merge`);
   if (!remote || !ref?.startsWith('refs/heads/')) return `the branch ${branch} has no upstream`;
@@ -35,7 +39,7 @@ function findUpstream(settings: GitSetting[], branch: string): Upstream | string
   return { remote, ref, name, tracking: `refs/remotes/${name}` };
 }
 
-/** Settles with the commit that the upstream is at. Throws a `GitError`. */
+/** Settles with the upstream's latest commit. Throws a `GitError`, or the signal's reason. */
 export async function fetchUpstream(
   git: Git,
   place: GitPlace,
@@ -50,7 +54,13 @@ export async function fetchUpstream(
 
 export type Relation = 'same' | 'behind' | 'ahead' | 'diverged';
 
-/** Of `ours` to `theirs`. In a shallow history that does not reach the fork, they count as diverged. */
+/** The latest commit of the upstream that has been fetched; `undefined` before the first fetch. */
+export async function fetchedCommit(git: Git, place: GitPlace, upstream: Upstream): Promise<string | undefined> {
+  const found = await git(place, ['rev-parse', '--verify', '--quiet', upstream.tracking], { timeoutMs: 10_000 });
+  return found.ok ? found.text : undefined;
+}
+
+/** How `ours` relates to `theirs`. A shallow history may not hold their common ancestor: then they count as diverged. */
 export async function relationOf(git: Git, place: GitPlace, ours: string, theirs: string): Promise<Relation> {
   if (ours === theirs) return 'same';
   const isAncestor = async (older: string, newer: string) =>

@@ -1,32 +1,31 @@
-/** Delivers what a run did as a branch: commits it on what the run began from, and pushes. Nothing is ever forced. */
-import type { Delivery } from '../task.ts';
+/** Delivers the changes of a run as a branch: commits them on the commit on which the run began, and pushes. Never forces. */
+import type { Delivery } from '../../task.ts';
+import { errorLine, type Git, GitError, mustGit, withoutSecrets } from '../git/git.ts';
+import type { Environment } from '../git/git-environment.ts';
+import { type GitSettings, identityIn, remotesIn } from '../git/git-settings.ts';
+import type { Upstream } from '../git/upstream.ts';
 import type { Baseline } from './baseline.ts';
-import { type Environment, type Git, GitError, mustGit } from './git.ts';
-import { type GitSetting, settingOf } from './git-settings.ts';
-import { identityOf } from './identity.ts';
-import { clean, oneLine } from './one-line.ts';
-import type { Upstream } from './upstream.ts';
 
 export type DeliveryRequest = {
-  /** Made at the remote, such as `agent/ID`. */
+  /** The branch to make at the remote, such as `agent/ID`. */
   branch: string;
-  /** Of the commit. */
+  /** The message of the commit. */
   message: string;
 };
 
 export type DeliveryTarget = {
-  settings: { host: GitSetting[]; repository: GitSetting[] };
+  settings: GitSettings;
   upstream: Upstream | undefined;
-  /** The commit that the upstream is at now, for telling conflicts. */
-  upstreamHead(): Promise<string | undefined>;
-  /** Milliseconds. */
-  timeoutMs: number;
+  /** The upstream's latest commit that is known, with which conflicts are looked for. */
+  upstreamCommit(): Promise<string | undefined>;
+  /** Milliseconds. A push gets as long as a sync, but at least a minute. */
+  syncTimeoutMs: number;
 };
 
 /**
- * The same work with the same message and date is the same commit, so that a delivery whose answer was lost can be
- * repeated.
- * @param tree of the work, from `snapshot`
+ * The same work with the same message and date gives the same commit, so a delivery can be repeated when its answer was
+ * lost.
+ * @param tree the files as they are now, from `snapshot`
  */
 export async function deliverWork(
   git: Git,
@@ -42,9 +41,9 @@ export async function deliverWork(
     const remote = remoteOf(target);
     const ref = `refs/heads/${branch}`;
     const named = await git(baseline.place, ['check-ref-format', ref], { timeoutMs: 10_000 });
-    if (!named.ok) throw new GitError('git takes no branch of this name');
+    if (!named.ok) throw new GitError('git does not allow this name for a branch');
     commit = await commitTree(git, baseline, tree, target, request);
-    await push(git, baseline, remote, `${commit}:${ref}`, target.timeoutMs);
+    await push(git, baseline, remote, `${commit}:${ref}`, Math.max(target.syncTimeoutMs, 60_000));
     const conflicts = await conflictsOf(git, baseline, commit, target);
     return { state: 'pushed', branch, commit, ...(conflicts.length > 0 && { conflicts }) };
   } catch (error) {
@@ -53,16 +52,15 @@ export async function deliverWork(
   }
 }
 
-/** The upstream's, or the only one there is. */
+/** The upstream's remote, else the only one, else `origin`. */
 function remoteOf({ upstream, settings }: DeliveryTarget): string {
-  const remotes = settings.repository.flatMap(({ name }) => /^remote\.(.+)\.url$/s.exec(name)?.[1] ?? []);
-  const [only, ...others] = new Set(remotes);
   if (upstream) return upstream.remote;
+  const remotes = remotesIn(settings.repository);
+  const [only] = remotes;
   if (only === undefined) throw new GitError('the repository has no remote');
-  if (others.length > 0 && settingOf(settings.repository, 'remote.origin.url') === undefined) {
-    throw new GitError('the repository has several remotes, and the branch follows none');
-  }
-  return others.length > 0 ? 'origin' : only;
+  if (remotes.length === 1) return only;
+  if (remotes.includes('origin')) return 'origin';
+  throw new GitError('the repository has several remotes, none is called origin, and the branch has no upstream');
 }
 
 async function commitTree(
@@ -74,7 +72,7 @@ async function commitTree(
 ): Promise<string> {
   const date = `${Math.floor(at.getTime() / 1000)} +0000`;
   const environment: Environment = {
-    ...identityOf([...settings.host, ...settings.repository]),
+    ...identityIn(settings),
     GIT_AUTHOR_DATE: date,
     GIT_COMMITTER_DATE: date,
   };
@@ -89,19 +87,19 @@ async function push(git: Git, baseline: Baseline, remote: string, refspec: strin
   if (result.ok) return;
   // `! TAB from:to TAB [rejected] (why)`
   const rejected = /^!\t[^\t]*\t(.*)$/m.exec(result.text)?.[1];
-  throw new GitError(rejected ? clean(`${rejected}${remoteWords(result.stderr)}`) : result.reason);
+  throw new GitError(rejected ? withoutSecrets(`${rejected}${remoteMessage(result.stderr)}`) : result.reason);
 }
 
-/** A remote that refuses says why in lines of its own. */
-function remoteWords(stderr: string): string {
-  const said = stderr.split('\n').flatMap((line) => /^remote:\s*(\S.*)$/.exec(line)?.[1] ?? []);
-  const words = said.find((line) => /error|denied|reject|protected/i.test(line)) ?? said[0];
-  return words ? `: ${oneLine(words)}` : '';
+/** A remote that refuses prints its reason on lines that begin with `remote:`. */
+function remoteMessage(stderr: string): string {
+  const lines = stderr.split('\n').flatMap((line) => /^remote:\s*(\S.*)$/.exec(line)?.[1] ?? []);
+  const reason = lines.find((line) => /error|denied|reject|protected/i.test(line)) ?? lines[0];
+  return reason ? `: ${errorLine(reason)}` : '';
 }
 
-/** Files that a merge into the upstream would stop at. Git before 2.38 cannot tell, and then none are named. */
+/** The files in which a merge into the upstream would conflict. Git before 2.38 cannot find them: then none are named. */
 async function conflictsOf(git: Git, baseline: Baseline, commit: string, target: DeliveryTarget): Promise<string[]> {
-  const theirs = await target.upstreamHead().catch(() => undefined);
+  const theirs = await target.upstreamCommit().catch(() => undefined);
   if (theirs === undefined) return [];
   const args = ['merge-tree', '--write-tree', '--name-only', '--no-messages', '-z', theirs, commit];
   const merge = await git(baseline.place, args, { timeoutMs: 60_000 });

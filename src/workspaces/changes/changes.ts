@@ -1,34 +1,38 @@
-/** What a run did to the files of its workspace: which ones, and as a patch that `git apply` takes. */
+/** The changes of a run: the list of changed files, and a patch for `git apply`. */
 import { isUtf8 } from 'node:buffer';
 import { writeFile } from 'node:fs/promises';
-import type { ChangedFile, WorkspaceResult } from '../task.ts';
+import type { ChangedFile, WorkspaceResult } from '../../task.ts';
+import { type Git, GitError, type GitOptions, mustGit } from '../git/git.ts';
+import type { GitPlace } from '../git/git-environment.ts';
 import type { Baseline } from './baseline.ts';
-import { type Git, GitError, type GitOptions, type GitPlace, mustGit } from './git.ts';
 
 export type Changes = Pick<WorkspaceResult, 'revision' | 'files' | 'patch' | 'patchOmitted'>;
 
+/** `maxFiles`: of the list of files. */
 export type ChangeLimits = { maxPatchBytes: number; maxFiles: number };
 
-const limits: GitOptions = { timeoutMs: 120_000 };
+const gitLimits: GitOptions = { timeoutMs: 120_000 };
 
-/** Binary files as text, renames found, and no program of the repository asked how a file is to be shown. */
+/** Renames are detected, and no program that the repository names converts a file. */
 const patchOptions = ['-r', '-M', '--no-ext-diff', '--no-textconv', '--submodule=short', '--ignore-submodules=none'];
 const asPatch = ['--patch', '--binary', '--full-index', '--src-prefix=a/', '--dst-prefix=b/'];
 
-/** @param tree of now, from `snapshot` */
+/** @param tree the files as they are now, from `snapshot` */
 export async function describeChanges(
   git: Git,
   baseline: Baseline,
   tree: string,
-  bounds: ChangeLimits,
+  limits: ChangeLimits,
 ): Promise<Changes> {
   const range = [baseline.tree, tree];
   const place = withoutFiles(baseline);
   const all = await listFiles(git, place, range);
-  const { text, complete, whole } = await patchOf(git, place, range, all, bounds.maxPatchBytes);
-  const files = all.slice(0, bounds.maxFiles).map(({ file }) => file);
+  const { text, complete, fileCount } = await patchOf(git, place, range, all, limits.maxPatchBytes);
+  const files = all.slice(0, limits.maxFiles).map(({ file }) => file);
   const omitted = [
-    ...(complete ? [] : [`the patch is over ${bounds.maxPatchBytes} bytes and holds ${whole} of ${all.length} files`]),
+    ...(complete
+      ? []
+      : [`the patch is over ${limits.maxPatchBytes} bytes and holds ${fileCount} of ${all.length} files`]),
     ...(all.length > files.length ? [`${files.length} of ${all.length} changed files are listed`] : []),
   ].join('; ');
   return {
@@ -39,29 +43,29 @@ export async function describeChanges(
   };
 }
 
-/** The whole patch, whatever its size, as bytes in a file. */
+/** Writes the whole patch, of any size, to a file. */
 export async function writePatch(git: Git, baseline: Baseline, tree: string, file: string): Promise<void> {
   const args = ['diff-tree', ...patchOptions, ...asPatch, `--output=${file}`, baseline.tree, tree];
-  await mustGit(git(withoutFiles(baseline), args, limits));
+  await mustGit(git(withoutFiles(baseline), args, gitLimits));
 }
 
-/** Attributes in the files could make a text look binary, or a binary file look like text. */
+/** Without the files git reads no `.gitattributes`, which could make it treat a text as binary, or the reverse. */
 function withoutFiles({ place }: Baseline): GitPlace {
   return { ...place, workTree: undefined, indexFile: `${place.indexFile}.none` };
 }
 
-/** `sections`: how many times the patch says `diff --git` about this file. */
+/** `sections`: how many times the patch has a `diff --git` line for this file. */
 type Listed = { file: ChangedFile; paths: Buffer[]; sections: number };
 
 async function listFiles(git: Git, place: GitPlace, range: string[]): Promise<Listed[]> {
   const bytes = (args: string[]) => output(git, place, ['diff-tree', '-z', ...patchOptions, ...args, ...range]);
-  const [raw, counts] = [words(await bytes(['--raw'])), words(await bytes(['--numstat']))];
+  const [raw, counts] = [fieldsOf(await bytes(['--raw'])), fieldsOf(await bytes(['--numstat']))];
   const listed: Listed[] = [];
   for (let at = 0; at + 1 < raw.length; ) {
     const letter = raw[at]?.toString('latin1').split(' ')[4]?.[0] ?? '';
     const paths = raw.slice(at + 1, at + (letter === 'R' ? 3 : 2));
     at += 1 + paths.length;
-    // `added TAB removed TAB path`, or for a rename an empty path and then the two.
+    // `added TAB removed TAB path`; for a rename the path is empty, and the two paths follow.
     const [added, removed, rest] = counts.shift()?.toString('latin1').split('\t') ?? [];
     if (rest === '') counts.splice(0, 2);
     const [from, path] = letter === 'R' ? paths : [undefined, paths[0]];
@@ -89,14 +93,14 @@ function changeOf(letter: string): ChangedFile['change'] {
   }
 }
 
-type Patch = { text: string; complete: boolean; whole: number };
+type Patch = { text: string; complete: boolean; fileCount: number };
 
 async function patchOf(git: Git, place: GitPlace, range: string[], files: Listed[], maxBytes: number): Promise<Patch> {
   const args = ['diff-tree', ...patchOptions, ...asPatch, ...range];
-  const result = await git(place, args, { ...limits, maxOutputBytes: maxBytes });
+  const result = await git(place, args, { ...gitLimits, maxOutputBytes: maxBytes });
   if (!result.ok && result.stopped !== 'output_too_large') throw new GitError(result.reason);
   const all = sectionsOf(result.stdout);
-  // The last one was cut off somewhere.
+  // The last section is incomplete.
   if (!result.ok) all.pop();
   const texts: string[] = [];
   let size = 0;
@@ -109,10 +113,10 @@ async function patchOf(git: Git, place: GitPlace, range: string[], files: Listed
     if (size > maxBytes) break;
     texts.push(text);
   }
-  return { text: texts.join(''), complete: texts.length === files.length, whole: texts.length };
+  return { text: texts.join(''), complete: texts.length === files.length, fileCount: texts.length };
 }
 
-/** Text in another encoding than UTF-8 would not survive as JSON. */
+/** JSON cannot hold text in an encoding other than UTF-8, so git writes it as a binary patch. */
 async function asBinary(git: Git, place: GitPlace, range: string[], paths: Buffer[]): Promise<string> {
   const attributes = `${place.indexFile}-attributes`;
   await writeFile(attributes, '* -diff\n');
@@ -121,7 +125,7 @@ async function asBinary(git: Git, place: GitPlace, range: string[], paths: Buffe
   return (await output(git, place, args, [`core.attributesFile=${attributes}`])).toString('utf8');
 }
 
-/** A line of a file never begins with these words: it has a blank, a sign or a letter of its own before it. */
+/** No line of a file looks like this: in a patch, a blank or a sign precedes it. */
 const sectionStart = Buffer.from('\ndiff --git ');
 
 function sectionsOf(patch: Buffer): Buffer[] {
@@ -136,12 +140,12 @@ function sectionsOf(patch: Buffer): Buffer[] {
 }
 
 async function output(git: Git, place: GitPlace, args: string[], settings: string[] = []): Promise<Buffer> {
-  const result = await git(place, args, { ...limits, settings, maxOutputBytes: 64 * 1024 * 1024 });
+  const result = await git(place, args, { ...gitLimits, settings, maxOutputBytes: 64 * 1024 * 1024 });
   if (!result.ok) throw new GitError(result.reason);
   return result.stdout;
 }
 
-function words(bytes: Buffer): Buffer[] {
+function fieldsOf(bytes: Buffer): Buffer[] {
   const found: Buffer[] = [];
   for (let from = 0; from < bytes.length; ) {
     const end = bytes.indexOf(0, from);

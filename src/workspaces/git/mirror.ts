@@ -1,38 +1,39 @@
 /**
- * A git folder of the server's own that stands in for the workspace's repository: settings that the server wrote,
- * no hooks, and the repository's objects. The settings and hooks of the repository itself are thereby out of reach.
+ * The mirror of the workspace's repository: a git folder of the server's own, with settings that the server wrote, no
+ * hooks, and the repository's objects. Git commands use it, so the repository's own settings and hooks have no effect.
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { devNull } from 'node:os';
 import { join } from 'node:path';
-import { type Git, GitError, type GitPlace, mustGit } from './git.ts';
+import { type Git, GitError, mustGit } from './git.ts';
+import type { GitPlace } from './git-environment.ts';
 import { type GitSetting, type GitSettings, isLocalPath, settingOf, settingsFile } from './git-settings.ts';
 import type { Repository } from './repository.ts';
 
 /**
- * `shared`: refs and objects are the repository's own; what is fetched and moved is fetched and moved there.
- * `borrowed`: only its objects are used, read-only; refs and new objects stay in the stand-in.
+ * `shared`: refs and objects are the repository's own, so commands change the repository.
+ * `borrowed`: the repository's objects are only read; refs and new objects are the mirror's own.
  */
-export type StandInKind = 'shared' | 'borrowed';
+type MirrorKind = 'shared' | 'borrowed';
 
-export type StandIn = {
+export type Mirror = {
   /** For commands that touch no working tree. */
   place: GitPlace & { hostSettings: string };
   /** The folder from which all objects are found. */
   objects: string;
 };
 
-/** Parts of a repository that a `shared` stand-in uses in place. */
+/** The parts of the repository to which a `shared` mirror links. */
 const sharedParts = ['objects', 'refs', 'packed-refs', 'logs', 'shallow', 'worktrees', 'info'];
 
-/** Makes the stand-in, or brings its settings up to date. Throws a `GitError` when the repository is of no known make. */
-export async function prepareStandIn(
+/** Makes the mirror, or updates its settings. Throws a `GitError` when the format of the refs is not supported. */
+export async function prepareMirror(
   repository: Repository,
   settings: GitSettings,
-  kind: StandInKind,
+  kind: MirrorKind,
   dataDir: string,
-): Promise<StandIn> {
+): Promise<Mirror> {
   const digest = createHash('sha256').update(repository.gitDir).digest('hex').slice(0, 12);
   const gitDir = join(dataDir, 'repositories', `${digest}-${kind}`);
   await mkdir(gitDir, { recursive: true, mode: 0o700 });
@@ -47,14 +48,14 @@ export async function prepareStandIn(
   return { place: { gitDir, hostSettings }, objects: join(gitDir, 'objects') };
 }
 
-/** Packs what years of small fetches have left, when it has become much. */
-export async function tidyStandIn(git: Git, { place }: StandIn): Promise<void> {
+/** Packs the objects of many small fetches, when there are more than 2000. */
+export async function packMirror(git: Git, { place }: Mirror): Promise<void> {
   const settings = ['gc.auto=2000', 'gc.autoDetach=false'];
   await mustGit(git(place, ['gc', '--auto', '--quiet'], { timeoutMs: 600_000, settings }));
 }
 
-/** For folders without a repository: nothing in it, nothing borrowed. */
-export async function prepareEmptyStandIn(dataDir: string): Promise<StandIn> {
+/** For folders without a repository: it holds and borrows no objects. */
+export async function prepareEmptyMirror(dataDir: string): Promise<Mirror> {
   const gitDir = join(dataDir, 'repositories', 'none');
   for (const part of ['refs', 'objects/info']) await mkdir(join(gitDir, part), { recursive: true, mode: 0o700 });
   const hostSettings = join(gitDir, 'host-settings');
@@ -64,20 +65,22 @@ export async function prepareEmptyStandIn(dataDir: string): Promise<StandIn> {
   return { place: { gitDir, hostSettings }, objects: join(gitDir, 'objects') };
 }
 
-function format(settings: GitSetting[], kind: StandInKind): GitSetting[] {
+function format(settings: GitSetting[], kind: MirrorKind): GitSetting[] {
   const refs = settingOf(settings, 'extensions.refstorage') ?? 'files';
-  if (kind === 'shared' && refs !== 'files') throw new GitError(`its refs are stored as ${refs}: use worktrees`);
+  if (kind === 'shared' && refs !== 'files') {
+    throw new GitError(`its refs are stored as ${refs}, which works only with WORKSPACE_MODE=worktree`);
+  }
   return [
     { name: 'core.repositoryformatversion', value: '1' },
     ...settings.filter(({ name }) => !/^(core\.bare|extensions\.refstorage)$/.test(name)),
-    // In place, a command names the working tree.
+    // With a `shared` mirror, every command names the working tree.
     ...(kind === 'borrowed' ? [{ name: 'core.bare', value: 'true' }] : []),
   ];
 }
 
 /**
- * A remote on this machine is read and written by a git process of its own, under the settings and hooks of that
- * repository, which may be anybody's: the same is turned off there.
+ * Git reads and writes a remote on this machine by a second git process, which takes the settings and hooks of that
+ * repository. They may be another user's, so hooks and commands are turned off for that process too.
  */
 function localRemotes({ repository }: GitSettings): GitSetting[] {
   const local = repository.filter(({ name, value }) => /^remote\..+\.(url|pushurl)$/s.test(name) && isLocalPath(value));
@@ -125,7 +128,7 @@ async function copyOrRemove(from: string, to: string): Promise<void> {
   await (text === undefined ? rm(to, { force: true }) : replaceFile(to, text));
 }
 
-/** In one step: another git command may be reading it. */
+/** Replaces the file in one step: another git command may be reading it. */
 export async function replaceFile(path: string, text: string): Promise<void> {
   if ((await readFile(path, 'utf8').catch(() => undefined)) === text) return;
   const next = `${path}.${randomUUID()}`;

@@ -1,0 +1,90 @@
+/**
+ * Refuses links through which an agent or the server's git would leave the workspace. A commit of the upstream can turn a
+ * folder into a link to any folder of the host, and an agent can put links into the `.git` of a shared workspace.
+ */
+import type { Dirent } from 'node:fs';
+import { mkdir, readdir, realpath, stat } from 'node:fs/promises';
+import { join, relative, sep } from 'node:path';
+import type { Repository } from './git/repository.ts';
+import { unavailable } from './workspaces.ts';
+
+/**
+ * Makes the missing folders of `root/prefix`, from the top down. Throws `workspace_unavailable` when one of them leads
+ * out of `root`, before it makes any below that one.
+ */
+export async function makeWorkFolder(root: string, prefix: string): Promise<void> {
+  const top = await realpath(root);
+  let path = root;
+  for (const step of prefix.split(sep).filter(Boolean)) {
+    path = join(path, step);
+    const real = await realpath(path).catch(async (error: NodeJS.ErrnoException) => {
+      // For a dangling link `mkdir` fails; so its target, which is outside, is not made.
+      if (error.code !== 'ENOENT') throw error;
+      await mkdir(path, { mode: 0o777 });
+      return realpath(path);
+    });
+    if (!real.startsWith(top + sep)) throw leadsOutside();
+    if (isGitFolder(relative(top, real))) throw unavailable('its folder in the repository leads into its .git');
+    if (!(await stat(real)).isDirectory()) throw unavailable('its folder in the repository is a file');
+  }
+}
+
+function isGitFolder(path: string): boolean {
+  return path.split(sep)[0]?.toLowerCase() === '.git';
+}
+
+/**
+ * Throws `workspace_unavailable` when the workspace is no longer in the repository in which it was at the server's start:
+ * its folder has become a link, or its `.git` leads elsewhere. The operator may move the top folder of the repository.
+ */
+export function checkSameRepository(first: Repository, now: Repository | undefined): void {
+  if (first.prefix !== '' && (now?.root !== first.root || now.prefix !== first.prefix)) throw leadsOutside();
+  if (!now || gitFoldersOf(first) === gitFoldersOf(now)) return;
+  throw unavailable('its .git leads to another folder than at the start of the server');
+}
+
+function gitFoldersOf({ root, gitDir, commonDir }: Repository): string {
+  return JSON.stringify([relative(root, gitDir), relative(root, commonDir)]);
+}
+
+function leadsOutside() {
+  return unavailable('its folder in the repository is gone, or a link that leads out of it');
+}
+
+/** The folders in which git writes when it moves a branch, and how deep each is searched. */
+const writtenFolders = [
+  { name: '.', depth: 1 },
+  { name: 'refs', depth: 50 },
+  { name: 'logs', depth: 50 },
+  { name: 'objects', depth: 2 },
+  { name: 'info', depth: 1 },
+];
+const maxEntries = 100_000;
+
+/** The paths of all links in the folders of `gitDir` in which git writes. Throws `workspace_unavailable`. */
+export async function linksIn(gitDir: string): Promise<Set<string>> {
+  const links = new Set<string>();
+  let left = maxEntries;
+  const walk = async (folder: string, depth: number): Promise<void> => {
+    const entries: Dirent[] = await readdir(folder, { withFileTypes: true }).catch(() => []);
+    left -= entries.length;
+    if (left < 0) throw unavailable(`its .git has more than ${maxEntries} files besides its objects`);
+    for (const entry of entries) {
+      const path = join(folder, entry.name);
+      if (entry.isSymbolicLink()) links.add(path);
+      else if (entry.isDirectory() && depth > 1) await walk(path, depth - 1);
+    }
+  };
+  for (const { name, depth } of writtenFolders) await walk(join(gitDir, name), depth);
+  return links;
+}
+
+/**
+ * Throws `workspace_unavailable` when `.git` holds a link that is not in `known`: git would write through it.
+ * @param known the links at the server's start, which the operator made
+ */
+export async function refuseNewLinks(gitDir: string, known: Set<string>): Promise<void> {
+  for (const link of await linksIn(gitDir)) {
+    if (!known.has(link)) throw unavailable(`an agent has put a link into its .git: ${link.slice(gitDir.length + 1)}`);
+  }
+}

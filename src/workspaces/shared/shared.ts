@@ -1,0 +1,136 @@
+/** The shared mode: runs work in the workspace itself, one at a time; it is synced before each. */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { removeFolder } from '../../processes/remove-folder.ts';
+import type { SyncReport } from '../../task.ts';
+import { unknownWork } from '../changes/work.ts';
+import { type Git, GitError } from '../git/git.ts';
+import { readGitSettings } from '../git/git-settings.ts';
+import { prepareMirror } from '../git/mirror.ts';
+import { findRepository, type Repository } from '../git/repository.ts';
+import { checkSameRepository, linksIn, refuseNewLinks } from '../links.ts';
+import { createMutex } from '../mutex.ts';
+import {
+  checkRequired,
+  orUnavailable,
+  type Prepared,
+  type StageSettings,
+  safeRunId,
+  unavailable,
+  type WorkspaceLease,
+  type Workspaces,
+} from '../workspaces.ts';
+import { type Checkout, syncInPlace } from './sync-in-place.ts';
+import { workInPlace } from './work-in-place.ts';
+
+/** @param first the repository at the server's start, if there is one */
+export async function createShared(
+  git: Git,
+  workspaceDir: string,
+  first: Repository | undefined,
+  settings: StageSettings,
+): Promise<Workspaces> {
+  const mutex = createMutex();
+  const root = first?.root ?? workspaceDir;
+  const links = first ? await linksIn(first.commonDir) : new Set<string>();
+  const baselines = join(settings.dataDir, 'baselines');
+  await removeFolder(baselines);
+  await mkdir(baselines, { recursive: true, mode: 0o700 });
+
+  const checkFolder = async (): Promise<void> => {
+    if (first) checkSameRepository(first, await findRepository(workspaceDir));
+  };
+
+  /** Runs before any git command of the server: the agent of an earlier run may have written in `.git`. */
+  const checkRepository = async (): Promise<void> => {
+    if (!first) return;
+    const now = await findRepository(workspaceDir);
+    checkSameRepository(first, now);
+    await refuseNewLinks(now?.commonDir ?? first.commonDir, links);
+  };
+
+  const lease = async (runId: string, signal: AbortSignal): Promise<WorkspaceLease> => {
+    const baseline = join(baselines, safeRunId(runId));
+    const unlock = await mutex.lock(signal);
+    const release = async () => {
+      await removeFolder(baseline);
+      unlock();
+    };
+    try {
+      await orUnavailable(checkRepository(), signal);
+      const { checkout, sync } = await orUnavailable(syncNow(git, workspaceDir, settings, baselines, signal), signal);
+      checkRequired(settings, sync);
+      // The sync may have replaced the folder with a link.
+      await orUnavailable(checkFolder(), signal);
+      const work = checkout ? await orUnavailable(workInPlace(checkout, baseline, settings)) : unknownWork(sync.detail);
+      signal.throwIfAborted();
+      const { collect, deliver } = work;
+      const keep = async (): Promise<Prepared> => {
+        await release();
+        return preparedAt(sync.revision);
+      };
+      return { path: workspaceDir, root, sync, reads: [], collect, deliver, release, keep };
+    } catch (error) {
+      await release();
+      throw error;
+    }
+  };
+
+  /** All runs use the same folder. The agent in it is usable as long as the workspace is at the revision it knows. */
+  const preparedAt = (revision: string | undefined): Prepared => ({
+    path: workspaceDir,
+    root,
+    reads: [],
+    clean: true,
+    async lease(runId, signal) {
+      const leased = await lease(runId, signal);
+      if (revision === undefined || leased.sync.revision === revision) return leased;
+      await leased.release();
+      return undefined;
+    },
+    discard: async () => {},
+  });
+
+  return {
+    hides: [],
+    lease,
+    // Without a revision: it is not known before a sync, and a prewarmed agent has read no files yet.
+    async prepare() {
+      await orUnavailable(checkFolder());
+      return preparedAt(undefined);
+    },
+    forgetPatch: async () => {},
+    close: async () => {},
+  };
+}
+
+/** There is no checkout when the workspace is not a repository, or its settings cannot be read; `detail` says which. */
+type Synced =
+  | { checkout: Checkout; sync: SyncReport }
+  | { checkout?: undefined; sync: SyncReport & { detail: string } };
+
+async function syncNow(
+  git: Git,
+  workspaceDir: string,
+  settings: StageSettings,
+  temporaryFolder: string,
+  signal: AbortSignal,
+): Promise<Synced> {
+  const repository = await findRepository(workspaceDir);
+  if (!repository) return { sync: { state: 'off', detail: 'the workspace is not a git repository' } };
+  if (repository.bare) throw unavailable('WORKSPACE_MODE=shared needs files, and the workspace is a bare repository');
+  const began = performance.now();
+  let result: Synced;
+  try {
+    const gitSettings = await readGitSettings(git, repository, settings.environment);
+    const mirror = await prepareMirror(repository, gitSettings, 'shared', settings.dataDir);
+    const checkout = { git, repository, settings: gitSettings, mirror, temporaryFolder };
+    if (settings.gitSync === 'off') return { checkout, sync: { state: 'off' } };
+    result = { checkout, sync: await syncInPlace(checkout, { timeoutMs: settings.gitSyncTimeoutMs, signal }) };
+  } catch (error) {
+    if (!(error instanceof GitError)) throw error;
+    result = { sync: { state: 'failed', detail: error.message } };
+  }
+  settings.onSync(result.sync, performance.now() - began);
+  return result;
+}

@@ -1,0 +1,70 @@
+/**
+ * The `.git` of a worktree: a repository of the run's own, which borrows the objects of the workspace's. It looks like a
+ * fresh clone. No other run sees the commits, branches and settings made in it, and the server itself never reads it.
+ *
+ * A linked worktree (`git worktree add`) would share branches, stash, settings and hooks with the user's repository and
+ * with every other run. In a sandbox that lets an agent write only in its own folder, it could not commit.
+ */
+import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { copyIndex } from '../changes/baseline.ts';
+import { remotesIn, settingsFile } from '../git/git-settings.ts';
+import type { StartPoint } from './start-point.ts';
+
+/** `symbolic`: the ref to which it points, else empty. */
+export type Ref = { id: string; symbolic: string; name: string };
+
+/**
+ * Replaces the `.git` that is there.
+ * @param refs remote branches and tags
+ * @param index the index after the files were checked out
+ */
+export async function writeAgentRepository(
+  folder: string,
+  start: StartPoint,
+  refs: Ref[],
+  index: string,
+): Promise<void> {
+  const own = join(folder, '.git');
+  const { gitDir } = start.mirror.place;
+  await rm(own, { recursive: true, force: true });
+  for (const part of ['refs/heads', 'refs/tags', 'objects/info', 'objects/pack', 'info']) {
+    await mkdir(join(own, part), { recursive: true });
+  }
+  await writeFile(join(own, 'config'), agentSettings(start));
+  await writeFile(join(own, 'objects/info/alternates'), `${start.mirror.objects}\n`);
+  await writeFile(join(own, 'packed-refs'), packedRefs(refs, start));
+  for (const { name, symbolic } of refs.filter((ref) => ref.symbolic)) {
+    await mkdir(dirname(join(own, name)), { recursive: true });
+    await writeFile(join(own, name), `ref: ${symbolic}\n`);
+  }
+  await writeFile(join(own, 'HEAD'), start.branch ? `ref: refs/heads/${start.branch}\n` : `${start.revision}\n`);
+  for (const part of ['shallow', 'info/exclude', 'info/sparse-checkout']) {
+    await copyFile(join(gitDir, part), join(own, part)).catch(() => {});
+  }
+  if (start.revision) await copyIndex(index, join(own, 'index'));
+}
+
+function packedRefs(refs: Ref[], { branch, revision }: StartPoint): string {
+  const own = branch && revision ? [{ id: revision, name: `refs/heads/${branch}`, symbolic: '' }] : [];
+  const lines = [...own, ...refs].filter(({ symbolic }) => !symbolic).map(({ id, name }) => `${id} ${name}\n`);
+  return lines.join('');
+}
+
+/** The settings of a clone, without passwords and tokens. */
+export function agentSettings({ settings }: StartPoint): string {
+  const kept = settings.repository.filter(({ name }) => !/^(core\.bare$|extensions\.refstorage$|http\.)/.test(name));
+  return settingsFile([
+    {
+      name: 'core.repositoryformatversion',
+      value: kept.some(({ name }) => name.startsWith('extensions.')) ? '1' : '0',
+    },
+    { name: 'core.bare', value: 'false' },
+    ...kept.map(({ name, value }) => ({ name, value: /url$/.test(name) ? withoutPassword(value) : value })),
+    ...remotesIn(kept).map((name) => ({ name: `remote.${name}.fetch`, value: `+refs/heads/*:refs/remotes/${name}/*` })),
+  ]);
+}
+
+function withoutPassword(url: string): string {
+  return url.replace(/^(https?:\/\/)[^/@]*@/i, '$1');
+}

@@ -1,0 +1,107 @@
+/** Makes a worktree: the files of a commit, checked out by the server's own git, and a `.git` for the agent. */
+import { mkdir } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { type Baseline, emptyTree, makeBaselinePlace } from '../changes/baseline.ts';
+import { type Git, mustGit } from '../git/git.ts';
+import { type Ref, writeAgentRepository } from './agent-repository.ts';
+import type { StartPoint } from './start-point.ts';
+
+export type Worktree = {
+  /** Holds the folder with the files, and beside it the server's own records about them. */
+  folder: string;
+  start: StartPoint;
+  baseline: Baseline;
+};
+
+/** For a checkout: on slow disks a large repository takes minutes. */
+const checkoutLimits = { timeoutMs: 300_000 };
+const quick = { timeoutMs: 10_000 };
+
+/** @param name of the folder with the files, by which agents and people know the project */
+export async function makeWorktree(
+  git: Git,
+  start: StartPoint,
+  folder: string,
+  name: string,
+  signal?: AbortSignal,
+): Promise<Worktree> {
+  const workTree = join(folder, name);
+  await mkdir(workTree, { recursive: true, mode: 0o700 });
+  const { place: inMirror, objects } = start.mirror;
+  const place = await makeBaselinePlace(baselineFolder(folder), { ...inMirror, workTree }, objects);
+  if (start.revision) {
+    await mustGit(git(place, ['read-tree', '--reset', '-u', start.revision], { ...checkoutLimits, signal }));
+  }
+  return finish(git, folder, start, place);
+}
+
+/** Moves an unused worktree to another commit. Git writes only the files that differ. */
+export async function moveWorktree(git: Git, worktree: Worktree, start: StartPoint): Promise<Worktree> {
+  const { folder, baseline } = worktree;
+  const target = start.revision ?? (await emptyTree(git, baseline.place));
+  await mustGit(git(baseline.place, ['read-tree', '-m', '-u', baseline.tree, target], checkoutLimits));
+  return finish(git, folder, start, baseline.place);
+}
+
+/** The baseline after the worktree's folder was renamed. */
+export function relocated(baseline: Baseline, folder: string): Baseline {
+  const kept = baselineFolder(folder);
+  const place = {
+    ...baseline.place,
+    workTree: join(folder, basename(baseline.place.workTree)),
+    objectDir: join(kept, 'objects'),
+    indexFile: join(kept, 'index'),
+  };
+  return { ...baseline, place };
+}
+
+function baselineFolder(folder: string): string {
+  return join(folder, '.baseline');
+}
+
+async function finish(git: Git, folder: string, start: StartPoint, place: Baseline['place']): Promise<Worktree> {
+  const { tree = await emptyTree(git, place), refs } = await contentOf(git, start);
+  await writeAgentRepository(place.workTree, start, refs, place.indexFile);
+  const baseline = { place, tree, owned: true, ...(start.revision && { revision: start.revision }) };
+  return { folder, start, baseline };
+}
+
+/** `tree`: none in a repository without commits. `refs`: remote branches and tags. */
+type Content = { tree: string | undefined; refs: Ref[] };
+
+const contents = new WeakMap<StartPoint, Promise<Content>>();
+
+/** Asks git once per start point, not once per worktree. */
+function contentOf(git: Git, start: StartPoint): Promise<Content> {
+  const content = contents.get(start) ?? readContent(git, start);
+  contents.set(start, content);
+  content.catch(() => contents.delete(start));
+  return content;
+}
+
+async function readContent(git: Git, start: StartPoint): Promise<Content> {
+  const { mirror, revision } = start;
+  const [tree, refs] = await Promise.all([
+    revision && mustGit(git(mirror.place, ['rev-parse', '--verify', `${revision}^{tree}`], quick)),
+    listRefs(git, start),
+  ]);
+  return { tree, refs };
+}
+
+/** An agent sees at most this many remote branches and tags. */
+const maxRefs = 10_000;
+
+/** Refs of the user's repository. Of the same name, those that the server fetched win. */
+async function listRefs(git: Git, start: StartPoint): Promise<Ref[]> {
+  const format = '%(objectname) %(symref) %(refname)';
+  const args = ['for-each-ref', `--count=${maxRefs}`, `--format=${format}`, 'refs/remotes', 'refs/tags'];
+  const refs = new Map<string, Ref>();
+  for (const place of [start.source, start.mirror.place]) {
+    const { text } = await git(place, args, { timeoutMs: 30_000 });
+    for (const line of text.split('\n').filter(Boolean)) {
+      const [id = '', symbolic = '', name = ''] = line.split(' ');
+      refs.set(name, { id, symbolic, name });
+    }
+  }
+  return [...refs.values()];
+}

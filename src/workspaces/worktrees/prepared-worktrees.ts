@@ -1,0 +1,63 @@
+/** Worktrees that are made ahead, so that a run does not wait until thousands of files are written. */
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { removeFolder } from '../../processes/remove-folder.ts';
+import type { Git } from '../git/git.ts';
+import { makeWorktree, moveWorktree, type Worktree } from './make-worktree.ts';
+import { type StartPoint, sameStartPoint } from './start-point.ts';
+
+export type PreparedWorktrees = {
+  /** Settles with a prepared worktree, moved to this start point; `undefined`: there is none. */
+  take(start: StartPoint): Promise<Worktree | undefined>;
+  /** Makes the missing ones in the background. */
+  fill(start: StartPoint): void;
+  /** Removes all of them. None is made after that. */
+  close(): Promise<void>;
+};
+
+/**
+ * @param settings.folder holds the worktrees
+ * @param settings.onFailed called when one could not be made; runs go on without
+ */
+export function createPreparedWorktrees(
+  git: Git,
+  settings: { folder: string; name: string; count: number; onFailed(error: unknown): void },
+): PreparedWorktrees {
+  const making: Promise<Worktree | undefined>[] = [];
+  let closed = false;
+
+  async function make(start: StartPoint): Promise<Worktree | undefined> {
+    const folder = join(settings.folder, `.prepared-${randomUUID()}`);
+    try {
+      return await makeWorktree(git, start, folder, settings.name);
+    } catch (error) {
+      settings.onFailed(error);
+      await removeFolder(folder).catch(settings.onFailed);
+      return undefined;
+    }
+  }
+
+  return {
+    async take(start) {
+      const prepared = await making.shift();
+      if (prepared === undefined) return undefined;
+      if (sameStartPoint(prepared.start, start)) return { ...prepared, start };
+      try {
+        return await moveWorktree(git, prepared, start);
+      } catch (error) {
+        settings.onFailed(error);
+        await removeFolder(prepared.folder).catch(settings.onFailed);
+        return undefined;
+      }
+    },
+    fill(start) {
+      while (!closed && making.length < settings.count) making.push(make(start));
+    },
+    async close() {
+      closed = true;
+      for (const prepared of await Promise.all(making.splice(0))) {
+        if (prepared) await removeFolder(prepared.folder).catch(settings.onFailed);
+      }
+    },
+  };
+}

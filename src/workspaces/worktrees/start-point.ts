@@ -1,0 +1,151 @@
+/**
+ * The commit on which runs in worktrees begin: the latest of the upstream of the workspace's current branch, fetched into
+ * the server's own mirror. The workspace itself is only read.
+ */
+import type { SyncReport } from '../../task.ts';
+import { type Git, GitError, mustGit } from '../git/git.ts';
+import type { GitPlace } from '../git/git-environment.ts';
+import { type GitSettings, readGitSettings } from '../git/git-settings.ts';
+import { type Mirror, prepareMirror } from '../git/mirror.ts';
+import type { Repository } from '../git/repository.ts';
+import { fetchedCommit, fetchUpstream, findCurrentBranch, relationOf, type Upstream } from '../git/upstream.ts';
+import type { StageSettings } from '../workspaces.ts';
+
+export type StartPoint = {
+  report: SyncReport;
+  /** None in a repository without commits. */
+  revision: string | undefined;
+  /** None when HEAD is detached. */
+  branch: string | undefined;
+  upstream: Upstream | undefined;
+  /** The part of the report's notes that is about the files of `revision`. */
+  fileNotes: string[];
+  /** The path from the top of the repository to the workspace. */
+  prefix: string;
+  mirror: Mirror;
+  /** The workspace's own repository, for reading refs. */
+  source: GitPlace;
+  settings: GitSettings;
+};
+
+/** A worktree that was made for one of them serves for the other too. */
+export function sameStartPoint(one: StartPoint, other: StartPoint): boolean {
+  const visible = ({ revision, branch, mirror, settings }: StartPoint) =>
+    JSON.stringify([revision, branch, mirror.objects, settings.repository]);
+  return visible(one) === visible(other);
+}
+
+type Choice = { revision: string | undefined; report: SyncReport };
+
+const quick = { timeoutMs: 10_000 };
+
+/**
+ * Syncs. A failed fetch is only reported. Throws a `GitError` when the repository cannot be read.
+ * @param last the one before, whose notes are reused when the revision is the same
+ */
+export async function findStartPoint(
+  git: Git,
+  repository: Repository,
+  settings: StageSettings,
+  last?: StartPoint,
+): Promise<StartPoint> {
+  const gitSettings = await readGitSettings(git, repository, settings.environment);
+  const mirror = await prepareMirror(repository, gitSettings, 'borrowed', settings.dataDir);
+  const source: GitPlace = { gitDir: repository.gitDir, hostSettings: mirror.place.hostSettings };
+  const [head, current] = await Promise.all([
+    git(source, ['rev-parse', '--verify', '--quiet', 'HEAD'], quick),
+    findCurrentBranch(git, source, gitSettings.repository),
+  ]);
+  const { branch, upstream } = current;
+  const ours = head.ok ? head.text : undefined;
+  const choose = async (): Promise<Choice> => {
+    if (settings.gitSync === 'off') return { revision: ours, report: { state: 'off' } };
+    if (!current.upstream) return { revision: ours, report: { state: 'off', detail: current.noUpstream } };
+    const places = { source, mirror: mirror.place, upstream: current.upstream };
+    return followUpstream(git, places, ours, settings.gitSyncTimeoutMs);
+  };
+  const { revision, report } = await choose();
+  const fileNotes = last && last.revision === revision ? last.fileNotes : await notesOnFiles(git, mirror, revision);
+  const notes = [...(report.notes ?? []), ...fileNotes];
+  const complete = { ...report, ...(revision && { revision }), ...(notes.length > 0 && { notes }) };
+  const { prefix } = repository;
+  return { report: complete, revision, branch, upstream, fileNotes, prefix, mirror, source, settings: gitSettings };
+}
+
+/** `source`: the workspace's own repository. */
+type Places = { source: GitPlace; mirror: GitPlace; upstream: Upstream };
+
+async function followUpstream(git: Git, places: Places, ours: string | undefined, timeoutMs: number): Promise<Choice> {
+  const { mirror, upstream } = places;
+  const before = await lastFetched(git, places);
+  try {
+    const theirs = await fetchUpstream(git, mirror, upstream, { timeoutMs }).catch(async (error: unknown) => {
+      if (!(await deleteBrokenRefs(git, mirror))) throw error;
+      return fetchUpstream(git, mirror, upstream, { timeoutMs });
+    });
+    const state = before === theirs ? 'unchanged' : 'synced';
+    return await chooseCommit(git, places, ours, theirs, { state });
+  } catch (error) {
+    if (!(error instanceof GitError)) throw error;
+    const report: SyncReport = { state: 'failed', detail: error.message };
+    const theirs = await lastFetched(git, places);
+    return theirs ? chooseCommit(git, places, ours, theirs, report) : { revision: ours, report };
+  }
+}
+
+/**
+ * The workspace lends its objects to the mirror. When it was cloned anew or cleaned up, objects of the mirror's refs can
+ * be missing, and git then refuses to fetch. Settles with whether there were such refs.
+ */
+async function deleteBrokenRefs(git: Git, mirror: GitPlace): Promise<boolean> {
+  const refs = await mustGit(git(mirror, ['for-each-ref', '--format=%(refname)'], quick));
+  const input = refs ? `${refs}\n` : '';
+  const found = await mustGit(git(mirror, ['cat-file', '--batch-check'], { ...quick, input }));
+  const broken = found.split('\n').flatMap((line) => (/ missing$/.test(line) ? line.replace(/ missing$/, '') : []));
+  for (const ref of broken) await mustGit(git(mirror, ['update-ref', '-d', ref], quick));
+  return broken.length > 0;
+}
+
+/** The commit that the server fetched last, or else the one that the user did. */
+async function lastFetched(git: Git, { source, mirror, upstream }: Places): Promise<string | undefined> {
+  return (await fetchedCommit(git, mirror, upstream)) ?? (await fetchedCommit(git, source, upstream));
+}
+
+/**
+ * Runs begin on local commits only when these contain the whole upstream. When both have new commits, runs begin on the
+ * upstream: everybody else sees that one, and only the author of the local commits should rebase them.
+ */
+async function chooseCommit(
+  git: Git,
+  { mirror, upstream }: Places,
+  ours: string | undefined,
+  theirs: string,
+  report: SyncReport,
+): Promise<Choice> {
+  const relation = ours === undefined ? 'behind' : await relationOf(git, mirror, ours, theirs);
+  switch (relation) {
+    case 'same':
+    case 'behind':
+      return { revision: theirs, report };
+    case 'ahead':
+      return {
+        revision: ours,
+        report: { ...report, notes: [`Local commits ahead of ${upstream.name} are included.`] },
+      };
+    case 'diverged': {
+      const note = `Local commits are left out, because ${upstream.name} has other new commits.`;
+      return { revision: theirs, report: { ...report, notes: [note] } };
+    }
+  }
+}
+
+/** How the files of a worktree differ from those in the user's checkout. */
+async function notesOnFiles(git: Git, { place }: Mirror, revision: string | undefined): Promise<string[]> {
+  if (revision === undefined) return [];
+  const input = `${revision}:.gitmodules\n${revision}:.gitattributes\n`;
+  const { text } = await git(place, ['cat-file', '--batch'], { ...quick, input });
+  return [
+    ...(/^\S+ blob /.test(text) ? ['The folders of submodules are empty.'] : []),
+    ...(/filter=lfs/.test(text) ? ['Files in Git LFS are pointers, without their content.'] : []),
+  ];
+}

@@ -1,0 +1,150 @@
+/** The worktree mode: each run gets a worktree of its own, which no other run sees and which is removed after the run. */
+import { randomUUID } from 'node:crypto';
+import { mkdir, rename } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { type Git, GitError } from '../git/git.ts';
+import { packMirror } from '../git/mirror.ts';
+import { findRepository, type Repository } from '../git/repository.ts';
+import { checkSameRepository, makeWorkFolder } from '../links.ts';
+import { untilAborted } from '../mutex.ts';
+import { checkRequired, orUnavailable, type StageSettings, safeRunId, type Workspaces } from '../workspaces.ts';
+import { createDisposal } from './dispose.ts';
+import { makeWorktree, relocated, type Worktree } from './make-worktree.ts';
+import { createPreparedWorktrees } from './prepared-worktrees.ts';
+import { findStartPoint, type StartPoint } from './start-point.ts';
+import { type LeaseTools, leaseOf, preparedOf } from './worktree-lease.ts';
+
+/** @param first the repository at the server's start */
+export async function createWorktrees(
+  git: Git,
+  workspaceDir: string,
+  first: Repository,
+  settings: StageSettings,
+): Promise<Workspaces> {
+  const root = join(settings.dataDir, 'worktrees');
+  await mkdir(root, { recursive: true, mode: 0o700 });
+  const name = projectName(workspaceDir);
+  const currentStart = createSync(git, workspaceDir, first, settings);
+  const disposal = createDisposal(git, root, settings);
+  await disposal.disposeLeftovers();
+  const onFailed = (error: unknown) => settings.onProblem('a worktree could not be made ahead', error);
+  const prepared = createPreparedWorktrees(git, { folder: root, name, count: settings.preparedWorktrees, onFailed });
+  const preparing = prepareAhead();
+  const tools: LeaseTools = { git, currentStart, disposal, settings };
+
+  async function prepareAhead(): Promise<void> {
+    try {
+      const start = await currentStart();
+      prepared.fill(start);
+      await packMirror(git, start.mirror);
+    } catch (error) {
+      settings.onProblem('the workspace could not be prepared ahead', error);
+    }
+  }
+
+  /** Worktrees are prepared when no run waits for one: two checkouts at once slow each other down. */
+  let waiting = 0;
+  async function take(id: string, start: StartPoint, signal?: AbortSignal): Promise<Worktree> {
+    waiting += 1;
+    try {
+      return await takeNow(id, start, signal);
+    } finally {
+      waiting -= 1;
+      if (waiting === 0) prepared.fill(start);
+    }
+  }
+
+  async function takeNow(id: string, start: StartPoint, signal?: AbortSignal): Promise<Worktree> {
+    const newFolder = join(root, `.new-${randomUUID()}`);
+    const worktree = (await prepared.take(start)) ?? (await makeWorktree(git, start, newFolder, name, signal));
+    const folder = join(root, safeRunId(id));
+    await rename(worktree.folder, folder);
+    const taken = { ...worktree, folder, baseline: relocated(worktree.baseline, folder) };
+    try {
+      await makeWorkFolder(taken.baseline.place.workTree, taken.start.prefix);
+    } catch (error) {
+      await disposal.dispose(folder, true);
+      throw error;
+    }
+    return taken;
+  }
+
+  return {
+    hides: [first.root, first.gitDir, first.commonDir],
+    async lease(runId, signal) {
+      signal.throwIfAborted();
+      safeRunId(runId);
+      const start = await orUnavailable(untilAborted(currentStart(), signal), signal);
+      checkRequired(settings, start.report);
+      const worktree = await orUnavailable(take(runId, start, signal), signal);
+      const lease = await orUnavailable(leaseOf(tools, worktree, runId), signal);
+      if (!signal.aborted) return lease;
+      await lease.release();
+      throw signal.reason;
+    },
+    async prepare(id) {
+      const start = await orUnavailable(currentStart());
+      return await preparedOf(tools, await orUnavailable(take(id, start)));
+    },
+    forgetPatch: (runId) => disposal.forgetPatch(safeRunId(runId)),
+    async close() {
+      await preparing;
+      await prepared.close();
+      await disposal.idle();
+    },
+  };
+}
+
+/**
+ * All callers share the sync that is running, and the last one for `syncFreshMs` after its end. An error is passed to
+ * everyone who waits for it; the next call syncs again.
+ */
+function createSync(
+  git: Git,
+  workspaceDir: string,
+  first: Repository,
+  settings: StageSettings,
+): () => Promise<StartPoint> {
+  let latest: { result: Promise<StartPoint>; endedAt: number } | undefined;
+  let last: StartPoint | undefined;
+  return () => {
+    if (latest && performance.now() - latest.endedAt < settings.syncFreshMs) return latest.result;
+    const started = { result: syncNow(git, workspaceDir, first, settings, last), endedAt: Number.POSITIVE_INFINITY };
+    latest = started;
+    started.result.then(
+      (start) => {
+        last = start;
+        started.endedAt = performance.now();
+      },
+      () => {
+        if (latest === started) latest = undefined;
+      },
+    );
+    return started.result;
+  };
+}
+
+async function syncNow(
+  git: Git,
+  workspaceDir: string,
+  first: Repository,
+  settings: StageSettings,
+  last: StartPoint | undefined,
+): Promise<StartPoint> {
+  const repository = await findRepository(workspaceDir);
+  checkSameRepository(first, repository);
+  if (!repository) throw new GitError('the workspace is no longer a git repository');
+  const began = performance.now();
+  const start = await findStartPoint(git, repository, settings, last);
+  settings.onSync(start.report, performance.now() - began);
+  return start;
+}
+
+/** Agents and people know a project by the name of its folder. */
+function projectName(workspaceDir: string): string {
+  return (
+    basename(workspaceDir)
+      .replace(/\.git$/, '')
+      .replace(/^\.+/, '') || 'workspace'
+  );
+}
