@@ -17,10 +17,10 @@ import { createMarkers } from './processes/orphans.ts';
 import { Releases } from './releases.ts';
 import { createRunAnywhere } from './runs/anywhere.ts';
 import { type RunOptions, runTask, type Stages } from './runs/execute.ts';
-import { settledWithin } from './settled-within.ts';
 import { lockFolder } from './store/folder-lock.ts';
 import type { Outcome, Task } from './task.ts';
 import { createTelemetry, type Telemetry } from './telemetry.ts';
+import { settledWithin } from './waits.ts';
 import { createWorkspaces } from './workspaces/create.ts';
 
 export type Service = {

@@ -4,7 +4,7 @@ import { ServiceError } from '../errors.ts';
 import { type Exit, type StartedProcess, startProcess } from '../processes/child-process.ts';
 import { endProcess } from '../processes/end-process.ts';
 import { isAlone } from '../processes/process-tree.ts';
-import { settledWithin } from '../settled-within.ts';
+import { settledWithin } from '../waits.ts';
 import { failureOfStart } from './failure.ts';
 import { LineSplitter } from './lines.ts';
 

@@ -1,6 +1,6 @@
 /** Ends a process and everything it started, in steps: ask, wait, kill the whole tree. */
 
-import { settledWithin } from '../settled-within.ts';
+import { settledWithin } from '../waits.ts';
 import { type StartedProcess, signalGroup } from './child-process.ts';
 import { listTree } from './process-tree.ts';
 
