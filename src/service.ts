@@ -2,7 +2,7 @@
 import { readFile, realpath } from 'node:fs/promises';
 import { type Admission, alreadyAdmitted, createSlots } from './admission/slots.ts';
 import { openAgents, requireContainment } from './agents/open-agents.ts';
-import { createSeats, type SeatSettings, type Start } from './agents/pool/pool.ts';
+import { type AgentStart, createPool, type PoolSettings } from './agents/pool/pool.ts';
 import type { FoundContainment } from './agents/sandbox/containment.ts';
 import { renderJob } from './api/jobs/view.ts';
 import { SchemaCheck } from './api/schemas/schema-check.ts';
@@ -76,9 +76,9 @@ async function build(given: Config, environment: Environment, releases: Releases
   const telemetry = createTelemetry(config.logLevel, () => places.counters());
   const contained = await requireContainment(config, environment);
   telemetry.contained(contained);
-  const { seats, workspaces, readiness } = await openSeats(config, environment, telemetry, contained, releases);
+  const { pool, workspaces, readiness } = await openPool(config, environment, telemetry, contained, releases);
   const run: PlacedRun = (task, options, admission) =>
-    recorded({ places: admission, seats, onReleaseFailed: telemetry.releaseFailed }, telemetry, task, options);
+    recorded({ places: admission, pool, onReleaseFailed: telemetry.releaseFailed }, telemetry, task, options);
 
   const { jobs, remote } = await openJobs({
     config,
@@ -145,8 +145,8 @@ async function build(given: Config, environment: Environment, releases: Releases
   };
 }
 
-/** Workspaces and the agents in them, after whatever a dead server left of either is gone. */
-async function openSeats(
+/** The workspaces and the agents in them. First it removes what a dead server of the same data folder left behind. */
+async function openPool(
   config: Config,
   environment: Environment,
   telemetry: Telemetry,
@@ -183,25 +183,25 @@ async function openSeats(
   releases.push(() => agents.destroy());
   releases.push(() => readiness.close());
 
-  const seats = createSeats({ workspaces, agents }, seatSettings(config, telemetry));
-  releases.push(() => seats.destroy());
-  return { seats, workspaces, readiness };
+  const pool = createPool({ workspaces, agents }, poolSettings(config, telemetry));
+  releases.push(() => pool.destroy());
+  return { pool, workspaces, readiness };
 }
 
-function seatSettings(config: Config, telemetry: Telemetry): SeatSettings {
+function poolSettings(config: Config, telemetry: Telemetry): PoolSettings {
   return {
-    spares: {
+    prewarmed: {
       count: config.role === 'gateway' ? 0 : config.prewarmedAgents,
       first: { agent: config.chatAgent, budgetUsd: config.chatBudgetUsd },
       model: config.defaultModel,
       maxAgeMs: config.prewarmedMaxAgeSeconds * 1000,
-      idleMs: config.prewarmUnusedSeconds * 1000,
-      onFailed: telemetry.spareFailed,
+      unusedMs: config.prewarmUnusedSeconds * 1000,
+      onFailed: telemetry.prewarmFailed,
     },
-    resting: {
+    idle: {
       count: config.idleAgents,
-      restMs: config.idleSeconds * 1000,
-      recycle: config.resetAgents === 'auto' ? config.workspaceDir === undefined : config.resetAgents === 'on',
+      maxIdleMs: config.idleSeconds * 1000,
+      reset: config.resetAgents === 'auto' ? config.workspaceDir === undefined : config.resetAgents === 'on',
       maxTurns: config.agentMaxTurns,
     },
   };
@@ -215,7 +215,7 @@ async function recorded(
 ) {
   const began = performance.now();
   try {
-    const onStart = (start: Start) => {
+    const onStart = (start: AgentStart) => {
       telemetry.runStarted(task, start);
       options.onStart?.(start);
     };

@@ -35,11 +35,11 @@ export type Task = {
   agent?: string;
   effort?: Effort;
   /**
-   * `argument`: one process for this run, `messages` being a single user message that becomes its prompt.
-   * `session`: over stdin, with real roles, images and partial messages; a warm process may serve it.
+   * `none`: a process of its own, which serves no other run. `prewarmed`: a prewarmed agent may serve it, and ends with
+   * it. `kept`: a prewarmed or an idle agent may serve it, and is kept for a follow-up.
    */
-  launch: 'argument' | 'session';
-  /** Appended to the agent's own system prompt; only `session` runs have one. */
+  reuse: 'none' | 'prewarmed' | 'kept';
+  /** Appended to the agent's own system prompt. */
   system?: string;
   /** The conversation so far, oldest first; the last message is the user's. */
   messages: Message[];

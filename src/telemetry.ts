@@ -41,7 +41,7 @@ export function createTelemetry(level: LogLevel, gauges: () => { active: number;
     fault: (entry: { requestId: string; error: unknown }) =>
       log.error({ requestId: entry.requestId, err: entry.error }, 'internal error'),
 
-    runStarted: (task: Task, start: 'cold' | 'warm' | 'recycled' | 'continued') =>
+    runStarted: (task: Task, start: 'new' | 'prewarmed' | 'reset' | 'continued') =>
       log.info(
         { run: task.id, kind: task.kind, model: task.model, agent: task.agent, owner: task.owner, start },
         'run started',
@@ -62,10 +62,10 @@ export function createTelemetry(level: LogLevel, gauges: () => { active: number;
       const ours = error.code === 'internal' || error.code === 'agent_not_started';
       log.warn(ours ? { ...fields, err: error.cause } : fields, 'run failed');
     },
-    spareFailed: (error: unknown, failures: number) =>
+    prewarmFailed: (error: unknown, failures: number) =>
       log.warn(
         { reason: (error as Error).message, failures, err: (error as Error).cause },
-        'a spare agent could not be kept ready',
+        'could not prewarm an agent',
       ),
     releaseFailed: (task: Task, error: unknown) =>
       log.error({ run: task.id, err: error }, 'could not give everything back'),

@@ -24,7 +24,7 @@ const mayImport: Record<string, string[]> = {
     'type:task',
     'type:telemetry',
   ],
-  'agents/pool': ['releases', 'type:agents', 'type:task', 'type:workspaces'],
+  'agents/pool': ['releases', 'type:agents', 'type:task', 'type:workspaces', 'waits'],
   'agents/project': ['agents/sandbox', 'type:agents'],
   'agents/protocol': ['type:task'],
   'agents/sandbox': ['processes', 'type:agents'],

@@ -79,9 +79,8 @@ export function createAgents(settings: AgentSettings): AgentStage {
 
   return {
     startSession,
-    fixedOf: (task) => (task.launch === 'session' ? fixedOf(task) : undefined),
-    async take(task, folder, signal) {
-      signal.throwIfAborted();
+    fixedOf,
+    async start(task, folder) {
       const prompt = promptArgument(task);
       if (prompt === undefined) return startSession(task.id, fixedOf(task), task.model, folder);
       const { room, launch, flags } = await prepare(task.id, folder, 'ignore');

@@ -13,9 +13,9 @@ const maxArgumentBytes = 128 * 1024 - 1;
  * plain text (measured on 2.1.329).
  */
 export function promptArgument(task: Task): string | undefined {
-  const [turn] = task.messages;
-  const [block] = turn?.blocks ?? [];
-  if (task.launch !== 'argument' || task.messages.length !== 1 || turn?.blocks.length !== 1) return undefined;
+  const [message] = task.messages;
+  const [block] = message?.blocks ?? [];
+  if (task.messages.length !== 1 || message?.blocks.length !== 1) return undefined;
   if (block?.type !== 'text' || task.system !== undefined || task.outputSchema !== undefined) return undefined;
   const text = block.text.startsWith('/') ? `\n${block.text}` : block.text;
   const fits = Buffer.byteLength(text) <= maxArgumentBytes && !text.includes('\0');

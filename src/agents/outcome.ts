@@ -23,7 +23,7 @@ export function outcomeOf(
     sessionId: result.sessionId,
   };
   // The CLI marks a refusal as an error; over the native API it is one, elsewhere it is an answer that was filtered.
-  const refused = result.stopReason === 'refusal' && task.launch === 'session';
+  const refused = result.stopReason === 'refusal' && task.reuse !== 'none';
   if ((result.isError && !refused) || result.subtype.startsWith('error_')) {
     throw failureOfResult(result, spent, options.ending);
   }

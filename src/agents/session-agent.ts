@@ -68,12 +68,12 @@ export class SessionAgent implements Session {
     }
   }
 
-  async clear(signal: AbortSignal): Promise<void> {
+  async reset(signal: AbortSignal): Promise<void> {
     const before = this.#sessionId;
     const id = randomUUID();
     const result = await this.#exchange(clearLine(id), { signal }, appendMs, resultFor(id));
     if (result.isError || !result.sessionId || result.sessionId === before) {
-      throw new ServiceError('agent_failed', 'The agent could not be cleared: its conversation is the same');
+      throw new ServiceError('agent_failed', 'Cannot reset the agent: its conversation is still the same');
     }
     this.#sessionId = result.sessionId;
     this.#lastResult = undefined;

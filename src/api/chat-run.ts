@@ -57,9 +57,9 @@ function taskOf(chat: ChatRequest, door: Door, deps: ServerDeps, owner: Owner): 
     ...(chat.outputSchema ? { outputSchema: chat.outputSchema } : {}),
     limits: { runMs: chatTimeoutSeconds * 1000, stallMs: 0, budgetUsd: chatBudgetUsd },
   };
-  if (door.launch === 'session') return { ...shared, launch: 'session', ...chat.conversation };
+  if (door.launch === 'session') return { ...shared, reuse: 'kept', ...chat.conversation };
   const prompt = promptOf(chat.conversation);
-  return { ...shared, launch: 'argument', messages: [{ role: 'user', blocks: [{ type: 'text', text: prompt }] }] };
+  return { ...shared, reuse: 'none', messages: [{ role: 'user', blocks: [{ type: 'text', text: prompt }] }] };
 }
 
 /** What tells repeats of a request from other requests. */

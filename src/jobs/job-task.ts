@@ -13,7 +13,7 @@ export function taskOf(job: JobRecord): Task {
     model: job.model,
     ...(job.agent !== undefined && { agent: job.agent }),
     ...(job.effort !== undefined && { effort: job.effort }),
-    launch: 'session',
+    reuse: 'prewarmed',
     messages: [{ role: 'user', blocks: [{ type: 'text', text: job.prompt }] }],
     limits: { runMs, stallMs, budgetUsd },
   };

@@ -1,13 +1,13 @@
 /** The path of a task on one screen: admit, take a workspace and an agent, run the turn, give everything back. */
 import type { Admission } from '../admission/slots.ts';
-import type { Seats, Start } from '../agents/pool/pool.ts';
+import type { AgentPool, AgentStart } from '../agents/pool/pool.ts';
 import { Releases } from '../releases.ts';
 import type { AgentEvent, Outcome, SyncReport, Task } from '../task.ts';
 import type { Lease } from '../workspaces/workspaces.ts';
 
 export type Stages = {
   places: Admission;
-  seats: Seats;
+  pool: AgentPool;
   /** What could not be given back; the outcome stands all the same. */
   onReleaseFailed(task: Task, error: unknown): void;
 };
@@ -26,7 +26,7 @@ export type RunOptions = {
   /** Told once, before the agent starts. */
   onSync?: (report: SyncReport) => void;
   /** Told once, when the agent starts to work: from here on a repeat of the request would be a second run. */
-  onStart?: (start: Start) => void;
+  onStart?: (start: AgentStart) => void;
   /** Told before the workspace is given back; without an outcome the run ended badly. The agent has ended. */
   beforeRelease?: (workspace: Lease, outcome: Outcome | undefined) => Promise<void>;
 };
@@ -37,15 +37,15 @@ export async function runTask(stages: Stages, task: Task, options: RunOptions): 
   let outcome: Outcome | undefined;
   try {
     releases.push(await stages.places.admit(task, options));
-    const seat = await stages.seats.take(task, options.signal);
-    releases.push(() => seat.release());
-    options.onSync?.(seat.workspace.sync);
-    options.onStart?.(seat.start);
+    const lease = await stages.pool.lease(task, options.signal);
+    releases.push(() => lease.release());
+    options.onSync?.(lease.workspace.sync);
+    options.onStart?.(lease.start);
     if (options.beforeRelease) {
-      releases.push(() => options.beforeRelease?.(seat.workspace, outcome));
-      releases.push(() => seat.endAgent());
+      releases.push(() => options.beforeRelease?.(lease.workspace, outcome));
+      releases.push(() => lease.endAgent());
     }
-    outcome = await seat.run(task, options);
+    outcome = await lease.run(task, options);
     return outcome;
   } finally {
     const released = releases.run().catch((error: unknown) => stages.onReleaseFailed(task, error));

@@ -17,7 +17,7 @@ function task(owner = 'a'): Task {
     kind: 'chat',
     owner,
     model: 'haiku',
-    launch: 'session',
+    reuse: 'kept',
     messages: [{ role: 'user', blocks: [{ type: 'text', text: 'Capital of France?\0' }] }],
     limits: { runMs: 1000, stallMs: 0, budgetUsd: 1 },
   };
@@ -71,7 +71,7 @@ for (const engine of testEngines()) {
       await worker(async (received, { onEvent, onSync, onStart }) => {
         given.push(received);
         onSync({ state: 'unchanged' });
-        onStart('warm');
+        onStart('prewarmed');
         for (const event of said) onEvent(event);
         return result;
       });
@@ -86,7 +86,7 @@ for (const engine of testEngines()) {
       });
       assert.deepEqual(got, result);
       assert.deepEqual(given, [task()]);
-      assert.deepEqual(heard, ['unchanged', 'warm', ...said]);
+      assert.deepEqual(heard, ['unchanged', 'prewarmed', ...said]);
     });
 
     onMachines('fail as they would here', async ({ worker, gateway }) => {
