@@ -74,9 +74,8 @@ export type AgentEvent =
 
 /** How a run ended well. Bad ends are a `ServiceError`. */
 export type Outcome = {
+  /** With an `outputSchema`: a JSON object. When the model refused: the reason, where the CLI gives one. */
   text: string;
-  /** Present when the task had an `outputSchema`. */
-  structured?: unknown;
   /** Sum over all models. `undefined` only when the agent reported none (plain-text output). */
   usage?: Usage;
   costUsd?: number;

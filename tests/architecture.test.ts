@@ -28,7 +28,7 @@ const mayImport: Record<string, string[]> = {
   'agents/project': ['agents/sandbox', 'type:agents'],
   'agents/protocol': ['type:task'],
   'agents/sandbox': ['processes', 'type:agents'],
-  api: ['api/native', 'api/openai-chat', 'errors', 'http', 'runs', 'type:task'],
+  api: ['api/native', 'api/openai-chat', 'errors', 'http', 'redact', 'runs', 'type:task'],
   'api/jobs': ['api', 'errors', 'http', 'type:jobs', 'type:store', 'type:task'],
   'api/native': ['api', 'api/openai-chat', 'type:task'],
   'api/openai-chat': ['api', 'api/schemas', 'errors', 'http', 'type:task'],

@@ -144,8 +144,6 @@ export class SessionAgent implements Session {
     let told = false;
     const calls = new Set<string>();
     const onEvent = (event: AgentEvent) => {
-      // With a schema only the whole, checked answer is text.
-      if (event.type === 'text' && task.outputSchema) return;
       if (event.type === 'text') told = true;
       if (event.type === 'tool_call') {
         calls.add(event.id);

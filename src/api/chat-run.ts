@@ -4,14 +4,14 @@ import type { FastifyRequest } from 'fastify';
 import { ServiceError } from '../errors.ts';
 import type { ServerDeps } from '../http/deps.ts';
 import type { JsonBody } from '../http/json-body.ts';
+import { redact } from '../redact.ts';
 import type { Repeats, RequestMark } from '../runs/repeats.ts';
 import { SharedRun } from '../runs/shared-run.ts';
-import type { Owner, Task } from '../task.ts';
+import type { Outcome, Owner, Task } from '../task.ts';
 import type { Door } from './doors.ts';
 import { invalid } from './invalid.ts';
 import { promptOf } from './native/prompt.ts';
 import type { ChatRequest } from './openai-chat/chat-request.ts';
-import { inAskedFormat } from './openai-chat/completion.ts';
 import { type Follow, followable, Speech } from './openai-chat/speech.ts';
 
 export type ChatRuns = { deps: ServerDeps; repeats: Repeats };
@@ -31,11 +31,10 @@ export function runFor(
   const task = taskOf(chat, door, deps, owner);
   const run = new SharedRun({
     head: { id: task.id, created: Math.floor(Date.now() / 1000), model: chat.asked },
-    start: async (options) =>
-      inAskedFormat(
-        await deps.run(task, { ...options, whenBusy: door.whenBusy, settle: door.settle }),
-        task.outputSchema,
-      ),
+    start: async (options) => {
+      const outcome = await deps.run(task, { ...options, whenBusy: door.whenBusy, settle: door.settle });
+      return door.name === 'native' ? withoutRefusal(outcome) : outcome;
+    },
     speech: new Speech({ stop: chat.stop, follow, formatted: task.outputSchema !== undefined }),
     streamed: chat.stream,
     graceMs: deps.settings.clientGraceSeconds * 1000,
@@ -43,6 +42,14 @@ export function runFor(
   if (!chat.stream) limitSilence(run, deps.settings.jsonAnswerSeconds);
   repeats.keep(mark, run);
   return { run, repeat: false };
+}
+
+/** In the native API a refusal of the model is an error. Throws `agent_failed`. */
+function withoutRefusal(outcome: Outcome): Outcome {
+  if (outcome.stopReason !== 'refusal') return outcome;
+  const { usage, costUsd, models, turns, sessionId, exitCode } = outcome;
+  const spent = { usage, costUsd, models, turns, sessionId };
+  throw new ServiceError('agent_failed', redact(outcome.text) || 'The model refused to answer', { exitCode, spent });
 }
 
 function taskOf(chat: ChatRequest, door: Door, deps: ServerDeps, owner: Owner): Task {

@@ -61,7 +61,7 @@ for (const engine of testEngines()) {
 
     onMachines('go as they would here', async ({ worker, gateway }) => {
       const given: Task[] = [];
-      const result = { ...outcome('Paris'), structured: { city: 'Paris' }, costUsd: 0.5 };
+      const result = { ...outcome('{"city":"Paris"}'), costUsd: 0.5 };
       const said: AgentEvent[] = [
         { type: 'started', sessionId: 's', model: 'haiku' },
         { type: 'text', text: 'Par' },

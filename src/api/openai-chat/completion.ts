@@ -1,5 +1,4 @@
 /** An outcome as a chat completion. */
-import { ServiceError } from '../../errors.ts';
 import type { Outcome, StopReason } from '../../task.ts';
 import { StopTexts } from './stop-texts.ts';
 import { usageOf } from './usage.ts';
@@ -61,13 +60,4 @@ export function agentFacts(outcome: Outcome): Record<string, unknown> {
       Object.entries(outcome.models).map(([name, used]) => [name, { ...usageOf(used), cost_usd: used.costUsd }]),
     ),
   };
-}
-
-/** The outcome whose text is what was asked for. Throws `invalid_output` when a schema was given and not followed. */
-export function inAskedFormat(outcome: Outcome, outputSchema: object | undefined): Outcome {
-  if (!outputSchema) return outcome;
-  if (typeof outcome.structured === 'object' && outcome.structured !== null) {
-    return { ...outcome, text: JSON.stringify(outcome.structured) };
-  }
-  throw new ServiceError('invalid_output', 'Cannot use the answer: the agent gave no object in the format asked for');
 }
