@@ -154,8 +154,8 @@ async function openPool(
   releases: Releases,
 ) {
   const markers = createMarkers(config.dataDir);
-  const leftovers = await markers.endLeftovers();
-  if (leftovers > 0) telemetry.leftoversEnded(leftovers);
+  const orphans = await markers.endOrphans();
+  if (orphans > 0) telemetry.orphansEnded(orphans);
 
   const workspaces = await createWorkspaces({
     workspaceDir: config.workspaceDir,

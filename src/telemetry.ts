@@ -90,7 +90,8 @@ export function createTelemetry(level: LogLevel, gauges: () => { active: number;
       if (missing) log.warn({ ...facts, ...missing }, 'agents are not fully contained');
       else log.info(facts, 'agents are contained');
     },
-    leftoversEnded: (count: number) => log.warn({ count }, 'ended processes that a dead server had left'),
+    orphansEnded: (count: number) => log.warn({ count }, 'ended orphaned processes of a dead server'),
+    agentForced: (run: string) => log.warn({ run }, 'an agent ignored SIGTERM and was ended with SIGKILL'),
 
     /** Prometheus text and its content type. */
     metrics: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),

@@ -104,6 +104,7 @@ const mayImport: Record<string, string[]> = {
 /** Modules of Node that one file only may use, and words that one file only may hold. */
 const confined: { what: RegExp; only: string[]; why: string }[] = [
   { what: /from 'node:child_process'/, only: ['processes/child-process.ts'], why: 'processes start in one place' },
+  { what: /\bprocess\.kill\b/, only: ['processes/signals.ts'], why: 'signals are sent in one place' },
   { what: /\bprocess\.env\b/, only: ['config/config.ts'], why: 'the environment is read in one place' },
   { what: /\bprocess\.(exit|exitCode|on)\b/, only: ['main.ts'], why: 'exit and signals belong to the process' },
 ];

@@ -20,9 +20,12 @@ export type AgentSettings = {
   trustWorkspace: boolean;
   /** Whether the rooms have the operator's own settings (`AGENT_HOME`). */
   importSettings: boolean;
-  /** Tells the trees of this server from those of others. */
+  /** The tree marker for the processes of a run. */
   markerOf(runId: string): string;
+  /** Called with each message of the CLI whose type is not known. */
   onUnknown(messageType: string): void;
+  /** Called when an agent ignored SIGTERM and was ended with SIGKILL. */
+  onForced(runId: string): void;
 };
 
 export function createAgents(settings: AgentSettings): AgentStage {
@@ -45,6 +48,7 @@ export function createAgents(settings: AgentSettings): AgentStage {
       env: room.env,
       stdin,
       marker,
+      onForced: () => settings.onForced(id),
     });
     const flags = projectFlags(project, room.fileAt, {
       withInstructions: stdin === 'ignore',

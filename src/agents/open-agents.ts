@@ -69,6 +69,7 @@ export async function openAgents(options: AgentStageOptions): Promise<{ agents: 
     importSettings: config.agentHome === 'import',
     markerOf,
     onUnknown: telemetry.unknownAgentMessage,
+    onForced: telemetry.agentForced,
   });
   const readiness = createReadiness({
     findClaude: find,

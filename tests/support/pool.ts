@@ -31,6 +31,7 @@ export async function startPool(t: TestContext, overrides: Overrides = {}, works
     importSettings: false,
     markerOf: (id) => `pool-test:${dataDir}:${process.pid}:${id}`,
     onUnknown: () => {},
+    onForced: () => {},
   });
   const workspaces = await createWorkspaces({
     workspaceDir: undefined,
