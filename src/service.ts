@@ -14,6 +14,7 @@ import { createServer } from './http/server.ts';
 import { createExecuteJob } from './jobs/collect.ts';
 import { openJobs } from './jobs/open-jobs.ts';
 import { createMarkers } from './processes/orphans.ts';
+import { redactValues } from './redact.ts';
 import { Releases } from './releases.ts';
 import { createRunAnywhere } from './runs/anywhere.ts';
 import { type RunOptions, runTask, type Stages } from './runs/execute.ts';
@@ -53,6 +54,12 @@ export async function startService(config: Config, environment: Environment): Pr
 
 type PlacedRun = (task: Task, options: RunOptions, admission: Admission) => Promise<Outcome>;
 
+/** The key of the model and other secrets that agents or the server get from the environment. */
+function secretsIn(environment: Environment): string[] {
+  const isSecret = (name: string) => /(KEY|TOKEN|SECRET|PASSWORD)$/.test(name);
+  return Object.entries(environment).flatMap(([name, value]) => (value && isSecret(name) ? [value] : []));
+}
+
 /** Of the package that this file is in. */
 async function readVersion(): Promise<string> {
   const manifest = await readFile(new URL('../package.json', import.meta.url), 'utf8');
@@ -66,6 +73,7 @@ async function build(given: Config, environment: Environment, releases: Releases
   const config = { ...given, dataDir: await realpath(given.dataDir) };
   const key = await loadApiKey(config.apiBearerToken, config.dataDir);
   const keys = [key.token, ...config.apiKeys];
+  releases.push(redactValues([...keys, ...secretsIn(environment)]));
   const places = createSlots({
     capacity: config.maxConcurrentRuns,
     maxQueued: config.maxQueuedRuns,

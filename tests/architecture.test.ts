@@ -56,7 +56,7 @@ const mayImport: Record<string, string[]> = {
   openai: [],
   processes: ['waits'],
   queue: [],
-  redact: [],
+  redact: ['truncate'],
   releases: [],
   runs: [
     'api',
@@ -81,6 +81,7 @@ const mayImport: Record<string, string[]> = {
     'http',
     'jobs',
     'processes',
+    'redact',
     'releases',
     'runs',
     'waits',
@@ -95,10 +96,10 @@ const mayImport: Record<string, string[]> = {
   store: ['admission', 'errors', 'type:task'],
   task: [],
   telemetry: ['type:agents/sandbox', 'type:errors', 'type:http', 'type:store', 'type:task'],
-  warm: [],
+  truncate: [],
   webhooks: ['config', 'type:store', 'type:task'],
   workspace: [],
-  workspaces: ['errors', 'processes', 'type:task'],
+  workspaces: ['errors', 'processes', 'redact', 'type:task'],
 };
 
 /** Modules of Node that one file only may use, and words that one file only may hold. */

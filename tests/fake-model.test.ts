@@ -72,7 +72,7 @@ test('the real agent gets an answer that says it comes from a stand-in', async (
   assert.match(answer.result, /"What is this repository about\?"/);
   assert.equal(agent.model.asked().length, 1);
   const [request] = agent.model.requests;
-  assert.equal(request?.headers['x-api-key'], 'loopback');
+  assert.equal(request?.headers['x-api-key'], 'fake-model-key');
   assert.ok(request?.body?.tools?.some((tool) => tool.name === 'Bash'));
 });
 

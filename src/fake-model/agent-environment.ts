@@ -13,7 +13,7 @@ export function fakeModelEnvironment(modelUrl: string, home: string, host: Envir
     LANG: 'C.UTF-8',
     HOME: home,
     ANTHROPIC_BASE_URL: modelUrl,
-    ANTHROPIC_API_KEY: 'loopback',
+    ANTHROPIC_API_KEY: 'fake-model-key',
     CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
     DISABLE_AUTOUPDATER: '1',
     DISABLE_TELEMETRY: '1',

@@ -1,4 +1,5 @@
 /** Makes of what git printed one line that a client may read: the cause, without credentials and paths of the host. */
+import { redact } from '../redact.ts';
 
 const limit = 300;
 
@@ -22,12 +23,6 @@ function filesAfter(stderr: string, line: string): string {
   return files.length > 3 ? `${files.slice(0, 3).join(', ')} and ${files.length - 3} more` : files.join(', ');
 }
 
-/** URLs lose their user, password and query; paths of the host lose all but their last part. */
 export function clean(text: string): string {
-  return text
-    .replace(/file:\/\/(?=\/)/g, '')
-    .replace(/([a-z][a-z0-9+.-]*:\/\/)[^/\s'"@]*@/gi, '$1')
-    .replace(/([a-z][a-z0-9+.-]*:\/\/[^\s'"?#]*)[?#][^\s'"]*/gi, '$1')
-    .replace(/(['"])\/(?:[^'"/]*\/)*([^'"/]+)\/?\1/g, '$1$2$1')
-    .replace(/(^|[\s(=,])(?:\/[^\s'"/:]+)*\/([^\s'"/:]+)\/?/g, '$1$2');
+  return redact(text);
 }
