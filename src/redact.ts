@@ -8,7 +8,8 @@ const maxCutWord = 512;
 /** Shorter values occur in ordinary words. */
 const minSecretLength = 8;
 
-type Rule = { name: string; pattern: RegExp; replacement: string };
+/** Without a replacement: it finds paths of the host. */
+type Rule = { name: string; pattern: RegExp; replacement?: string };
 
 /**
  * In the order in which they are applied. Each takes time that grows linearly with the text, whatever the text holds: a
@@ -57,15 +58,14 @@ const rules: Rule[] = [
   },
   { name: 'URL credentials', pattern: /(:\/\/)[^\s/'"]*@/g, replacement: '$1[key]@' },
   { name: 'URL queries', pattern: /(:\/\/[^\s'"?]*)\??[^\s'"]*/g, replacement: '$1' },
-  { name: 'file URLs', pattern: /\bfile:\/\/[^\s'"]*/g, replacement: '[path]' },
-  { name: 'quoted paths', pattern: /(['"])(?:~|\/[^'"/\n]+)\/[^'"\n]*\1/g, replacement: '$1[path]$1' },
+  { name: 'file URLs', pattern: /\bfile:\/\/[^\s'"]*/g },
+  { name: 'quoted paths', pattern: /(?<=(['"]))(?:~|\/[^'"/\n]+)\/[^'"\n]*(?=\1)/g },
   {
     // Of two or more parts, so that `/login` stays; a path in a URL or relative to the workspace stays too.
     name: 'paths',
     pattern: /(?<!\w|\/|(?:^|[\s'"(.])\.)(?:~[\w-]*|\/[^\s/:;,'"`()<>|=]+)(?:\/[^\s/:;,'"`()<>|=]+)+\/?/g,
-    replacement: '[path]',
   },
-  { name: 'Windows paths', pattern: /\b[A-Za-z]:\\[^\s:]+/g, replacement: '[path]' },
+  { name: 'Windows paths', pattern: /\b[A-Za-z]:\\[^\s:]+/g },
 ];
 
 const secrets: string[] = [];
@@ -84,12 +84,28 @@ export function redactValues(values: Iterable<string>): () => void {
   };
 }
 
-/** One line of at most `maxLength` UTF-16 code units. */
-export function redact(text: string, maxLength = 500): string {
+export type RedactOptions = {
+  /** UTF-16 code units. Default 500. */
+  maxLength?: number;
+  /** Paths are shown by their last part, not as `[path]`: for messages that name a file of the workspace. */
+  fileNames?: boolean;
+};
+
+/** One line, cut to the maximum length. */
+export function redact(text: string, { maxLength = 500, fileNames = false }: RedactOptions = {}): string {
   let clean = examinedPart(text);
   for (const secret of secrets) clean = clean.replaceAll(secret, '[key]');
-  for (const { pattern, replacement } of rules) clean = clean.replace(pattern, replacement);
+  for (const { pattern, replacement } of rules) {
+    clean =
+      replacement === undefined
+        ? clean.replace(pattern, (path) => (fileNames ? lastPart(path) : '[path]'))
+        : clean.replace(pattern, replacement);
+  }
   return truncate(clean.replace(/\s+/g, ' ').trim(), maxLength);
+}
+
+function lastPart(path: string): string {
+  return path.split(/[/\\]/).findLast((part) => part !== '') ?? '';
 }
 
 /** A word at the end of the examined part may be the first half of a secret, which no rule would find. */

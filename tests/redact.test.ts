@@ -78,6 +78,16 @@ describe('removed from a text', () => {
   }
 });
 
+test('paths are shown by their last part where file names are wanted', () => {
+  for (const [text, left] of [
+    ["'/srv/my secret/x.git' is missing", "'x.git' is missing"],
+    ['in file /srv/a/config', 'in file config'],
+    ['file:///srv/a/b/ and C:\\Users\\ada\\x.js', 'b and x.js'],
+  ] as const) {
+    assert.equal(redact(text, { fileNames: true }), left);
+  }
+});
+
 describe('left in a text', () => {
   for (const text of innocent) test(text.slice(0, 60), () => assert.equal(redact(text), text));
 });
@@ -107,8 +117,8 @@ describe('registered values', () => {
 describe('the length of a text', () => {
   test('is that of one line, cut to the limit at a code point', () => {
     assert.equal(redact('one\n\n  two\tthree '), 'one two three');
-    assert.equal(redact('abcdef', 4), 'abc…');
-    assert.equal(redact('ab😀def', 4), 'ab…');
+    assert.equal(redact('abcdef', { maxLength: 4 }), 'abc…');
+    assert.equal(redact('ab😀def', { maxLength: 4 }), 'ab…');
     assert.equal(redact('x'.repeat(10_000)).length, 500);
   });
 
@@ -123,7 +133,7 @@ describe('the length of a text', () => {
   });
 
   test('is cut at a code point also where a long text is examined in part', () => {
-    const text = redact(`${' '.repeat(7001)}${'😀'.repeat(4000)}`, 10_000);
+    const text = redact(`${' '.repeat(7001)}${'😀'.repeat(4000)}`, { maxLength: 10_000 });
     assert.ok(text.isWellFormed());
     assert.ok(text.endsWith('…'));
   });

@@ -24,5 +24,5 @@ function filesAfter(stderr: string, line: string): string {
 }
 
 export function clean(text: string): string {
-  return redact(text);
+  return redact(text, { fileNames: true });
 }
