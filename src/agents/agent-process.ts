@@ -6,7 +6,7 @@ import { endProcess } from '../processes/end-process.ts';
 import { isAlone } from '../processes/process-tree.ts';
 import { settledWithin } from '../waits.ts';
 import { failureOfStart } from './failure.ts';
-import { LineSplitter } from './lines.ts';
+import { LineSplitter } from './line-splitter.ts';
 
 /** How a process is started; made by `agents.ts` from the settings, the task and the sandbox. */
 export type Launch = {
