@@ -84,7 +84,8 @@ export function createTelemetry(level: LogLevel, gauges: () => { active: number;
       metrics.unknownMessages.inc({ type });
       log.debug({ type }, 'the agent sent a message of an unknown type');
     },
-    homeProblem: (what: string, error: unknown) => log.warn({ what, err: error }, 'trouble with the home of an agent'),
+    homeProblem: (what: string, error: unknown) =>
+      log.warn({ what, err: error }, 'a problem with the home of an agent'),
     contained: ({ containment, missing }: FoundContainment) => {
       const facts = { sandbox: containment.kind };
       if (missing) log.warn({ ...facts, ...missing }, 'agents are not fully contained');

@@ -65,10 +65,10 @@ function eventsOf(stream: string): Event[] {
     .map((event) => JSON.parse(event.slice(event.indexOf('data: ') + 6)));
 }
 
-test('the real agent gets an answer that says it comes from a stand-in', async (t) => {
+test('the real agent gets an answer that says it comes from the fake model', async (t) => {
   const agent = await fakeModelAgent(t);
   const answer = await askAgent(agent, await scratchFolder(t), 'What is this repository about?');
-  assert.match(answer.result, /scripted stand-in: no language model was asked/);
+  assert.match(answer.result, /fake model, which follows a script: no language model was asked/);
   assert.match(answer.result, /"What is this repository about\?"/);
   assert.equal(agent.model.asked().length, 1);
   const [request] = agent.model.requests;
@@ -128,9 +128,9 @@ test('structured output without a script: the object fits its schema', async (t)
   const flags = ['--json-schema', JSON.stringify(schema)];
   const { structured_output } = await askAgent(await fakeModelAgent(t), await scratchFolder(t), 'Any city.', flags);
   assert.deepEqual(structured_output, {
-    city: { name: 'a stand-in' },
+    city: { name: 'an example' },
     kind: 'big',
-    tags: ['a stand-in..........', 'a stand-in..........'],
+    tags: ['an example..........', 'an example..........'],
     size: 7,
   });
 });

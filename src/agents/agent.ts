@@ -32,7 +32,7 @@ export type Session = Agent & {
   readonly usedTools: boolean;
   /** Whether its turns have left nothing running: no background task and no process. */
   isQuiet(): Promise<boolean>;
-  /** Settles when the process has ended, for whatever reason. */
+  /** Settles when the process has ended, by itself or not. */
   readonly ended: Promise<void>;
 };
 

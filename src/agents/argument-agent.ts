@@ -65,7 +65,7 @@ export class ArgumentAgent implements Agent {
       settleExit: (ended) => ended,
     })
       .catch((reason: unknown) => {
-        // A result that has come counts, whatever ended the wait after it.
+        // A result that has come counts, also when the wait after it fails.
         if (result) return 'never' as const;
         throw reason;
       })

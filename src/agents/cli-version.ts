@@ -11,7 +11,7 @@ export const minimumVersion = '2.1.299';
 export type FoundVersion =
   | { state: 'supported'; version: string }
   | { state: 'too_old'; version: string }
-  /** It is not Claude Code, or it gives no answer. `said` is its output, or the reason why there is none. */
+  /** It is not Claude Code, or it gives no answer. `said`: the first line of its output, or the reason why there is none. */
   | { state: 'unknown'; said: string };
 
 const timeoutMs = 10_000;

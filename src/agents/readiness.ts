@@ -25,12 +25,12 @@ export function createReadiness({ findClaude, missingClaude, askSignIn }: Readin
 
   const ask = (command: string): Promise<SignIn> => {
     if (latest?.command === command && performance.now() < latest.until) return latest.answer;
-    const asked = { command, answer: askSignIn(command, closing.signal), until: Number.POSITIVE_INFINITY };
-    latest = asked;
-    void asked.answer.then(({ state }) => {
-      asked.until = performance.now() + (state === 'none' ? keptSignedOutMs : keptMs);
+    const check = { command, answer: askSignIn(command, closing.signal), until: Number.POSITIVE_INFINITY };
+    latest = check;
+    void check.answer.then(({ state }) => {
+      check.until = performance.now() + (state === 'none' ? keptSignedOutMs : keptMs);
     });
-    return asked.answer;
+    return check.answer;
   };
 
   return {

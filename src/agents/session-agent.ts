@@ -171,7 +171,7 @@ export class SessionAgent implements Session {
     return outcome;
   }
 
-  /** Throws when a setting of the run was refused. A refused question for the cost so far is passed over. */
+  /** Throws when a setting of the run was refused. A refused request for the cost so far is ignored. */
   #hear(answer: Extract<ProtocolMessage, { type: 'control_response' }>, onEvent: TurnOptions['onEvent']): void {
     if (answer.costUsd !== undefined) onEvent?.({ type: 'cost', costUsd: answer.costUsd });
     if (answer.error && !answer.requestId.startsWith('get_session_cost')) throw refusal(answer.error);

@@ -1,9 +1,9 @@
-/** The environment in which the real agent talks to the fake model and to nobody else. */
+/** The environment in which the real agent uses the fake model and no other network. */
 import type { Environment } from '../config/config.ts';
 
 /**
  * @param modelUrl the fake model's `url`
- * @param home a scratch folder that becomes the agent's home: no login, no settings, no history of the user's
+ * @param home an empty folder that becomes the agent's home, without the user's login, settings and history
  * @param host where `PATH` and the temporary folder come from
  */
 export function fakeModelEnvironment(modelUrl: string, home: string, host: Environment): Environment {
