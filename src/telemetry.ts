@@ -1,6 +1,7 @@
 /** Every log line and metric, a function per event. */
 import { pino } from 'pino';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { AgentStart } from './agents/pool/pool.ts';
 import type { FoundContainment } from './agents/sandbox/containment.ts';
 import type { ServiceError } from './errors.ts';
 import type { Answered } from './http/deps.ts';
@@ -41,7 +42,7 @@ export function createTelemetry(level: LogLevel, gauges: () => { active: number;
     fault: (entry: { requestId: string; error: unknown }) =>
       log.error({ requestId: entry.requestId, err: entry.error }, 'internal error'),
 
-    runStarted: (task: Task, start: 'new' | 'prewarmed' | 'reset' | 'continued') =>
+    runStarted: (task: Task, start: AgentStart) =>
       log.info(
         { run: task.id, kind: task.kind, model: task.model, agent: task.agent, owner: task.owner, start },
         'run started',

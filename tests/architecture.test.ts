@@ -95,7 +95,7 @@ const mayImport: Record<string, string[]> = {
   waits: [],
   store: ['admission', 'errors', 'type:task'],
   task: [],
-  telemetry: ['type:agents/sandbox', 'type:errors', 'type:http', 'type:store', 'type:task'],
+  telemetry: ['type:agents/pool', 'type:agents/sandbox', 'type:errors', 'type:http', 'type:store', 'type:task'],
   truncate: [],
   webhooks: ['config', 'type:store', 'type:task'],
   workspace: [],

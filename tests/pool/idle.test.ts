@@ -42,7 +42,7 @@ describe('a conversation', () => {
     for (const [command, start] of [
       ['true', 'continued'],
       ['(setsid sleep 300 > /dev/null 2>&1 &); true', 'new'],
-      // Without a sandbox such a process is not found: it carries no mark and has no parent of ours.
+      // Without a sandbox such a process is not found: it has no marker, and its parent is none of ours.
       ...(hasBubblewrap ? ([['(env -i setsid sleep 300 > /dev/null 2>&1 &); true', 'new']] as const) : []),
     ] as const) {
       assert.equal((await follow(bash(command), String(command.length))).start, start, command);
@@ -147,13 +147,15 @@ describe('an agent that is reset', () => {
   });
 
   test('has served no run that failed or was cancelled', async (t) => {
-    const { run } = await startPool(t);
+    const { run, model } = await startPool(t);
     await assert.rejects(run(chat(['[[error: 400 invalid_request_error no]]'])));
     assert.equal((await run(chat(['next'], { owner: 'bob' }))).start, 'new');
     const client = new AbortController();
-    const going = run(chat(['[[stall]]']), client.signal);
-    setTimeout(() => client.abort(new ServiceError('client_gone', 'The client has gone')), 300);
-    await assert.rejects(going, { code: 'client_gone' });
+    const asked = model.asked().length;
+    const going = assert.rejects(run(chat(['[[stall]]']), client.signal), { code: 'client_gone' });
+    await waitUntil('the model is asked', () => model.asked().length > asked);
+    client.abort(new ServiceError('client_gone', 'The client has gone'));
+    await going;
     assert.equal((await run(chat(['next']))).start, 'new');
   });
 
