@@ -11,7 +11,7 @@ export type ServerProcess = {
   pid: number;
   /** From its start to the first 200 of `GET /health`. */
   readyMs: number;
-  /** How a run's agent came to be (`cold`, `warm`, `recycled`, `continued`), as the log tells. */
+  /** Where a run's agent came from, by the server's log: `new`, `prewarmed`, `reset` or `continued`. */
   startOf(runId: string): Promise<string>;
   stop(): Promise<void>;
 };

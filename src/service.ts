@@ -2,7 +2,7 @@
 import { readFile, realpath } from 'node:fs/promises';
 import { createSlots } from './admission/slots.ts';
 import { openAgents, requireContainment } from './agents/open-agents.ts';
-import { createSeats, type SeatSettings } from './agents/pool/pool.ts';
+import { createPool, type PoolSettings } from './agents/pool/pool.ts';
 import type { FoundContainment } from './agents/sandbox/containment.ts';
 import type { AnyApi } from './api/api.ts';
 import { apis as standardApis } from './api/apis.ts';
@@ -15,6 +15,7 @@ import { ServiceError } from './errors.ts';
 import { ownerOfKey } from './http/auth.ts';
 import { openJobs } from './jobs/open-jobs.ts';
 import { createMarkers } from './processes/orphans.ts';
+import { redactValues } from './redact.ts';
 import { Releases } from './releases.ts';
 import { execute } from './runs/execute.ts';
 import { createHereOrElsewhere } from './runs/here-or-elsewhere.ts';
@@ -66,6 +67,7 @@ async function build(given: Config, environment: Environment, apis: AnyApi[], re
   const config = { ...given, dataDir: await realpath(given.dataDir) };
   const key = await loadApiKey(config.apiBearerToken, config.dataDir);
   const keys = [key.token, ...config.apiKeys];
+  releases.push(redactValues([...keys, ...secretsIn(environment)]));
   const operator = key.token === '' ? undefined : ownerOfKey(key.token);
   const slots = createSlots({
     capacity: config.maxConcurrentRuns,
@@ -153,7 +155,7 @@ async function build(given: Config, environment: Environment, apis: AnyApi[], re
   };
 }
 
-/** Workspaces and the agents in them, after what a dead server left of both is gone. */
+/** The workspaces and the agents in them. First it removes what a dead server of the same data folder left behind. */
 async function openPool(
   config: Config,
   environment: Environment,
@@ -162,8 +164,8 @@ async function openPool(
   releases: Releases,
 ) {
   const markers = createMarkers(config.dataDir);
-  const orphans = await markers.endLeftovers();
-  if (orphans > 0) telemetry.leftoversEnded(orphans);
+  const orphans = await markers.endOrphans();
+  if (orphans > 0) telemetry.orphansEnded(orphans);
 
   const workspaces = await createWorkspaces({
     workspaceDir: config.workspaceDir,
@@ -191,28 +193,34 @@ async function openPool(
   releases.push(() => agents.destroy());
   releases.push(() => readiness.close());
 
-  const pool = createSeats({ workspaces, agents }, seatSettings(config, telemetry));
+  const pool = createPool({ workspaces, agents }, poolSettings(config, telemetry));
   releases.push(() => pool.destroy());
   return { pool, workspaces, readiness };
 }
 
-function seatSettings(config: Config, telemetry: Telemetry): SeatSettings {
+function poolSettings(config: Config, telemetry: Telemetry): PoolSettings {
   return {
-    spares: {
+    prewarmed: {
       count: config.role === 'gateway' ? 0 : config.prewarmedAgents,
       first: { agent: config.chatAgent, budgetUsd: config.chatBudgetUsd },
       model: config.defaultModel,
       maxAgeMs: config.prewarmedMaxAgeSeconds * 1000,
-      idleMs: config.prewarmUnusedSeconds * 1000,
-      onFailed: telemetry.spareFailed,
+      unusedMs: config.prewarmUnusedSeconds * 1000,
+      onFailed: telemetry.prewarmFailed,
     },
-    resting: {
+    idle: {
       count: config.idleAgents,
-      restMs: config.idleSeconds * 1000,
-      recycle: config.resetAgents === 'auto' ? config.workspaceDir === undefined : config.resetAgents === 'on',
+      maxIdleMs: config.idleSeconds * 1000,
+      reset: config.resetAgents === 'auto' ? config.workspaceDir === undefined : config.resetAgents === 'on',
       maxTurns: config.agentMaxTurns,
     },
   };
+}
+
+/** The key of the model and other secrets that agents or the server get from the environment. */
+function secretsIn(environment: Environment): string[] {
+  const isSecret = (name: string) => /(KEY|TOKEN|SECRET|PASSWORD)$/.test(name);
+  return Object.entries(environment).flatMap(([name, value]) => (value && isSecret(name) ? [value] : []));
 }
 
 /** Of the package that this file is in. */

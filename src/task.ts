@@ -35,11 +35,11 @@ export type Task = {
   agent?: string;
   effort?: Effort;
   /**
-   * `argument`: one process for this run, `messages` being a single user message that becomes its prompt.
-   * `session`: over stdin, with real roles, images and partial messages; a warm process may serve it.
+   * `none`: a process of its own, which serves no other run. `prewarmed`: a prewarmed agent may serve it, and ends with
+   * it. `kept`: a prewarmed or an idle agent may serve it, and is kept for a follow-up.
    */
-  launch: 'argument' | 'session';
-  /** Appended to the agent's own system prompt; only `session` runs have one. */
+  reuse: 'none' | 'prewarmed' | 'kept';
+  /** Appended to the agent's own system prompt. */
   system?: string;
   /** The conversation so far, oldest first; the last message is the user's. */
   messages: Message[];
@@ -82,9 +82,8 @@ export type RunEvent =
 
 /** The result of a run that ended well. A run that failed has a `ServiceError`. */
 export type Outcome = {
+  /** With an `outputSchema`: a JSON object. When the model refused: the reason, where the CLI gives one. */
   text: string;
-  /** Present when the task had an `outputSchema`. */
-  structured?: unknown;
   /** Sum over all models. `undefined` only when the agent reported none (plain-text output). */
   usage?: Usage;
   costUsd?: number;

@@ -1,6 +1,7 @@
 /** Every log line and metric, a function per event. */
 import { pino } from 'pino';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { AgentStart } from './agents/pool/pool.ts';
 import type { FoundContainment } from './agents/sandbox/containment.ts';
 import type { ServiceError } from './errors.ts';
 import type { Answered } from './http/server.ts';
@@ -41,7 +42,7 @@ export function createTelemetry(level: LogLevel, gauges: () => { active: number;
     fault: (entry: { requestId: string; error: unknown }) =>
       log.error({ requestId: entry.requestId, err: entry.error }, 'internal error'),
 
-    runStarted: (task: Task, start: 'cold' | 'warm' | 'recycled' | 'continued') =>
+    runStarted: (task: Task, start: AgentStart) =>
       log.info(
         { run: task.id, kind: task.kind, model: task.model, agent: task.agent, owner: task.owner, start },
         'run started',
@@ -62,10 +63,10 @@ export function createTelemetry(level: LogLevel, gauges: () => { active: number;
       const ours = error.code === 'internal' || error.code === 'agent_not_started';
       log.warn(ours ? { ...fields, err: error.cause } : fields, 'run failed');
     },
-    spareFailed: (error: unknown, failures: number) =>
+    prewarmFailed: (error: unknown, failures: number) =>
       log.warn(
         { reason: (error as Error).message, failures, err: (error as Error).cause },
-        'a spare agent could not be kept ready',
+        'could not prewarm an agent',
       ),
     releaseFailed: (task: Task, error: unknown) =>
       log.error({ run: task.id, err: error }, 'could not give everything back'),
@@ -84,13 +85,15 @@ export function createTelemetry(level: LogLevel, gauges: () => { active: number;
       metrics.unknownMessages.inc({ type });
       log.debug({ type }, 'the agent sent a message of an unknown type');
     },
-    homeProblem: (what: string, error: unknown) => log.warn({ what, err: error }, 'trouble with the home of an agent'),
+    homeProblem: (what: string, error: unknown) =>
+      log.warn({ what, err: error }, 'a problem with the home of an agent'),
     contained: ({ containment, missing }: FoundContainment) => {
       const facts = { sandbox: containment.kind };
       if (missing) log.warn({ ...facts, ...missing }, 'agents are not fully contained');
       else log.info(facts, 'agents are contained');
     },
-    leftoversEnded: (count: number) => log.warn({ count }, 'ended processes that a dead server had left'),
+    orphansEnded: (count: number) => log.warn({ count }, 'ended orphaned processes of a dead server'),
+    agentForced: (run: string) => log.warn({ run }, 'an agent ignored SIGTERM and was ended with SIGKILL'),
 
     /** Prometheus text and its content type. */
     metrics: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),

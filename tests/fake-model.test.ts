@@ -1,4 +1,4 @@
-/** The fake model answers the real agent as the Messages API would, by script, and says what it is. */
+/** The fake model answers the real agent as the Messages API does, by a script, and says that it is one. */
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -65,18 +65,18 @@ function eventsOf(stream: string): Event[] {
     .map((event) => JSON.parse(event.slice(event.indexOf('data: ') + 6)));
 }
 
-test('the real agent gets an answer that says it comes from a stand-in', async (t) => {
+test('the real agent gets an answer that says it comes from the fake model', async (t) => {
   const agent = await fakeModelAgent(t);
   const answer = await askAgent(agent, await scratchFolder(t), 'What is this repository about?');
-  assert.match(answer.result, /scripted stand-in: no language model was asked/);
+  assert.match(answer.result, /fake model, which follows a script: no language model was asked/);
   assert.match(answer.result, /"What is this repository about\?"/);
   assert.equal(agent.model.asked().length, 1);
   const [request] = agent.model.requests;
-  assert.equal(request?.headers['x-api-key'], 'loopback');
+  assert.equal(request?.headers['x-api-key'], 'fake-model-key');
   assert.ok(request?.body?.tools?.some((tool) => tool.name === 'Bash'));
 });
 
-test('a script with tools: the real agent runs them and the model sees what they gave', async (t) => {
+test('a script with tools: the real agent runs them, and the model gets their results', async (t) => {
   const agent = await fakeModelAgent(t);
   const folder = await scratchFolder(t);
   await writeFile(join(folder, 'note.txt'), 'written before');
@@ -87,7 +87,7 @@ test('a script with tools: the real agent runs them and the model sees what they
   assert.equal(agent.model.asked().length, 3);
 });
 
-test('a scripted error is what the real agent reports', async (t) => {
+test('the real agent reports a scripted error', async (t) => {
   const agent = await fakeModelAgent(t);
   const answer = await askAgent(agent, await scratchFolder(t), '[[error: 429 rate_limit_error slow down]]');
   assert.equal(answer.is_error, true);
@@ -95,7 +95,7 @@ test('a scripted error is what the real agent reports', async (t) => {
   assert.match(answer.result, /slow down/);
 });
 
-test('scripted token counts are those that the real agent reports', async (t) => {
+test('the real agent reports scripted token counts', async (t) => {
   const agent = await fakeModelAgent(t);
   const script = '[[usage: input=10,output=20,cache_read=30,cache_write=40]] [[say: counted]]';
   const { usage } = await askAgent(agent, await scratchFolder(t), script);
@@ -103,7 +103,7 @@ test('scripted token counts are those that the real agent reports', async (t) =>
   assert.equal(usage['cache_creation_input_tokens'], 40);
 });
 
-test('structured output: an object that does not fit is sent back, the next one is taken', async (t) => {
+test('structured output: an object that does not fit the schema is rejected, and the next one is taken', async (t) => {
   const agent = await fakeModelAgent(t);
   const schema = { type: 'object', properties: { n: { type: 'number' } }, required: ['n'] };
   const script = '[[json: {"n":"three"}]] [[json: {"n":3}]]';
@@ -128,14 +128,14 @@ test('structured output without a script: the object fits its schema', async (t)
   const flags = ['--json-schema', JSON.stringify(schema)];
   const { structured_output } = await askAgent(await fakeModelAgent(t), await scratchFolder(t), 'Any city.', flags);
   assert.deepEqual(structured_output, {
-    city: { name: 'a stand-in' },
+    city: { name: 'an example' },
     kind: 'big',
-    tags: ['a stand-in..........', 'a stand-in..........'],
+    tags: ['an example..........', 'an example..........'],
     size: 7,
   });
 });
 
-test('a script goes on where the agent makes the model go on', async (t) => {
+test('a script continues where the agent asks the model to continue', async (t) => {
   const agent = await fakeModelAgent(t);
   const folder = await scratchFolder(t);
   const cutOff = await askAgent(agent, folder, '[[say: first]] [[stop: max_tokens]] [[say: second]]');
@@ -166,7 +166,7 @@ test('an answer that is not streamed is one message with the same text', async (
   assert.ok(message.usage.input_tokens > 0 && message.usage.output_tokens > 0);
 });
 
-test('errors have their status, come as often as asked, and come inside a stream that has begun', async (t) => {
+test('errors have their status, are repeated as scripted, and can come inside a stream', async (t) => {
   const model = await startedModel(t);
   const flaky = '[[error: 529x2 overloaded_error Busy]] [[say: recovered]]';
   const first = await post(model.url, flaky);
@@ -177,7 +177,7 @@ test('errors have their status, come as often as asked, and come inside a stream
   assert.equal(eventsOf(await late.text()).at(-1)?.error?.type, 'api_error');
 });
 
-test('a refusal has its stop reason and no words', async (t) => {
+test('a refusal has its stop reason and no text', async (t) => {
   const model = await startedModel(t);
   const message = await replyOf(await post(model.url, '[[refuse]]'));
   assert.deepEqual([message.stop_reason, message.content], ['refusal', []]);
@@ -209,7 +209,7 @@ test('a stall begins and does not end, until the caller leaves or the model clos
   t.diagnostic('nothing is left open');
 });
 
-test('what is no message gets a JSON answer all the same', async (t) => {
+test('a request without messages gets a JSON answer', async (t) => {
   const model = await startedModel(t);
   assert.equal((await fetch(model.url, { method: 'HEAD' })).status, 200);
   const unknown = await fetch(`${model.url}/v1/elsewhere`);
@@ -221,7 +221,7 @@ test('what is no message gets a JSON answer all the same', async (t) => {
   assert.ok((await replyOf(counted)).input_tokens > 0);
 });
 
-test('a script with a slip is refused, not taken for a question', async (t) => {
+test('a script with a mistake is refused, and not answered as a question', async (t) => {
   const model = await startedModel(t);
   for (const slip of [
     '[[sing: la]]',
@@ -234,7 +234,7 @@ test('a script with a slip is refused, not taken for a question', async (t) => {
   }
 });
 
-test('only the newest requests are remembered', async (t) => {
+test('only the newest requests are kept', async (t) => {
   const model = await startedModel(t, { remember: 2 });
   for (const text of ['one', 'two', 'three']) await (await post(model.url, text)).text();
   assert.deepEqual(

@@ -4,11 +4,11 @@ import { median, percentile, quiet, ratio } from '../measure.ts';
 import { type Figure, scenario } from '../scenario.ts';
 import type { ServerProcess } from '../server-process.ts';
 
-const kinds = ['cold', 'warm', 'recycled', 'recycled_late', 'continued'] as const;
+const kinds = ['new', 'prewarmed', 'reset', 'reset_late', 'continued'] as const;
 type Kind = (typeof kinds)[number];
 
-/** What the server's log calls them. */
-const startOf = { cold: 'cold', warm: 'warm', recycled: 'recycled', recycled_late: 'recycled', continued: 'continued' };
+/** The word of the server's log for each. */
+const startOf = { new: 'new', prewarmed: 'prewarmed', reset: 'reset', reset_late: 'reset', continued: 'continued' };
 
 type TimesOf<K extends Kind> = `${K}_p50` | `${K}_p99` | `${K}_total_p50` | `${K}_total_p99`;
 
@@ -27,30 +27,30 @@ export const firstToken = scenario({
   name: 'first_token',
   about: 'A short streamed answer through /openai/v1, one at a time, every kind of start in turn.',
   figures: {
-    ...times('cold', 'of a new process (PREWARMED_AGENTS=0, IDLE_AGENTS=0)'),
-    ...times('warm', 'of a process that was started ahead'),
-    ...times('recycled', 'of a process that was cleared when nobody had followed up before'),
-    ...times('recycled_late', 'of a process that kept its conversation until another one began'),
-    ...times('continued', 'of a follow-up in the process that has the conversation'),
+    ...times('new', 'of a new process (PREWARMED_AGENTS=0, IDLE_AGENTS=0)'),
+    ...times('prewarmed', 'of a prewarmed process'),
+    ...times('reset', 'of a process that was reset ahead of the request'),
+    ...times('reset_late', 'of a process that was reset when the request came'),
+    ...times('continued', 'of a follow-up in the process that holds the conversation'),
     bare_total_p50: { unit: 'ms', about: 'claude -p --output-format json by hand, which has no first token' },
     bare_total_p99: { unit: 'ms', about: 'the same, the slowest of a hundred' },
-    warm_over_cold: { unit: '×', about: 'first tokens, p50' },
-    recycled_over_cold: { unit: '×', about: 'first tokens, p50' },
-    recycled_late_over_cold: { unit: '×', about: 'first tokens, p50' },
-    continued_over_cold: { unit: '×', about: 'first tokens, p50' },
-    cold_over_bare: { unit: '×', about: 'whole answers, p50' },
+    prewarmed_over_new: { unit: '×', about: 'first tokens, p50' },
+    reset_over_new: { unit: '×', about: 'first tokens, p50' },
+    reset_late_over_new: { unit: '×', about: 'first tokens, p50' },
+    continued_over_new: { unit: '×', about: 'first tokens, p50' },
+    new_over_bare: { unit: '×', about: 'whole answers, p50' },
     strays: { unit: 'count', about: 'turns that did not begin as the round meant them to, and count nowhere' },
   },
   async run(bench) {
-    const resting = { PREWARMED_AGENTS: '0', IDLE_AGENTS: '1', AGENT_MAX_TURNS: '1000' };
+    const idle = { PREWARMED_AGENTS: '0', IDLE_AGENTS: '1', AGENT_MAX_TURNS: '1000' };
     const servers = {
-      cold: await bench.server('claude', { PREWARMED_AGENTS: '0', IDLE_AGENTS: '0' }),
-      warm: await bench.server('claude', { PREWARMED_AGENTS: '1', IDLE_AGENTS: '0' }),
-      once: await bench.server('claude', resting),
-      kept: await bench.server('claude', resting),
+      new: await bench.server('claude', { PREWARMED_AGENTS: '0', IDLE_AGENTS: '0' }),
+      prewarmed: await bench.server('claude', { PREWARMED_AGENTS: '1', IDLE_AGENTS: '0' }),
+      once: await bench.server('claude', idle),
+      kept: await bench.server('claude', idle),
     };
     const pids = Object.values(servers).map(({ pid }) => pid);
-    const answers: Record<Kind, Answer[]> = { cold: [], warm: [], recycled: [], recycled_late: [], continued: [] };
+    const answers: Record<Kind, Answer[]> = { new: [], prewarmed: [], reset: [], reset_late: [], continued: [] };
     const bare: number[] = [];
     let strays = 0;
     const ask = async (server: ServerProcess, kind: Kind | undefined, turns: Turn[]): Promise<Answer> => {
@@ -62,15 +62,15 @@ export const firstToken = scenario({
       return answer;
     };
 
-    // The first turn there is cold; those of the rounds find its process at rest. The third conversation in a row that
-    // nobody followed up is the first to be cleared ahead.
+    // The first turn of a server starts its process; those of the rounds find it idle. After three conversations in a
+    // row that nobody followed up, the process is reset ahead.
     await ask(servers.kept, undefined, question(0));
     for (const _ of [1, 2, 3]) await ask(servers.once, undefined, question(0));
     for (let round = 1; round <= bench.pick(15, 3); round += 1) {
-      await ask(servers.cold, 'cold', question(round));
-      await ask(servers.warm, 'warm', question(round));
-      await ask(servers.once, 'recycled', question(round));
-      const { text } = await ask(servers.kept, 'recycled_late', question(round));
+      await ask(servers.new, 'new', question(round));
+      await ask(servers.prewarmed, 'prewarmed', question(round));
+      await ask(servers.once, 'reset', question(round));
+      const { text } = await ask(servers.kept, 'reset_late', question(round));
       await ask(servers.kept, 'continued', [
         ...question(round),
         { role: 'assistant', content: text },
@@ -106,17 +106,17 @@ function figuresOf(answers: Record<Kind, Answer[]>, bare: number[]) {
       [`${kind}_total_p99`]: total(kind, 99),
     }) as Record<TimesOf<K>, number | undefined>;
   return {
-    ...of('cold'),
-    ...of('warm'),
-    ...of('recycled'),
-    ...of('recycled_late'),
+    ...of('new'),
+    ...of('prewarmed'),
+    ...of('reset'),
+    ...of('reset_late'),
     ...of('continued'),
     bare_total_p50: median(bare),
     bare_total_p99: percentile(bare, 99),
-    warm_over_cold: ratio(first('warm', 50), first('cold', 50)),
-    recycled_over_cold: ratio(first('recycled', 50), first('cold', 50)),
-    recycled_late_over_cold: ratio(first('recycled_late', 50), first('cold', 50)),
-    continued_over_cold: ratio(first('continued', 50), first('cold', 50)),
-    cold_over_bare: ratio(total('cold', 50), median(bare)),
+    prewarmed_over_new: ratio(first('prewarmed', 50), first('new', 50)),
+    reset_over_new: ratio(first('reset', 50), first('new', 50)),
+    reset_late_over_new: ratio(first('reset_late', 50), first('new', 50)),
+    continued_over_new: ratio(first('continued', 50), first('new', 50)),
+    new_over_bare: ratio(total('new', 50), median(bare)),
   };
 }

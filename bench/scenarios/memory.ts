@@ -10,7 +10,7 @@ import { scenario } from '../scenario.ts';
 import type { ServerProcess } from '../server-process.ts';
 
 const connections = 1000;
-const spares = 4;
+const prewarmed = 4;
 /** Fewer than AGENT_MAX_TURNS, after which a process is not used again. */
 const turnsServed = 15;
 
@@ -18,43 +18,43 @@ export const memory = scenario({
   name: 'memory',
   about: 'Memory at rest; RSS of the server, PSS (shared pages divided) of agents.',
   figures: {
-    idle_rss: { unit: 'MB', about: 'the server, started and asked for its health' },
+    server_rss: { unit: 'MB', about: 'the server, started and asked for its health' },
     connections_rss: { unit: 'MB', about: `the same with ${connections} idle connections` },
     connections_growth: { unit: 'MB', about: 'what these connections take' },
-    spares_rss: { unit: 'MB', about: `a server that keeps ${spares} agents ready, without them` },
-    spare_pss: { unit: 'MB', about: 'one agent that is kept ready, with its sandbox' },
-    rested_pss: { unit: 'MB', about: `one agent that rests after ${turnsServed} turns` },
+    prewarmed_rss: { unit: 'MB', about: `a server with ${prewarmed} prewarmed agents, without them` },
+    prewarmed_pss: { unit: 'MB', about: 'one prewarmed agent, with its sandbox' },
+    idle_pss: { unit: 'MB', about: `one idle agent after ${turnsServed} turns` },
   },
   async run(bench) {
-    const idle = await bench.server('claude', { PREWARMED_AGENTS: '0' });
-    await quiet([idle.pid]);
-    const idleRss = rssMb(idle.pid);
-    const sockets = await connectIdle(idle);
+    const empty = await bench.server('claude', { PREWARMED_AGENTS: '0' });
+    await quiet([empty.pid]);
+    const serverRss = rssMb(empty.pid);
+    const sockets = await connectIdle(empty);
     bench.releases.push(() => {
       for (const socket of sockets) socket.destroy();
     });
-    await quiet([idle.pid]);
-    const connectionsRss = rssMb(idle.pid);
+    await quiet([empty.pid]);
+    const connectionsRss = rssMb(empty.pid);
 
-    const ready = await bench.server('claude', { PREWARMED_AGENTS: String(spares) });
+    const ready = await bench.server('claude', { PREWARMED_AGENTS: String(prewarmed) });
     // Starting takes less than a second each; then nothing goes on.
     await sleep(1000);
     await quiet([ready.pid], 15_000);
     const agents = pssMb(descendants(ready.pid));
-    const rested = await pssOfRested(bench);
+    const idleAgent = await pssOfIdle(bench);
     if (agents === undefined) bench.note('memory: no PSS, since /proc does not show it to this user');
     return {
-      idle_rss: idleRss,
+      server_rss: serverRss,
       connections_rss: connectionsRss,
-      connections_growth: connectionsRss - idleRss,
-      spares_rss: rssMb(ready.pid),
-      spare_pss: agents === undefined ? undefined : agents / spares,
-      rested_pss: rested,
+      connections_growth: connectionsRss - serverRss,
+      prewarmed_rss: rssMb(ready.pid),
+      prewarmed_pss: agents === undefined ? undefined : agents / prewarmed,
+      idle_pss: idleAgent,
     };
   },
 });
 
-async function pssOfRested(bench: Bench): Promise<number | undefined> {
+async function pssOfIdle(bench: Bench): Promise<number | undefined> {
   const server = await bench.server('claude', { PREWARMED_AGENTS: '0', IDLE_AGENTS: '1' });
   for (let turn = 0; turn < turnsServed; turn += 1) {
     await askStreaming(server, [{ role: 'user', content: `Question ${turn} [[words: 50]]` }]);

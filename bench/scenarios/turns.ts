@@ -16,55 +16,55 @@ export const turns = scenario({
   name: 'turns',
   about: 'Clients that ask again as soon as they are answered: new processes, kept ones, and the default settings.',
   figures: {
-    cold_1_per_second: { unit: 'per s', about: 'turns, each in a new process, 1 client' },
-    cold_4_per_second: { unit: 'per s', about: 'the same, 4 clients' },
-    cold_16_per_second: { unit: 'per s', about: 'the same, 16 clients' },
-    kept_1_per_second: { unit: 'per s', about: 'turns in processes that are cleared and used again, 1 client' },
+    new_1_per_second: { unit: 'per s', about: 'turns, each in a new process, 1 client' },
+    new_4_per_second: { unit: 'per s', about: 'the same, 4 clients' },
+    new_16_per_second: { unit: 'per s', about: 'the same, 16 clients' },
+    kept_1_per_second: { unit: 'per s', about: 'turns in processes that are reset and used again, 1 client' },
     kept_4_per_second: { unit: 'per s', about: 'the same, 4 clients' },
     kept_16_per_second: { unit: 'per s', about: 'the same, 16 clients' },
     default_4_per_second: { unit: 'per s', about: 'turns with the default settings, 4 clients' },
-    cold_1_cpu: { unit: 'ms', about: 'CPU of a turn in a new process, server and agents together, 1 client' },
-    cold_4_cpu: { unit: 'ms', about: 'the same, 4 clients' },
-    cold_16_cpu: { unit: 'ms', about: 'the same, 16 clients' },
+    new_1_cpu: { unit: 'ms', about: 'CPU of a turn in a new process, server and agents together, 1 client' },
+    new_4_cpu: { unit: 'ms', about: 'the same, 4 clients' },
+    new_16_cpu: { unit: 'ms', about: 'the same, 16 clients' },
     kept_1_cpu: { unit: 'ms', about: 'CPU of a turn in a process that is used again, 1 client' },
     kept_4_cpu: { unit: 'ms', about: 'the same, 4 clients' },
     kept_16_cpu: { unit: 'ms', about: 'the same, 16 clients' },
     default_4_cpu: { unit: 'ms', about: 'CPU of a turn with the default settings, 4 clients' },
     kept_share: { unit: '×', about: 'the part of the turns meant for kept processes that found one' },
-    kept_over_cold_1: { unit: '×', about: 'turns per second, 1 client' },
-    kept_over_cold_4: { unit: '×', about: 'turns per second, 4 clients' },
-    kept_over_cold_16: { unit: '×', about: 'turns per second, 16 clients' },
-    default_over_cold_4: { unit: '×', about: 'turns per second, 4 clients' },
+    kept_over_new_1: { unit: '×', about: 'turns per second, 1 client' },
+    kept_over_new_4: { unit: '×', about: 'turns per second, 4 clients' },
+    kept_over_new_16: { unit: '×', about: 'turns per second, 16 clients' },
+    default_over_new_4: { unit: '×', about: 'turns per second, 4 clients' },
   },
   async run(bench) {
     const places = { MAX_CONCURRENT_RUNS: '16' };
-    const cold = await bench.server('claude', { ...places, PREWARMED_AGENTS: '0', IDLE_AGENTS: '0' });
+    const fresh = await bench.server('claude', { ...places, PREWARMED_AGENTS: '0', IDLE_AGENTS: '0' });
     const kept = await bench.server('claude', { ...places, PREWARMED_AGENTS: '0', IDLE_AGENTS: '16' });
-    const [cold1, kept1] = [await level(bench, cold, 1, false), await level(bench, kept, 1, true)];
-    const [cold4, kept4] = [await level(bench, cold, 4, false), await level(bench, kept, 4, true)];
-    const [cold16, kept16] = [await level(bench, cold, 16, false), await level(bench, kept, 16, true)];
-    await Promise.all([cold.stop(), kept.stop()]);
+    const [new1, kept1] = [await level(bench, fresh, 1, false), await level(bench, kept, 1, true)];
+    const [new4, kept4] = [await level(bench, fresh, 4, false), await level(bench, kept, 4, true)];
+    const [new16, kept16] = [await level(bench, fresh, 16, false), await level(bench, kept, 16, true)];
+    await Promise.all([fresh.stop(), kept.stop()]);
     const usual = await level(bench, await bench.server('claude'), 4, true);
     return {
-      cold_1_per_second: cold1?.perSecond,
-      cold_4_per_second: cold4?.perSecond,
-      cold_16_per_second: cold16?.perSecond,
+      new_1_per_second: new1?.perSecond,
+      new_4_per_second: new4?.perSecond,
+      new_16_per_second: new16?.perSecond,
       kept_1_per_second: kept1?.perSecond,
       kept_4_per_second: kept4?.perSecond,
       kept_16_per_second: kept16?.perSecond,
       default_4_per_second: usual?.perSecond,
-      cold_1_cpu: cold1?.cpuMs,
-      cold_4_cpu: cold4?.cpuMs,
-      cold_16_cpu: cold16?.cpuMs,
+      new_1_cpu: new1?.cpuMs,
+      new_4_cpu: new4?.cpuMs,
+      new_16_cpu: new16?.cpuMs,
       kept_1_cpu: kept1?.cpuMs,
       kept_4_cpu: kept4?.cpuMs,
       kept_16_cpu: kept16?.cpuMs,
       default_4_cpu: usual?.cpuMs,
       kept_share: kept4?.share,
-      kept_over_cold_1: ratio(kept1?.perSecond, cold1?.perSecond),
-      kept_over_cold_4: ratio(kept4?.perSecond, cold4?.perSecond),
-      kept_over_cold_16: ratio(kept16?.perSecond, cold16?.perSecond),
-      default_over_cold_4: ratio(usual?.perSecond, cold4?.perSecond),
+      kept_over_new_1: ratio(kept1?.perSecond, new1?.perSecond),
+      kept_over_new_4: ratio(kept4?.perSecond, new4?.perSecond),
+      kept_over_new_16: ratio(kept16?.perSecond, new16?.perSecond),
+      default_over_new_4: ratio(usual?.perSecond, new4?.perSecond),
     };
   },
 });
@@ -89,6 +89,6 @@ async function level(bench: Bench, server: ServerProcess, clients: number, keeps
   await quiet([server.pid]);
   const cpuMs = cpu.stop() / loop.count;
   const starts = await Promise.all(runs.map((run) => server.startOf(run)));
-  const share = starts.filter((how) => how === 'recycled').length / starts.length;
+  const share = starts.filter((how) => how === 'reset').length / starts.length;
   return { perSecond: loop.perSecond, cpuMs, share };
 }

@@ -1,4 +1,4 @@
-/** One running agent: lines in, lines out, and one ending. */
+/** One running agent: lines in, lines out, and one end. */
 
 import { ServiceError } from '../errors.ts';
 import { type Exit, type StartedProcess, startProcess } from '../processes/child-process.ts';
@@ -6,7 +6,7 @@ import { endProcess } from '../processes/end-process.ts';
 import { isAlone } from '../processes/process-tree.ts';
 import { settledWithin } from '../waits.ts';
 import { failureOfStart } from './failure.ts';
-import { LineSplitter } from './lines.ts';
+import { LineSplitter } from './line-splitter.ts';
 
 /** How a process is started; made by `agents.ts` from the settings, the task and the sandbox. */
 export type Launch = {
@@ -16,29 +16,31 @@ export type Launch = {
   cwd: string;
   env: Record<string, string | undefined>;
   stdin: 'ignore' | 'pipe';
-  /** Unique; finds the tree's members. */
+  /** Unique; the processes of its tree are found by it. */
   marker: string;
-  /** The agent's own command. It tells the agent from the processes that it starts. */
+  /** The agent's own command, by which the agent is told from the processes that it starts. */
   agent: string;
+  /** Called when the agent ignored SIGTERM and was ended with SIGKILL. */
+  onForced(): void;
 };
 
 export type ProcessListener = {
   onLine(line: string): void;
-  /** The process can say nothing more of use: `output_too_large`. */
+  /** The output cannot be read any further: `output_too_large`. */
   onBroken(error: ServiceError): void;
   /** Once, after the last line. */
   onExit(exit: Exit): void;
 };
 
-/** A tool's output may be megabytes in one line; ten times that is a fault. */
+/** The output of a tool may be one line of some megabytes. A line of ten times that size is an error. */
 const maxLineBytes = 32 * 1024 * 1024;
 const maxStderrBytes = 64 * 1024;
-/** A grandchild may hold the pipes open after the process ended: what is not there by then is not waited for. */
+/** How long output is read after the process has ended: a grandchild may hold the pipes open. */
 const drainMs = 250;
 
 export class AgentProcess {
   readonly #started: StartedProcess;
-  readonly #agent: string;
+  readonly #launch: Launch;
   #listener: ProcessListener | undefined;
   #stderr: Buffer = Buffer.alloc(0);
   #exit: Exit | undefined;
@@ -47,15 +49,15 @@ export class AgentProcess {
   /** Throws `agent_not_started`. */
   static async start(launch: Launch): Promise<AgentProcess> {
     try {
-      return new AgentProcess(await startProcess(launch.command, launch.args, launch), launch.agent);
+      return new AgentProcess(await startProcess(launch.command, launch.args, launch), launch);
     } catch (error) {
       throw failureOfStart(error);
     }
   }
 
-  private constructor(started: StartedProcess, agent: string) {
+  private constructor(started: StartedProcess, launch: Launch) {
     this.#started = started;
-    this.#agent = agent;
+    this.#launch = launch;
     const { stdout, stderr } = started.child;
     const lines = new LineSplitter(
       maxLineBytes,
@@ -75,7 +77,7 @@ export class AgentProcess {
     });
   }
 
-  /** One at a time; a listener that comes after the end is told at once. */
+  /** Replaces the listener. One that is set after the end is called at once. */
   listen(listener: ProcessListener | undefined): void {
     this.#listener = listener;
     if (this.#exit) listener?.onExit(this.#exit);
@@ -85,7 +87,7 @@ export class AgentProcess {
     this.#started.child.stdin?.write(line);
   }
 
-  /** Settles when the process has ended, whoever ended it. */
+  /** Settles when the process has ended, by itself or not. */
   get ended(): Promise<void> {
     return this.#started.exited.then(() => undefined);
   }
@@ -94,9 +96,9 @@ export class AgentProcess {
     return this.#exit === undefined && this.#ending === undefined;
   }
 
-  /** Whether nothing of its tree runs but the agent itself, and the sandbox around it. */
+  /** Whether its tree holds only the agent itself and the sandbox around it. */
   isAlone(): Promise<boolean> {
-    return isAlone(this.#started.pid, this.#started.marker, this.#agent);
+    return isAlone(this.#started.pid, this.#started.marker, this.#launch.agent);
   }
 
   /** The last 64 KiB. */
@@ -105,8 +107,10 @@ export class AgentProcess {
   }
 
   /** Ends the whole tree. Settles when nothing of it runs; a second call waits for the first. */
-  end(graceMs?: number): Promise<void> {
-    this.#ending ??= endProcess(this.#started, graceMs);
+  end(): Promise<void> {
+    this.#ending ??= endProcess(this.#started).then((forced) => {
+      if (forced) this.#launch.onForced();
+    });
     return this.#ending;
   }
 }

@@ -1,4 +1,4 @@
-/** The agent stage: starts what a task needs, knows all that run, ends them all. */
+/** The agent stage: starts the agents of tasks, and ends all that run. */
 import { statSync } from 'node:fs';
 import type { ServiceError } from '../errors.ts';
 import type { Agent, AgentStage, Folder, Session } from './agent.ts';
@@ -11,25 +11,28 @@ import type { Room, Rooms } from './sandbox/rooms.ts';
 import { SessionAgent } from './session-agent.ts';
 
 export type AgentSettings = {
-  /** Looked for anew at each start: Claude Code may be installed, or replaced, while the server runs. */
+  /** Searched for at each start: Claude Code may be installed or replaced while the server runs. */
   findClaude(): string | undefined;
   missingClaude(): ServiceError;
   access: Access;
   rooms: Rooms;
-  /** Whether the configuration that a repository carries applies to the agents that work in it. */
+  /** Whether the configuration in a repository applies to the agents that work in it. */
   trustWorkspace: boolean;
   /** Whether the rooms have the operator's own settings (`AGENT_HOME`). */
   importSettings: boolean;
-  /** Tells the trees of this server from those of others. */
+  /** The tree marker for the processes of a run. */
   markerOf(runId: string): string;
+  /** Called with each message of the CLI whose type is not known. */
   onUnknown(messageType: string): void;
+  /** Called when an agent ignored SIGTERM and was ended with SIGKILL. */
+  onForced(runId: string): void;
 };
 
 export function createAgents(settings: AgentSettings): AgentStage {
   const held = new Set<Agent>();
   const { access, rooms, onUnknown } = settings;
 
-  /** A room in the folder, and how a command line is started in it. */
+  /** Prepares a room for an agent that works in the folder, and the launch of a command line in it. */
   const prepare = async (id: string, folder: Folder, stdin: Launch['stdin']) => {
     const agent = settings.findClaude();
     if (!agent) throw settings.missingClaude();
@@ -45,6 +48,7 @@ export function createAgents(settings: AgentSettings): AgentStage {
       env: room.env,
       stdin,
       marker,
+      onForced: () => settings.onForced(id),
     });
     const flags = projectFlags(project, room.fileAt, {
       withInstructions: stdin === 'ignore',
@@ -53,7 +57,7 @@ export function createAgents(settings: AgentSettings): AgentStage {
     return { room, launch, flags, instructions: project?.instructions };
   };
 
-  /** Remembered until it is released, so that `destroy` finds it. */
+  /** Registers an agent until it is released, so that `destroy` ends it. */
   const hold = <T extends Agent>(agent: T, room: Room): T => {
     held.add(agent);
     const release = agent.release.bind(agent);
@@ -79,9 +83,8 @@ export function createAgents(settings: AgentSettings): AgentStage {
 
   return {
     startSession,
-    fixedOf: (task) => (task.launch === 'session' ? fixedOf(task) : undefined),
-    async take(task, folder, signal) {
-      signal.throwIfAborted();
+    fixedOf,
+    async start(task, folder) {
       const prompt = promptArgument(task);
       if (prompt === undefined) return startSession(task.id, fixedOf(task), task.model, folder);
       const { room, launch, flags } = await prepare(task.id, folder, 'ignore');

@@ -1,20 +1,19 @@
-/** One process for one run: the prompt is its last argument, its stdin is closed, its end is the end of the run. */
+/** An agent for one run: its prompt is the last argument, its stdin is closed, and it exits when the run is over. */
 
 import { ServiceError } from '../errors.ts';
 import type { Exit } from '../processes/child-process.ts';
 import type { Outcome, Task } from '../task.ts';
 import type { Agent, TurnOptions } from './agent.ts';
 import { AgentProcess, type Launch } from './agent-process.ts';
-import { exchange } from './exchange.ts';
+import { exchange, withRunLimit } from './exchange.ts';
 import { failureOfExit } from './failure.ts';
 import { outcomeOf } from './outcome.ts';
 import type { ProtocolMessage } from './protocol/messages.ts';
 import type { AgentResult } from './protocol/result.ts';
-import { withRunLimit } from './run-limit.ts';
 
-/** A CLI that has printed its result may never exit (known upstream): it is waited for this long, in milliseconds. */
+/** How long its exit is waited for after its result. The CLI sometimes never exits (a known bug of it). Milliseconds. */
 const exitGraceMs = 1000;
-/** Plain text is the answer when no message is; there is no end to what a broken command can print. */
+/** Plain text is the answer when there is no message. The bound is for a broken command that prints without end. */
 const maxPlainBytes = 8 * 1024 * 1024;
 
 export class ArgumentAgent implements Agent {
@@ -58,7 +57,7 @@ export class ArgumentAgent implements Agent {
         if (message.type !== 'result' || result || message.result.spontaneous) return undefined;
         if (message.result.text === undefined) plain.add(line);
         result = message.result;
-        // The CLI asks the model again when a background task ends. That would cost money for no client.
+        // The CLI asks the model again when a background task ends, which would cost money for an answer that nobody reads.
         if (backgroundTasks > 0) resultGrace.abort();
         else resultTimer = setTimeout(() => resultGrace.abort(), exitGraceMs);
         return undefined;
@@ -66,7 +65,7 @@ export class ArgumentAgent implements Agent {
       settleExit: (ended) => ended,
     })
       .catch((reason: unknown) => {
-        // Whatever ended the wait, a result that is there stands.
+        // A result that has come counts, also when the wait after it fails.
         if (result) return 'never' as const;
         throw reason;
       })
@@ -79,7 +78,7 @@ export class ArgumentAgent implements Agent {
   }
 }
 
-/** The contract: output that is no JSON is the answer as it stands. */
+/** The native API promises that output without JSON is the answer, unchanged. */
 function plainOutcome(plain: PlainText, exit: Exit): Outcome {
   if (plain.text === '') {
     throw new ServiceError('agent_failed', 'claude exited with status 0 and printed nothing', { exitCode: 0 });

@@ -3,20 +3,20 @@ import { readFile, realpath } from 'node:fs/promises';
 import { runCommand } from '../processes/child-process.ts';
 
 /**
- * Older ones inline `@path` in a prompt, whatever file it names: they do not know `CLAUDE_CODE_DISABLE_FILE_MENTIONS`.
- * Up to 2.1.258 they also refuse the command line. Measured.
+ * Older versions inline the file of an `@path` in a prompt: they do not know `CLAUDE_CODE_DISABLE_FILE_MENTIONS`. Those
+ * up to 2.1.258 also refuse the command line. Measured.
  */
 export const minimumVersion = '2.1.299';
 
 export type FoundVersion =
   | { state: 'supported'; version: string }
   | { state: 'too_old'; version: string }
-  /** It is not Claude Code, or it gives no answer; `said` is what it printed, or why nothing. */
+  /** It is not Claude Code, or it gives no answer. `said`: the first line of its output, or the reason why there is none. */
   | { state: 'unknown'; said: string };
 
 const timeoutMs = 10_000;
 
-/** Never rejects. The packaged command is known by its manifest, so that it need not be started. */
+/** Never rejects. The version of the packaged command is read from its manifest, without starting it. */
 export async function findVersion(
   command: string,
   host: Record<string, string | undefined>,
@@ -28,9 +28,9 @@ export async function findVersion(
   return isAtLeast(version, minimumVersion) ? { state: 'supported', version } : { state: 'too_old', version };
 }
 
-/** Why a version cannot be used, and what to do; for the operator. */
+/** The error message for the operator. */
 export function tooOldMessage(version: string): string {
-  return `Cannot use claude ${version}: it takes ${minimumVersion} or newer; run "claude update", or unset CLAUDE_BIN to use the packaged one`;
+  return `Cannot use claude ${version}: the server needs ${minimumVersion} or newer; run "claude update", or unset CLAUDE_BIN to use the packaged one`;
 }
 
 async function packagedVersion(command: string): Promise<string | undefined> {
@@ -60,7 +60,7 @@ async function printedVersion(
   }
 }
 
-/** Of versions in the form of three numbers; what is missing counts as 0. */
+/** Compares versions of three numbers; a missing number counts as 0. */
 export function isAtLeast(version: string, floor: string): boolean {
   const parts = version.split('.').map(Number);
   const least = floor.split('.').map(Number);

@@ -8,27 +8,27 @@ export type Access = 'read' | 'edit' | 'full';
 const maxArgumentBytes = 128 * 1024 - 1;
 
 /**
- * The prompt, when it can be the last argument: a single text that fits. Otherwise the task goes over stdin.
- * The CLI runs a prompt whose very first character is `/` as a command of its own; any white space before it makes it
- * plain text (measured on 2.1.329).
+ * The prompt of a task that can be the last argument: a single text that fits. `undefined`: the task goes over stdin.
+ * The CLI runs a prompt that begins with `/` as a command of its own; white space before it makes it plain text (measured
+ * on 2.1.329).
  */
 export function promptArgument(task: Task): string | undefined {
-  const [turn] = task.messages;
-  const [block] = turn?.blocks ?? [];
-  if (task.launch !== 'argument' || task.messages.length !== 1 || turn?.blocks.length !== 1) return undefined;
+  const [message] = task.messages;
+  const [block] = message?.blocks ?? [];
+  if (task.messages.length !== 1 || message?.blocks.length !== 1) return undefined;
   if (block?.type !== 'text' || task.system !== undefined || task.outputSchema !== undefined) return undefined;
   const text = block.text.startsWith('/') ? `\n${block.text}` : block.text;
   const fits = Buffer.byteLength(text) <= maxArgumentBytes && !text.includes('\0');
   return fits && text.trim() !== '' ? text : undefined;
 }
 
-/** One process for one run: it reads nothing, so its stdin must be closed (an open one costs 3 s). */
+/** The arguments for a process with one run. It reads no input, and its stdin must be closed: an open one costs 3 s. */
 export function argumentCommand(task: Task, access: Access, project: string[], prompt: string): string[] {
   const effort = task.effort ? ['--effort', task.effort] : [];
   return [...common(fixedOf(task), access, task.model), ...project, ...effort, '--', prompt];
 }
 
-/** A process that takes turns over stdin. */
+/** The arguments for a process that takes messages over stdin. */
 export function sessionCommand(fixed: Fixed, access: Access, project: string[], model: string): string[] {
   return [...common(fixed, access, model), ...project, '--input-format', 'stream-json', '--include-partial-messages'];
 }
@@ -53,7 +53,7 @@ function common(fixed: Fixed, access: Access, model: string): string[] {
   ];
 }
 
-/** Nobody is there to answer a permission prompt: what would ask is refused, and the agent is told so. */
+/** Nobody can answer a permission prompt: a tool that needs one is refused, and the agent gets that as the result. */
 function accessFlags(access: Access): string[] {
   switch (access) {
     case 'read':

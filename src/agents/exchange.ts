@@ -1,4 +1,4 @@
-/** One exchange with an agent: send lines, take in messages until one settles it. One race, and the first cause wins. */
+/** One exchange with an agent: sends a line and reads messages until one settles it. The first cause of an end wins. */
 
 import { ServiceError } from '../errors.ts';
 import type { Exit } from '../processes/child-process.ts';
@@ -11,16 +11,17 @@ export type Exchange<T> = {
   signal: AbortSignal;
   /** Longest silence, in milliseconds; 0: no limit. */
   stallMs: number;
-  /** Settles the exchange when it answers something, or throws. */
+  /** Called with each message. A value settles the exchange, and an error fails it. */
   settle(message: ProtocolMessage, line: string): T | undefined;
-  /** The process ended first: what that means. Throws a `ServiceError` unless it is a good end. */
+  /** Called when the process ends first. Throws a `ServiceError` unless that is a good end. */
   settleExit(exit: Exit): T;
   onEvent?: (event: AgentEvent) => void;
-  /** A line that is no message of the protocol. */
+  /** Called with each line that is no message of the protocol. */
   onPlain?: (line: string) => void;
   onUnknown?: (name: string) => void;
 };
 
+/** Rejects with a `ServiceError`, or with the signal's reason. */
 export function exchange<T>(process: AgentProcess, options: Exchange<T>): Promise<T> {
   const { promise, resolve, reject } = Promise.withResolvers<T>();
   const stall = new StallTimer(options.stallMs, reject);
@@ -51,6 +52,18 @@ export function exchange<T>(process: AgentProcess, options: Exchange<T>): Promis
   });
 }
 
+/**
+ * The caller's signal joined with the time limit of a run, in milliseconds. `signal` aborts with the caller's reason or
+ * with `agent_timeout`, whichever comes first. `clear` ends the timer.
+ */
+export function withRunLimit(caller: AbortSignal, runMs: number): { signal: AbortSignal; clear(): void } {
+  const controller = new AbortController();
+  const error = () =>
+    new ServiceError('agent_timeout', `The agent was stopped after ${runMs / 1000} s: the time limit of the run`);
+  const timer = setTimeout(() => controller.abort(error()), runMs);
+  return { signal: AbortSignal.any([caller, controller.signal]), clear: () => clearTimeout(timer) };
+}
+
 function receive<T>(line: string, options: Exchange<T>): T | undefined {
   const message = readMessage(line);
   if (!message) {
@@ -62,7 +75,7 @@ function receive<T>(line: string, options: Exchange<T>): T | undefined {
   return options.settle(message, line);
 }
 
-/** A line costs one assignment, not a new timer: tokens come by the hundred. */
+/** Its `restart` is one assignment, not a new timer, because hundreds of lines come in a second. */
 class StallTimer {
   readonly #limitMs: number;
   readonly #timer: NodeJS.Timeout | undefined;

@@ -1,4 +1,4 @@
-/** Names the true cause of a bad end: the result object first, then stderr, then how the process ended. */
+/** Names the true cause of a failed run: from the result message first, then stderr, then the exit of the process. */
 import { constants } from 'node:os';
 import { type ErrorCode, ServiceError } from '../errors.ts';
 import type { Exit } from '../processes/child-process.ts';
@@ -25,12 +25,12 @@ export function failureOfExit(ending: Ending): ServiceError {
   if (/^(setpriv|bwrap): /.test(ending.stderr)) {
     return new ServiceError('agent_not_started', `Cannot start claude: ${reason}`, endingExtra(ending));
   }
-  const code = isSignInTrouble(reason) ? 'not_signed_in' : 'agent_failed';
+  const code = isSignInProblem(reason) ? 'not_signed_in' : 'agent_failed';
   const text = code === 'not_signed_in' ? signInAdvice(reason) : reason || describeExit(ending.exit);
   return new ServiceError(code, text, endingExtra(ending));
 }
 
-/** Node's own words for `spawn` hold the host's path of the command, so only the error's name is told. */
+/** Node's message for a failed `spawn` holds a path of the host, so only the error's code is shown. */
 export function failureOfStart(error: unknown): ServiceError {
   const name = (error as NodeJS.ErrnoException).code ?? 'unknown error';
   const advice = name === 'ENOENT' ? ' (the command or the workspace folder does not exist)' : '';
@@ -40,10 +40,10 @@ export function failureOfStart(error: unknown): ServiceError {
 function codeOfResult(result: AgentResult, cause: string): ErrorCode {
   if (result.subtype === 'error_max_budget_usd') return 'budget_exceeded';
   if (result.subtype === 'error_max_structured_output_retries') return 'invalid_output';
-  return isSignInTrouble(cause) ? 'not_signed_in' : 'agent_failed';
+  return isSignInProblem(cause) ? 'not_signed_in' : 'agent_failed';
 }
 
-function isSignInTrouble(cause: string): boolean {
+function isSignInProblem(cause: string): boolean {
   return /not logged in|please run \/login|\/login\b|invalid api key|invalid x-api-key|oauth token (has )?expired/i.test(
     cause,
   );
@@ -59,7 +59,7 @@ function describeExit(exit: Exit): string {
   return `claude exited with status ${exit.code} and gave no result`;
 }
 
-/** A wrapper such as bwrap tells its child's signal as a shell does: 128 and its number. */
+/** A wrapper such as bwrap reports the signal of its child as a shell does: as the status 128 plus its number. */
 function signalOfStatus(code: number | null): string | undefined {
   return Object.entries(constants.signals).find(([, number]) => code === 128 + number)?.[0];
 }

@@ -1,12 +1,12 @@
-/** Where the agent's command is: the packaged one, which the server was measured with, or the operator's choice. */
+/** Finds the agent's command: the packaged one, which the server is tested with, or the operator's choice. */
 import { accessSync, constants } from 'node:fs';
 import { basename, delimiter, dirname, join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ServiceError } from '../errors.ts';
 
 /**
- * An absolute path. `undefined`: nowhere to be found.
- * @param configured a path, or a name to look for on `path`
+ * @param configured a path, or a name to search for on `path`
+ * @returns an absolute path; `undefined` when there is no such command
  */
 export function findClaude(configured: string | undefined, path: string | undefined): string | undefined {
   if (configured === undefined) return [packagedClaude()].find(isExecutable);
@@ -15,16 +15,16 @@ export function findClaude(configured: string | undefined, path: string | undefi
   return folders.map((folder) => join(folder, configured)).find(isExecutable);
 }
 
-/** What is said when there is no command. @param configured as for `findClaude` */
+/** The error when there is no command. @param configured as for `findClaude` */
 export function missingClaude(configured: string | undefined): ServiceError {
   const what =
     configured === undefined
-      ? 'the packaged claude is not there; run npm install'
+      ? 'the packaged claude is missing; run npm install'
       : `CLAUDE_BIN=${basename(configured)} was not found`;
   return new ServiceError('agent_not_started', `Cannot start claude: ${what}`);
 }
 
-/** npm puts this folder first on PATH, which would hide the operator's own `claude` behind the packaged one. */
+/** Left out: npm puts this folder first on PATH, and its packaged `claude` would hide the operator's own. */
 const npmScriptFolder = join('node_modules', '.bin');
 
 function packagedClaude(): string {

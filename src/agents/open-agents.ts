@@ -1,4 +1,4 @@
-/** Builds the agents from the settings: how they are contained, the rooms that they run in, and whether one could start. */
+/** Builds the agent stage from the settings: containment, rooms, agents, and the check whether an agent could start. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config, Environment } from '../config/config.ts';
@@ -12,7 +12,7 @@ import { type FoundContainment, findContainment } from './sandbox/containment.ts
 import { createRooms } from './sandbox/rooms.ts';
 import { findSignIn } from './sign-in.ts';
 
-/** Throws an Error with one line when the settings ask for more than the host can do. */
+/** Throws an Error with one line when the settings require more than the host can do. */
 export async function requireContainment(config: Config, environment: Environment): Promise<FoundContainment> {
   const contained = await findContainment(config.sandbox, environment);
   const problem = containmentProblem(config, contained);
@@ -20,7 +20,7 @@ export async function requireContainment(config: Config, environment: Environmen
   return contained;
 }
 
-/** Why the server does not start with these settings on this host. */
+/** Why the server must not start with these settings on this host. `undefined`: it may. */
 export function containmentProblem(
   { sandbox, agentAccess }: Pick<Config, 'sandbox' | 'agentAccess'>,
   { containment, missing }: FoundContainment,
@@ -37,12 +37,12 @@ export type AgentStageOptions = {
   environment: Environment;
   telemetry: Telemetry;
   contained: FoundContainment;
-  /** Folders of the workspace that no agent sees but for its own part of them. */
+  /** Folders of the workspaces. An agent sees only its own part of them. */
   hides: string[];
   markerOf(runId: string): string;
 };
 
-/** After whatever a dead server left of the agents' homes is gone. */
+/** First it removes the agents' homes of a dead server. */
 export async function openAgents(options: AgentStageOptions): Promise<{ agents: AgentStage; readiness: Readiness }> {
   const { config, environment, telemetry, markerOf } = options;
   const homesFolder = join(config.dataDir, 'homes');
@@ -69,6 +69,7 @@ export async function openAgents(options: AgentStageOptions): Promise<{ agents: 
     importSettings: config.agentHome === 'import',
     markerOf,
     onUnknown: telemetry.unknownAgentMessage,
+    onForced: telemetry.agentForced,
   });
   const readiness = createReadiness({
     findClaude: find,

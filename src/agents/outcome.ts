@@ -1,11 +1,16 @@
-/** Judges an agent's own account of a turn: a good outcome, or the error that it tells of. */
+/** Turns the result message of an agent into the outcome of the run, or throws the error that it reports. */
 import { ServiceError } from '../errors.ts';
 import type { ModelUsage, Outcome, Task } from '../task.ts';
 import { type Ending, failureOfResult } from './failure.ts';
 import { type AgentResult, sumUsage } from './protocol/result.ts';
 
 /**
- * @param before the account of the process's previous turn: the CLI counts tokens and cost from the process's start
+ * The outcome of a run by the agent's result message. Throws a `ServiceError` for a result that is an error, and
+ * `invalid_output` when the task has an output schema and the agent gave no object.
+ *
+ * A refusal of the model is no error here, although the CLI marks it as one: its `stopReason` is `refusal`, and its text
+ * is the reason that the CLI gives.
+ * @param before the result of the process's previous turn: the CLI counts tokens and cost from the process's start
  * @param fallbackText for a result without text
  */
 export function outcomeOf(
@@ -22,23 +27,31 @@ export function outcomeOf(
     turns: result.turns,
     sessionId: result.sessionId,
   };
-  // The CLI marks a refusal as an error; over the native API it is one, elsewhere it is an answer that was filtered.
-  const refused = result.stopReason === 'refusal' && task.launch === 'session';
+  const refused = result.stopReason === 'refusal';
   if ((result.isError && !refused) || result.subtype.startsWith('error_')) {
     throw failureOfResult(result, spent, options.ending);
   }
-  if (task.outputSchema && result.structured === undefined && !refused) {
-    throw new ServiceError('invalid_output', 'The agent gave no answer in the format that was asked for', { spent });
+  if (task.outputSchema && !isObject(result.structured)) {
+    throw new ServiceError(
+      'invalid_output',
+      'Cannot use the answer: the agent gave no object in the format asked for',
+      {
+        spent,
+      },
+    );
   }
+  const text = refused ? result.text || result.errors.join('; ') : (result.text ?? options.fallbackText ?? '');
   return {
     ...spent,
-    text:
-      result.structured !== undefined ? JSON.stringify(result.structured) : (result.text ?? options.fallbackText ?? ''),
-    structured: result.structured,
+    text: task.outputSchema ? JSON.stringify(result.structured) : text,
     durationMs: result.durationMs,
     stopReason: result.stopReason === 'other' ? 'end_turn' : result.stopReason,
     exitCode: options.ending?.exit.code ?? undefined,
   };
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function modelsSince(result: AgentResult, before?: AgentResult): Record<string, ModelUsage> {

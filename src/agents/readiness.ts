@@ -1,11 +1,11 @@
-/** Whether an agent could be started now: the command is there and has a way to a model. */
+/** Whether an agent could start now: the command is there, and it has a login or a key for a model. */
 import { ServiceError } from '../errors.ts';
 import type { SignIn } from './sign-in.ts';
 
 export type Readiness = {
-  /** Why not; `undefined`: it could, or that cannot be found out. */
+  /** Why it could not. `undefined`: it could, or that cannot be found out. */
   check(): Promise<ServiceError | undefined>;
-  /** Ends a question that is under way, and asks no more. */
+  /** Ends a check of the login that is under way, and starts no more. */
   close(): Promise<void>;
 };
 
@@ -13,31 +13,24 @@ export type ReadinessOptions = {
   findClaude(): string | undefined;
   missingClaude(): ServiceError;
   askSignIn(command: string, signal: AbortSignal): Promise<SignIn>;
-  /** A monotonic clock, in milliseconds. */
-  now?: () => number;
 };
 
-/** Asking the CLI takes 0.2 s of a core, and probes come every few seconds. */
-const goodForMs = 60_000;
-const badForMs = 5_000;
+/** How long an answer is kept, in milliseconds: asking the CLI takes 0.2 s of a core, and probes come every few seconds. */
+const keptMs = 60_000;
+const keptSignedOutMs = 5_000;
 
-export function createReadiness({
-  findClaude,
-  missingClaude,
-  askSignIn,
-  now = () => performance.now(),
-}: ReadinessOptions): Readiness {
+export function createReadiness({ findClaude, missingClaude, askSignIn }: ReadinessOptions): Readiness {
   const closing = new AbortController();
   let latest: { command: string; answer: Promise<SignIn>; until: number } | undefined;
 
   const ask = (command: string): Promise<SignIn> => {
-    if (latest?.command === command && now() < latest.until) return latest.answer;
-    const asked = { command, answer: askSignIn(command, closing.signal), until: Number.POSITIVE_INFINITY };
-    latest = asked;
-    void asked.answer.then(({ state }) => {
-      asked.until = now() + (state === 'none' ? badForMs : goodForMs);
+    if (latest?.command === command && performance.now() < latest.until) return latest.answer;
+    const check = { command, answer: askSignIn(command, closing.signal), until: Number.POSITIVE_INFINITY };
+    latest = check;
+    void check.answer.then(({ state }) => {
+      check.until = performance.now() + (state === 'none' ? keptSignedOutMs : keptMs);
     });
-    return asked.answer;
+    return check.answer;
   };
 
   return {

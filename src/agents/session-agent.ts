@@ -1,31 +1,30 @@
-/** An agent that takes turns over stdin: real roles, images, a system prompt, and text as it is made. */
+/** An agent that gets its messages over stdin: with real roles, images, a system prompt, and text while it is made. */
 import { randomUUID } from 'node:crypto';
 import { ServiceError } from '../errors.ts';
 import { redact } from '../redact.ts';
 import type { AgentEvent, Effort, Message, Outcome, Task } from '../task.ts';
 import type { Session, TurnOptions } from './agent.ts';
 import type { AgentProcess } from './agent-process.ts';
-import { exchange } from './exchange.ts';
+import { exchange, withRunLimit } from './exchange.ts';
 import { failureOfExit } from './failure.ts';
 import { outcomeOf } from './outcome.ts';
-import { assistantLine, type ControlRequest, clearLine, controlLine, userLine } from './protocol/input.ts';
+import { assistantLine, type ControlRequest, controlLine, resetLine, userLine } from './protocol/input.ts';
 import type { ProtocolMessage } from './protocol/messages.ts';
 import { type AgentResult, isAnswerTo } from './protocol/result.ts';
-import { withRunLimit } from './run-limit.ts';
 
-/** Appending a past turn takes 20 ms; a process that is silent for this long is broken. */
+/** Appending a past message takes 20 ms; a process that is silent for this long is broken. */
 const appendMs = 30_000;
 
-/** Tools of which nothing goes on when they have answered. Others start agents, watch, or wake the agent up later. */
+/** Tools that have ended when they have answered. Others start agents, watch files, or wake the agent up later. */
 const endsWithItsResult = new Set([
   ...['Bash', 'Read', 'Edit', 'Write', 'NotebookEdit', 'Glob', 'Grep', 'LS', 'TodoWrite'],
   ...['WebFetch', 'WebSearch', 'ToolSearch'],
 ]);
 
 export type SessionOptions = {
-  /** What the process was started with. */
+  /** The model that the process was started with. */
   model: string;
-  /** Those of the project, for the system prompt. */
+  /** The instructions of the project, for the system prompt. */
   instructions: string | undefined;
   onUnknown(name: string): void;
 };
@@ -60,7 +59,7 @@ export class SessionAgent implements Session {
     try {
       this.#prepare(task);
       const [last] = task.messages.slice(-1);
-      if (!last) throw new ServiceError('internal', 'Cannot run the task: it has no turn');
+      if (!last) throw new ServiceError('internal', 'Cannot run the task: it has no message');
       await this.#replay(task.messages.slice(known, -1), turn);
       return await this.#ask(last, task, turn);
     } finally {
@@ -68,12 +67,12 @@ export class SessionAgent implements Session {
     }
   }
 
-  async clear(signal: AbortSignal): Promise<void> {
+  async reset(signal: AbortSignal): Promise<void> {
     const before = this.#sessionId;
     const id = randomUUID();
-    const result = await this.#exchange(clearLine(id), { signal }, appendMs, resultFor(id));
+    const result = await this.#exchange(resetLine(id), { signal }, appendMs, resultFor(id));
     if (result.isError || !result.sessionId || result.sessionId === before) {
-      throw new ServiceError('agent_failed', 'The agent could not be cleared: its conversation is the same');
+      throw new ServiceError('agent_failed', 'Cannot reset the agent: its conversation is still the same');
     }
     this.#sessionId = result.sessionId;
     this.#lastResult = undefined;
@@ -84,7 +83,7 @@ export class SessionAgent implements Session {
     return this.#process.alive;
   }
 
-  /** A process that a command left running is not told of, so it is looked for. */
+  /** The CLI does not report a process that a command has left running, so the process tree is examined. */
   async isQuiet(): Promise<boolean> {
     if (!this.usedTools) return true;
     return !this.#mayGoOn && this.#backgroundTasks === 0 && (await this.#process.isAlone());
@@ -103,7 +102,7 @@ export class SessionAgent implements Session {
   }
 
   /**
-   * Written ahead of the turn without waiting: the CLI keeps the order, and a refusal ends the turn that follows.
+   * Written ahead of the message without waiting: the CLI keeps the order, and a refused setting fails the run.
    * Only the first `initialize` of a process counts, and only before its first turn (measured on 2.1.329).
    */
   #prepare(task: Task): void {
@@ -128,7 +127,7 @@ export class SessionAgent implements Session {
     this.#process.write(controlLine(`${request.subtype}-${this.#requests}`, request));
   }
 
-  /** Order is lost unless each user turn's acknowledgement is waited for; assistant turns have none. */
+  /** The acknowledgement of each user message is waited for, else the order is lost. Assistant messages have none. */
   async #replay(history: Message[], turn: TurnOptions): Promise<void> {
     for (const past of history) {
       if (past.role === 'assistant') {
@@ -141,21 +140,19 @@ export class SessionAgent implements Session {
   }
 
   async #ask(last: Message, task: Task, turn: TurnOptions): Promise<Outcome> {
-    let told = false;
+    let streamed = false;
     const calls = new Set<string>();
     const onEvent = (event: AgentEvent) => {
-      // With a schema only the whole, checked answer is text.
-      if (event.type === 'text' && task.outputSchema) return;
-      if (event.type === 'text') told = true;
+      if (event.type === 'text') streamed = true;
       if (event.type === 'tool_call') {
         calls.add(event.id);
         this.usedTools = true;
         this.#mayGoOn ||= !endsWithItsResult.has(event.name);
       }
-      // The CLI answers the call by which the model gives its structured output; that call is not told of either.
+      // The model gives its structured output by a call that is no event, and so the result of that call is none either.
       if (event.type === 'tool_result' && !calls.has(event.id)) return;
       turn.onEvent?.(event);
-      // A job is watched for what it spends; the CLI answers in 2 ms, between its own calls of the model.
+      // A reader of a job sees its cost so far. The CLI answers in 2 ms, between its own calls of the model.
       if (event.type === 'tool_result' && task.kind === 'job') this.#control({ subtype: 'get_session_cost' });
     };
     const id = randomUUID();
@@ -170,11 +167,11 @@ export class SessionAgent implements Session {
     this.#sessionId = result.sessionId;
     this.turnsServed += 1;
     const outcome = outcomeOf(task, result, { before });
-    if (!told && outcome.text !== '') turn.onEvent?.({ type: 'text', text: outcome.text });
+    if (!streamed && outcome.text !== '') turn.onEvent?.({ type: 'text', text: outcome.text });
     return outcome;
   }
 
-  /** Throws when a setting of the run was refused. Not to be told the cost so far is no such thing. */
+  /** Throws when a setting of the run was refused. A refused request for the cost so far is ignored. */
   #hear(answer: Extract<ProtocolMessage, { type: 'control_response' }>, onEvent: TurnOptions['onEvent']): void {
     if (answer.costUsd !== undefined) onEvent?.({ type: 'cost', costUsd: answer.costUsd });
     if (answer.error && !answer.requestId.startsWith('get_session_cost')) throw refusal(answer.error);
@@ -204,15 +201,15 @@ export class SessionAgent implements Session {
   }
 }
 
-/** The CLI also prints a result of its own when a background task has ended; that answers no line. */
+/** The CLI also prints a result when a background task has ended; that one answers no line. */
 function resultFor(id: string): (message: ProtocolMessage) => AgentResult | undefined {
   return (message) => (message.type === 'result' && isAnswerTo(message.result, id) ? message.result : undefined);
 }
 
-/** Over stdin the CLI takes its default agent when there is none of that name, which may do more. */
+/** Over stdin the CLI takes its default agent for an unknown name, and the default agent may have more permissions. */
 function refuseUnknownAgent(name: string | undefined, known: string[] | undefined): void {
   if (name === undefined || !known || known.includes(name)) return;
-  const why = `there are ${known.join(', ')}; those of the operator come with AGENT_HOME=import`;
+  const why = `there are ${known.join(', ')}; AGENT_HOME=import adds those of the operator`;
   throw new ServiceError('agent_failed', `Cannot run the agent "${name}": ${why}`);
 }
 

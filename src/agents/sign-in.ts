@@ -1,13 +1,13 @@
-/** Whether Claude Code can reach a model in the name of its user: asks the CLI itself, which knows every way there is. */
+/** Whether Claude Code has a login or a key for a model. It asks the CLI itself, which knows every kind of login. */
 import { randomUUID } from 'node:crypto';
 import { runCommand } from '../processes/child-process.ts';
 import { killTree } from '../processes/end-process.ts';
 import type { Room, Rooms } from './sandbox/rooms.ts';
 
 export type SignIn = {
-  /** `key`: an API key or a cloud provider's credentials; whether they are accepted only a run can tell. */
+  /** `key`: an API key or the credentials of a cloud provider; only a run shows whether they are accepted. */
   state: 'key' | 'login' | 'none' | 'unknown';
-  /** For people: where the key comes from, which login, or why it is not known. */
+  /** For people: where the key comes from, the kind of login, or why the state is not known. */
   how: string;
 };
 
@@ -16,14 +16,14 @@ const timeoutMs = 10_000;
 
 export type SignInQuestion = {
   claudeBin: string;
-  /** It is asked where agents run, so that it tells what they would find. */
+  /** The question is put in a room like that of an agent, so that the answer holds for agents. */
   rooms: Rooms;
-  /** By which the next start finds what is left when this process is killed meanwhile. */
+  /** The tree marker of its processes, by which the next start finds them when this server is killed meanwhile. */
   marker?: string;
   signal?: AbortSignal;
 };
 
-/** Never rejects: what cannot be found out is `unknown`. Nothing of the command's tree runs any more when it settles. */
+/** Never rejects: without an answer the state is `unknown`. When it settles, no process of the command runs any more. */
 export async function findSignIn({
   claudeBin,
   rooms,
@@ -33,7 +33,7 @@ export async function findSignIn({
   let room: Room | undefined;
   try {
     room = await rooms.prepare(claudeBin);
-    // An old CLI takes `auth` for a prompt but stops at the flag, so that nothing is ever asked of a model.
+    // An old CLI takes `auth` for a prompt, but the unknown flag stops it, so no model is asked.
     const { command, args } = room.enter(['auth', 'status', '--json']);
     const { stdout, stopped } = await runCommand(command, args, {
       cwd: '/',

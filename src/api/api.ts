@@ -40,7 +40,7 @@ export type Policy = {
   /** `refuse`: no free slot is an error at once. `queue`: the request waits, within the bounds of the queue. */
   whenBusy: 'refuse' | 'queue';
   /** Whether prewarmed agents may serve, and are kept for a follow-up. */
-  launch: Task['launch'];
+  reuse: Task['reuse'];
   /**
    * `after_release`: the slot is released before the answer is sent, so the client's next request is not refused.
    * `at_outcome`: the answer is sent first; the next request waits in the queue for that moment.

@@ -58,7 +58,7 @@ function taskOf(api: AnyApi, asked: Asked<unknown>, { owner }: FastifyRequest, s
     kind: 'chat',
     owner,
     ...(chatAgent ? { agent: chatAgent } : {}),
-    launch: api.policy.launch,
+    reuse: api.policy.reuse,
     limits: { runMs: chatTimeoutSeconds * 1000, stallMs: 0, budgetUsd: chatBudgetUsd },
   };
 }

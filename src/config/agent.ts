@@ -1,39 +1,39 @@
-/** Settings of the agents: which command, what it may do, how many run at once and how many are kept ready. */
+/** Settings of the agents: the command, what it may do, how many run at once, and how many are prewarmed or kept idle. */
 import { availableParallelism } from 'node:os';
 import { choice, decimal, flag, integer, list, optionalText, pairs, text } from './setting.ts';
 
 export const agentSettings = {
   claudeBin: optionalText(
     'CLAUDE_BIN',
-    'Another `claude` than the packaged one: a path, or a name on PATH. It takes version 2.1.299 or newer.',
+    'The `claude` to run instead of the packaged one: a path, or a name on PATH. It must be version 2.1.299 or newer.',
     { shownDefault: 'the packaged one' },
   ),
   agentAccess: choice(
     'AGENT_ACCESS',
     'edit',
     ['read', 'edit', 'full'],
-    '`read`: looks only; `edit`: also edits files in its workspace; `full`: runs any command without asking; without a sandbox it takes `SANDBOX=off`.',
+    'What an agent may do. `read`: it only reads; `edit`: it also edits files in its workspace; `full`: it runs any command without asking, and without a sandbox only if `SANDBOX=off`.',
   ),
   agentEnv: list(
     'AGENT_ENV',
     [],
-    'Names of further environment variables that the agent may see; everything not on the allow-list is withheld.',
+    'Names of further environment variables that the agent gets; all others that are not on the allow-list are withheld.',
   ),
   agentReads: list(
     'AGENT_READS',
     [],
-    'Further files and folders that an agent in a sandbox may read, such as a toolchain or `~/.npmrc`, as absolute paths; those in your home are found in the home of the agent too.',
+    'Further files and folders that an agent in a sandbox may read, such as a toolchain or `~/.npmrc`, as absolute paths. Those in your home are also in the home of the agent.',
   ),
   agentHome: choice(
     'AGENT_HOME',
     'private',
     ['private', 'import'],
-    "Every agent has a home of its own, which goes when it ends. `import`: agents also read the operator's own Claude Code settings, agents, skills, commands, MCP servers and CLAUDE.md.",
+    "Every agent has a home of its own, which is removed when it ends. `import`: agents also read the operator's own Claude Code settings, agents, skills, commands, MCP servers and CLAUDE.md.",
   ),
   trustWorkspace: flag(
     'TRUST_WORKSPACE',
     false,
-    'Let the configuration that the workspace carries apply to its agents: settings, hooks, helpers, variables and MCP servers run on this machine with your key. Off: only its CLAUDE.md and its agent definitions reach them.',
+    'Let the configuration in the workspace apply to its agents: its settings, hooks, helpers, variables and MCP servers then run on this machine with your key. Off: agents get only its CLAUDE.md and its agent definitions.',
   ),
   sandbox: choice(
     'SANDBOX',
@@ -70,31 +70,36 @@ export const agentSettings = {
     [0, 1023],
     'Slots that jobs never take, so that chat need not wait for a long job to end.',
   ),
-  prewarmedAgents: integer('PREWARMED_AGENTS', 1, [0, 256], 'Agent processes kept ready for the OpenAI API.'),
+  prewarmedAgents: integer(
+    'PREWARMED_AGENTS',
+    1,
+    [0, 256],
+    'How many agents are started ahead, for the OpenAI API and for jobs.',
+  ),
   prewarmedMaxAgeSeconds: decimal(
     'PREWARMED_MAX_AGE_SECONDS',
     1800,
     [1, 86_400],
-    'After this a waiting agent is replaced.',
+    'How long a prewarmed agent waits for a run before it is replaced.',
   ),
   prewarmUnusedSeconds: decimal(
     'PREWARM_UNUSED_SECONDS',
     900,
     [1, 31_536_000],
-    'Without a request for this long no agent is kept ready.',
+    'After this time without a request no agent is prewarmed.',
   ),
   idleAgents: integer(
     'IDLE_AGENTS',
     2,
     [0, 256],
-    'How many agents rest after a chat turn, so that its follow-up finds the conversation alive.',
+    'How many agents are kept after a request to the OpenAI API, so that a follow-up continues in the same process.',
   ),
-  idleSeconds: decimal('IDLE_SECONDS', 120, [0.1, 86_400], 'How long an agent rests.'),
+  idleSeconds: decimal('IDLE_SECONDS', 120, [0.1, 86_400], 'How long an idle agent is kept.'),
   resetAgents: choice(
     'RESET_AGENTS',
     'auto',
     ['auto', 'on', 'off'],
-    'Whether a resting agent that used no tool may be cleared and serve a new conversation of the same key; `auto`: only without a workspace.',
+    'Whether an idle agent that used no tool may be reset with `/clear` to serve a new conversation of the same key. `auto`: only without a workspace.',
   ),
-  agentMaxTurns: integer('AGENT_MAX_TURNS', 20, [1, 10_000], 'After so many turns an agent is not used again.'),
+  agentMaxTurns: integer('AGENT_MAX_TURNS', 20, [1, 10_000], 'How many turns an agent serves before it ends.'),
 };

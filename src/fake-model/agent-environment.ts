@@ -1,9 +1,9 @@
-/** The environment in which the real agent talks to the fake model and to nobody else. */
+/** The environment in which the real agent uses the fake model and no other network. */
 import type { Environment } from '../config/config.ts';
 
 /**
  * @param modelUrl the fake model's `url`
- * @param home a scratch folder that becomes the agent's home: no login, no settings, no history of the user's
+ * @param home an empty folder that becomes the agent's home, without the user's login, settings and history
  * @param host where `PATH` and the temporary folder come from
  */
 export function fakeModelEnvironment(modelUrl: string, home: string, host: Environment): Environment {
@@ -13,7 +13,7 @@ export function fakeModelEnvironment(modelUrl: string, home: string, host: Envir
     LANG: 'C.UTF-8',
     HOME: home,
     ANTHROPIC_BASE_URL: modelUrl,
-    ANTHROPIC_API_KEY: 'loopback',
+    ANTHROPIC_API_KEY: 'fake-model-key',
     CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
     DISABLE_AUTOUPDATER: '1',
     DISABLE_TELEMETRY: '1',

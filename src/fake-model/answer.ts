@@ -1,4 +1,4 @@
-/** Decides what the stand-in answers to one request: the script's next part, or a sentence that says what it is. */
+/** Plans the answer of the fake model to one request: the next part of the script, or a sentence that explains itself. */
 import { exampleOf } from './example.ts';
 import {
   type ApiUsage,
@@ -12,7 +12,7 @@ import { parseScript, type Step, stepsDue } from './script.ts';
 
 export type Failure = { status: number; type: string; message: string };
 
-/** What happens, in order. Before the first block it happens before the answer's headers. */
+/** A part of an answer. Parts before the first block happen before the answer's headers are sent. */
 export type Part =
   | { do: 'block'; block: Extract<ContentBlock, { type: 'text' | 'thinking' | 'tool_use' }> }
   | { do: 'silence'; ms: number }
@@ -22,11 +22,11 @@ export type Part =
 
 export type Answer = { parts: Part[]; stopReason: string; usage: ApiUsage };
 
-/** The name of the tool by which the CLI takes an answer of a given JSON schema. */
+/** The tool with which the CLI takes an answer in a JSON Schema. */
 const structuredOutputTool = 'StructuredOutput';
 
 /**
- * @param failuresSoFar counts, per asked text, the scripted errors already given; updated here
+ * @param failuresSoFar how many scripted errors each user text has had; updated here
  * @param nextId makes the id of a tool call
  */
 export function planAnswer(request: MessagesRequest, failuresSoFar: Map<string, number>, nextId: () => string): Answer {
@@ -43,7 +43,7 @@ export function planAnswer(request: MessagesRequest, failuresSoFar: Map<string, 
   return answer;
 }
 
-/** A question without a script: its answer is made up where the agent wants one in a format. */
+/** For a question without a script: an example value if the agent wants an answer in a format. */
 function unscripted(request: MessagesRequest): Step[] {
   const format = request.tools?.find((tool) => tool.name === structuredOutputTool)?.input_schema;
   return format && lastToolResult(request.messages) === undefined ? [{ do: 'json', value: exampleOf(format) }] : [];
@@ -103,18 +103,18 @@ function addStep(answer: Answer, step: Step, context: Context): void {
   }
 }
 
-/** Whether a part stands for an answer, so that nothing need be made up. */
+/** Whether a part counts as an answer, so that no sentence has to be added. */
 function isContent(part: Part): boolean {
   return part.do !== 'silence';
 }
 
 function plainSentence(request: MessagesRequest, asked: string): string {
   const offered = request.tools?.length ?? 0;
-  const turns = request.messages.filter((message) => message.role !== 'system').length;
+  const messages = request.messages.filter((message) => message.role !== 'system').length;
   return [
-    'This is the fake model, a scripted stand-in: no language model was asked.',
-    `The agent passed on your words, "${shorten(asked.trim(), 200)}",`,
-    `in a conversation of ${turns === 1 ? 'one turn' : `${turns} turns`}, and offered ${offered} tools.`,
+    'This is the fake model, which follows a script: no language model was asked.',
+    `The agent sent your text, "${shorten(asked.trim(), 200)}",`,
+    `in a conversation of ${messages === 1 ? 'one message' : `${messages} messages`}, and offered ${offered} tools.`,
   ].join(' ');
 }
 
@@ -127,13 +127,13 @@ function shorten(text: string, limit: number): string {
   return text.length > limit ? `${text.slice(0, limit)}...` : text;
 }
 
-/** Plausible counts that depend on the request alone: instructions and tools as read from the cache, history written to it. */
+/** Plausible counts, computed from the request alone: instructions and tools count as read from the cache, history as written. */
 function countUsage(request: MessagesRequest): ApiUsage {
   // The CLI adds messages of role `system` (its environment, its tools) to the conversation.
-  const turns = request.messages.filter((message) => message.role !== 'system');
+  const messages = request.messages.filter((message) => message.role !== 'system');
   return {
-    input_tokens: tokens(turns.at(-1)),
-    cache_creation_input_tokens: tokens(request.messages) - tokens(turns.at(-1)),
+    input_tokens: tokens(messages.at(-1)),
+    cache_creation_input_tokens: tokens(request.messages) - tokens(messages.at(-1)),
     cache_read_input_tokens: tokens([systemText(request), request.tools ?? []]),
     output_tokens: 0,
   };

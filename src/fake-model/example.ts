@@ -1,11 +1,11 @@
-/** A value that satisfies a JSON Schema of the everyday kind, for a stand-in that has no idea of what is asked. */
+/** Makes a value that satisfies a common JSON Schema, for an answer in a format without a script. */
 
 type Schema = Record<string, unknown>;
 
-/** Beyond this a schema that contains itself is cut off with `null`. */
+/** Below this depth the value is `null`: a schema may contain itself. */
 const maxDepth = 12;
 
-/** Patterns, formats and conditions are not looked at. */
+/** Patterns, formats and conditions are ignored. */
 export function exampleOf(schema: unknown, root: unknown = schema, depth = 0): unknown {
   if (!isSchema(schema) || depth > maxDepth) return null;
   const inner = (part: unknown) => exampleOf(part, root, depth + 1);
@@ -30,7 +30,7 @@ export function exampleOf(schema: unknown, root: unknown = schema, depth = 0): u
     case 'null':
       return null;
     default:
-      return 'a stand-in'.padEnd(Number(schema['minLength'] ?? 0), '.').slice(0, Number(schema['maxLength'] ?? 1000));
+      return 'an example'.padEnd(Number(schema['minLength'] ?? 0), '.').slice(0, Number(schema['maxLength'] ?? 1000));
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * A scripted stand-in for the Anthropic Messages API on 127.0.0.1: with it the real agent runs without an account and
- * without the internet. It says what it is in every answer's headers. `script.ts` has the markers that direct it.
+ * The fake model: a scripted Anthropic Messages API on 127.0.0.1, with which the real agent runs without an account and
+ * without the internet. A header of every answer says that it is one. `script.ts` has the markers of its scripts.
  */
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -11,9 +11,9 @@ import { CutShort, halt, type Pace, streamAnswer, wholeAnswer } from './message-
 import type { MessagesRequest } from './messages-api.ts';
 
 export type FakeModelOptions = Partial<Pace> & {
-  /** 0, the default, takes a free one. */
+  /** 0, the default, takes a free port. */
   port?: number;
-  /** How many requests are remembered, the newest. Default 200. */
+  /** How many of the newest requests are kept. Default 200. */
   remember?: number;
 };
 
@@ -21,7 +21,7 @@ export type ReceivedRequest = {
   method: string;
   path: string;
   headers: IncomingHttpHeaders;
-  /** `undefined` when there was none, or none that could be read. */
+  /** `undefined`: there was no body, or no JSON in it. */
   body: MessagesRequest | undefined;
   /** Milliseconds, of the `performance.now()` clock. */
   receivedAt: number;
@@ -30,11 +30,11 @@ export type ReceivedRequest = {
 export type FakeModel = {
   /** For `ANTHROPIC_BASE_URL`. */
   url: string;
-  /** What was received, oldest first. */
+  /** The received requests, oldest first. */
   requests: ReceivedRequest[];
-  /** Those that asked for an answer, oldest first: not the probes and token counts around them. */
+  /** The bodies of the requests for an answer, oldest first, without probes and token counts. */
   asked(): MessagesRequest[];
-  /** Breaks what is open and stops listening. */
+  /** Closes all connections and stops listening. */
   close(): Promise<void>;
 };
 
@@ -47,7 +47,7 @@ export async function startFakeModel(options: FakeModelOptions = {}): Promise<Fa
   const nextId = (prefix: string) => `${prefix}_fake_${++ids}`;
 
   async function handle(request: IncomingMessage, response: ServerResponse, signal: AbortSignal): Promise<void> {
-    const path = new URL(request.url ?? '/', 'http://loopback').pathname;
+    const path = new URL(request.url ?? '/', 'http://127.0.0.1').pathname;
     const method = request.method ?? 'GET';
     const receivedAt = performance.now();
     response.setHeader('x-fake-model', 'scripted, not a language model');
@@ -100,7 +100,7 @@ export async function startFakeModel(options: FakeModelOptions = {}): Promise<Fa
     response.once('close', () => gone.abort());
     handle(request, response, gone.signal).catch((error: Error) => {
       if (gone.signal.aborted) return;
-      // What was said before the cut is to arrive: the connection breaks once it has been handed over.
+      // The text before the cut must arrive, so the connection breaks only when it has been written.
       if (response.headersSent) response.write(': cut here\n\n', () => response.destroy());
       else if (error instanceof CutShort) response.destroy();
       else sendError(response, { status: 400, type: 'invalid_request_error', message: error.message });

@@ -1,11 +1,11 @@
-/** Writes an answer the way the Messages API does: as server-sent events with a pace, or as one message. */
+/** Writes an answer as the Messages API does: as server-sent events at a pace, or as one message. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer, Part } from './answer.ts';
 
 export type Pace = {
   /** Milliseconds before the first event. */
   firstTokenMs: number;
-  /** Words per second; Infinity: as fast as they are read. */
+  /** Words per second. Infinity: as fast as the client reads. */
   tokensPerSecond: number;
 };
 
@@ -13,7 +13,7 @@ export type Identity = { id: string; model: string };
 
 type Block = Extract<Part, { do: 'block' }>['block'];
 
-/** Thrown to say that the connection is to break here, without an end. */
+/** Thrown where the connection must break without an end. */
 export class CutShort extends Error {}
 
 /** The events of an answer, each ready to be written. Throws `CutShort`, or an AbortError once `signal` aborts. */
@@ -44,30 +44,30 @@ export async function* streamAnswer(
   yield event('message_stop', {});
 }
 
-/** The same answer as one message. Throws like `streamAnswer`; a scripted error after text ends the text there. */
+/** The same answer as one message. Throws like `streamAnswer`. A scripted error after text is left out. */
 export async function wholeAnswer(answer: Answer, identity: Identity, signal: AbortSignal): Promise<string> {
   for (const part of answer.parts) if (part.do !== 'block' && part.do !== 'fail') await halt(part, signal);
   const content = answer.parts.flatMap((part) => (part.do === 'block' ? [part.block] : []));
   return JSON.stringify({ ...envelope(answer, identity), content });
 }
 
-/** Waits as long as the part says. Throws `CutShort` for a cut. */
+/** Waits for the time of the part. Throws `CutShort` for a cut. */
 export async function halt(part: Exclude<Part, { do: 'block' | 'fail' }>, signal: AbortSignal): Promise<void> {
   if (part.do === 'cut') throw new CutShort('scripted cut');
   if (part.do === 'silence') await sleep(part.ms, undefined, { signal });
-  // A stall ends with the connection only; the timer's length is the longest that there is.
+  // Only the end of the connection ends a stall. No timer can be longer than this.
   if (part.do === 'stall') await sleep(2 ** 31 - 1, undefined, { signal });
 }
 
 async function* streamBlock(block: Block, index: number, pace: Pace, signal: AbortSignal): AsyncGenerator<string> {
   const delta = (content: object) => event('content_block_delta', { index, delta: content });
   yield event('content_block_start', { index, content_block: emptied(block) });
-  for await (const piece of paced(pieces(block), pace, signal)) yield delta(deltaOf(block, piece));
+  for await (const word of paced(wordsOf(block), pace, signal)) yield delta(deltaOf(block, word));
   if (block.type === 'thinking') yield delta({ type: 'signature_delta', signature: block.signature });
   yield event('content_block_stop', { index });
 }
 
-/** Keeps to the pace as a whole: a late timer is made up for by the next word. */
+/** Keeps the pace over the whole text: after a late timer the next word comes sooner. */
 async function* paced(words: string[], pace: Pace, signal: AbortSignal): AsyncGenerator<string> {
   const start = performance.now();
   for (const [index, word] of words.entries()) {
@@ -78,20 +78,20 @@ async function* paced(words: string[], pace: Pace, signal: AbortSignal): AsyncGe
   }
 }
 
-function pieces(block: Block): string[] {
+function wordsOf(block: Block): string[] {
   const text =
     block.type === 'text' ? block.text : block.type === 'thinking' ? block.thinking : JSON.stringify(block.input);
   return text.match(/\s*\S+\s*$|\s*\S+/g) ?? [text];
 }
 
-function deltaOf(block: Block, piece: string): object {
+function deltaOf(block: Block, word: string): object {
   switch (block.type) {
     case 'text':
-      return { type: 'text_delta', text: piece };
+      return { type: 'text_delta', text: word };
     case 'thinking':
-      return { type: 'thinking_delta', thinking: piece };
+      return { type: 'thinking_delta', thinking: word };
     case 'tool_use':
-      return { type: 'input_json_delta', partial_json: piece };
+      return { type: 'input_json_delta', partial_json: word };
     default:
       return block satisfies never;
   }

@@ -1,4 +1,4 @@
-/** The part of the Anthropic Messages API that the stand-in reads and writes. Types, and helpers to read a request. */
+/** The part of the Anthropic Messages API that the fake model uses: types, and helpers to read a request. */
 
 export type ContentBlock =
   | { type: 'text'; text: string }
@@ -39,11 +39,11 @@ export function systemText(request: MessagesRequest): string {
 
 export type LastAsked = {
   text: string;
-  /** How many answers the model has given since: 0 at first, 1 after its first tool call, ... */
+  /** How many answers the model has given since: 0 at first, 1 after its first tool call, and so on. */
   answersSince: number;
 };
 
-/** What the user last said. Neither tool results nor what the agent adds of its own accord are the user's words. */
+/** The last text of the user. Tool results and the texts that the agent adds itself do not count. */
 export function lastAsked(messages: Message[]): LastAsked {
   let answersSince = 0;
   for (const message of messages.toReversed()) {
@@ -64,7 +64,7 @@ export function lastToolResult(messages: Message[]): string | undefined {
   return (result.content ?? []).map((block) => (block.type === 'text' ? block.text : `(${block.type})`)).join('\n');
 }
 
-/** Reminders, notes of its own commands, and what the CLI says as the user to make a model go on that stopped short. */
+/** Reminders, notes of the CLI's own commands, and its requests to continue an answer that broke off. */
 function isOfTheAgent(text: string): boolean {
   return /^\s*(<system-reminder>|<local-command-|<command-name>|\[structured-output-enforce\]|Output token limit hit\.|Your response above was cut off)/.test(
     text,

@@ -1,13 +1,13 @@
-/** Reads the script that a user text carries: markers such as `[[say: hello]]`, in the order they are to happen. */
+/** Reads the script in a user text: markers such as `[[say: hello]]`, in the order of the steps. */
 
 export type Step =
   | { do: 'say'; text: string }
   | { do: 'think'; text: string }
-  /** Calls a tool, which ends the answer; the rest of the script follows when the tool's result has come. */
+  /** Calls a tool, which ends the answer. The rest of the script follows after the tool's result. */
   | { do: 'tool'; name: string; input: unknown }
-  /** Answers the structured-output tool if there is one, else says the JSON. */
+  /** Calls the structured-output tool if there is one, else says the JSON. */
   | { do: 'json'; value: unknown }
-  /** `times`: how often the same request fails before the rest of the script happens; Infinity without it. */
+  /** `times`: how often the same request fails before the rest of the script follows. Infinity: always. */
   | { do: 'error'; status: number; type: string; message: string; times: number }
   | { do: 'silence'; ms: number }
   | { do: 'stall' }
@@ -15,7 +15,7 @@ export type Step =
   | { do: 'stop'; reason: string }
   | { do: 'usage'; tokens: Partial<Record<'input' | 'output' | 'cache_read' | 'cache_write', number>> };
 
-/** Throws an Error naming the marker that it cannot read: a script with a slip must not pass for a plain question. */
+/** Throws an Error that names a marker it cannot read: a script with a mistake must not count as a plain question. */
 export function parseScript(text: string): Step[] {
   const steps: Step[] = [];
   const opening = /\[\[([a-z]+)(?::\s*|(?=\]\]))/g;
@@ -29,7 +29,7 @@ export function parseScript(text: string): Step[] {
   return steps;
 }
 
-/** Splits a script where one answer ends and the model is asked again, and takes what is due. Empty when it is over. */
+/** The steps of one answer: a script continues in the next answer after a step that ends one. Empty: it is over. */
 export function stepsDue(steps: Step[], answersGiven: number): Step[] {
   const answers: Step[][] = [[]];
   for (const step of steps) {
@@ -40,7 +40,7 @@ export function stepsDue(steps: Step[], answersGiven: number): Step[] {
   return answers[answersGiven] ?? [];
 }
 
-/** After these the CLI asks again: with the tool's result, or to go on where the answer broke off. */
+/** After these steps the CLI sends another request: with the tool's result, or to continue an answer that broke off. */
 function endsAnswer(step: Step, answer: Step[]): boolean {
   if (step.do === 'error') return answer.some(({ do: kind }) => kind === 'say' || kind === 'think');
   return step.do === 'tool' || step.do === 'json' || (step.do === 'stop' && step.reason === 'max_tokens');
@@ -92,7 +92,7 @@ function readError(argument: string): Step {
   };
 }
 
-/** An argument ends at `]]`; one that holds JSON ends after the JSON, whose strings and arrays may hold `]]` too. */
+/** An argument ends at `]]`. One with JSON ends at the `]]` after the JSON, which may hold `]]` itself. */
 function readArgument(text: string, start: number): { argument: string; end: number } {
   const json = /^(?:[\w-]+\s*)?(?=\{)/.exec(text.slice(start, start + 200));
   const from = json ? endOfJson(text, start + json[0].length) : start;
@@ -115,7 +115,7 @@ function endOfJson(text: string, start: number): number {
   return start;
 }
 
-/** `one 2 3 ...`: every word tells its place, so a lost or doubled one shows. */
+/** `w1 w2 w3 ...`: the words are numbered, so that a lost or doubled one is noticed. */
 function countedWords(count: number): string {
   return Array.from({ length: count }, (_, index) => `w${index + 1}`).join(' ');
 }

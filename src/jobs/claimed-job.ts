@@ -77,7 +77,7 @@ function taskOf(job: JobRecord): Task {
     model: job.model,
     ...(job.agent !== undefined && { agent: job.agent }),
     ...(job.effort !== undefined && { effort: job.effort }),
-    launch: 'session',
+    reuse: 'prewarmed',
     messages: [{ role: 'user', blocks: [{ type: 'text', text: job.prompt }] }],
     limits: { runMs, stallMs, budgetUsd },
   };

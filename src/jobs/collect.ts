@@ -1,6 +1,7 @@
 /** Collects what a job changed in its workspace, and delivers it as a branch if the job says so. */
 import type { JobRecord } from '../store/job.ts';
 import type { Outcome, WorkspaceResult } from '../task.ts';
+import { truncate } from '../truncate.ts';
 import type { WorkspaceLease } from '../workspaces/workspaces.ts';
 
 /**
@@ -22,12 +23,11 @@ const titleLength = 72;
 
 function commitMessage(job: JobRecord, outcome: Outcome): string {
   const [firstLine = ''] = job.prompt.trim().split('\n');
-  const title = firstLine.length > titleLength ? `${firstLine.slice(0, titleLength - 1)}…` : firstLine;
   const facts = [
     `Agent-Job: ${job.id}`,
     `Agent-Model: ${job.model}`,
     ...(job.agent ? [`Agent-Name: ${job.agent}`] : []),
     ...(outcome.costUsd === undefined ? [] : [`Agent-Cost-USD: ${outcome.costUsd.toFixed(4)}`]),
   ];
-  return `${title}\n\n${outcome.text.trim()}\n\n${facts.join('\n')}\n`;
+  return `${truncate(firstLine, titleLength)}\n\n${outcome.text.trim()}\n\n${facts.join('\n')}\n`;
 }

@@ -1,9 +1,10 @@
-/** Starts a command and settles once. The only user of `node:child_process`. */
+/** Starts a command, and runs one to its end. The only user of `node:child_process`. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { sendSignal } from './signals.ts';
 
 /**
- * Every process we start carries this variable, and so does whatever it forks, however it detaches itself:
- * that is how `process-tree.ts` finds a grandchild that has left its group and its parent.
+ * Every process that we start has this environment variable, and all its descendants inherit it. By it `process-tree.ts`
+ * finds a grandchild that has left its process group and its parent.
  */
 export const treeMarker = 'CLAUDE_AGENT_SERVER_TREE';
 
@@ -40,7 +41,7 @@ export function startProcess(command: string, args: string[], options: StartOpti
     const exited = new Promise<Exit>((settle) => {
       child.once('exit', (code, signal) => settle({ code, signal }));
     });
-    // A pipe that breaks because the process ended is not news: `exited` tells.
+    // A pipe breaks when the process ends, and `exited` reports that.
     child.stdin?.on('error', () => {});
     child.once('error', reject);
     child.once('spawn', () => {
@@ -52,25 +53,25 @@ export function startProcess(command: string, args: string[], options: StartOpti
 export type CommandOptions = {
   cwd: string;
   env: Record<string, string | undefined>;
-  /** The whole command's deadline, in milliseconds; then it gets SIGKILL with its group. */
+  /** After this time, in milliseconds, the command and its process group get SIGKILL. */
   timeoutMs: number;
-  /** SIGTERM first, and SIGKILL this many milliseconds later: for a command that has locks to remove. Default 0. */
+  /** SIGTERM first, and SIGKILL this many milliseconds later, for a command that must remove its locks. Default 0. */
   graceMs?: number;
   signal?: AbortSignal;
   /** Written to the command's standard input, which is empty otherwise. */
   input?: string | Buffer;
-  /** More than this on stdout ends the command and is left out; stderr keeps its last part. Default 16 MiB. */
+  /** More than this on stdout ends the command, and the excess is dropped; stderr keeps its end. Default 16 MiB. */
   maxOutputBytes?: number;
-  /** By which the processes of its tree are known. */
+  /** The tree marker of its processes. */
   marker?: string;
-  /** Awaited when the command itself has ended: what it left behind may hold its pipes. */
+  /** Called when the command itself has ended, and awaited: processes of its tree may still hold its pipes. */
   onExit?: (started: StartedProcess) => Promise<void>;
 };
 
 export type CommandResult = Exit & {
   stdout: Buffer;
   stderr: string;
-  /** Why the command did not come to its own end. */
+  /** Why the command was ended. Absent: it ended by itself. */
   stopped?: 'timeout' | 'aborted' | 'output_too_large';
 };
 
@@ -90,10 +91,10 @@ export async function runCommand(command: string, args: string[], options: Comma
   const stop = (why: CommandResult['stopped']) => {
     result.stopped ??= why;
     if (options.graceMs) {
-      signalGroup(pid, 'SIGTERM');
-      kill ??= setTimeout(signalGroup, options.graceMs, pid, 'SIGKILL');
-    } else signalGroup(pid, 'SIGKILL');
-    // A grandchild may hold the pipes open: nothing more of it is wanted.
+      sendSignal(-pid, 'SIGTERM');
+      kill ??= setTimeout(sendSignal, options.graceMs, -pid, 'SIGKILL');
+    } else sendSignal(-pid, 'SIGKILL');
+    // A grandchild may hold the pipes open, and its output is not needed.
     child.stdout?.destroy();
     child.stderr?.destroy();
   };
@@ -112,15 +113,6 @@ export async function runCommand(command: string, args: string[], options: Comma
   clearTimeout(kill);
   options.signal?.removeEventListener('abort', onAbort);
   return { ...result, ...exit, stdout, stderr };
-}
-
-/** Signals a whole process group; a group that is gone is not an error. */
-export function signalGroup(leader: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(-leader, signal);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-  }
 }
 
 async function collect(stream: NodeJS.ReadableStream | null, limit: number, onLimit: () => void): Promise<Buffer> {

@@ -1,37 +1,42 @@
-/** Ends a process and everything it started, in steps: ask, wait, kill the whole tree. */
+/** Ends a process and everything that it started: SIGTERM first, then SIGKILL for the whole tree. */
 
-import { settledWithin } from '../waits.ts';
-import { type StartedProcess, signalGroup } from './child-process.ts';
+import { backoff, settledWithin } from '../waits.ts';
+import type { StartedProcess } from './child-process.ts';
 import { listTree } from './process-tree.ts';
+import { sendSignal } from './signals.ts';
 
 /** The CLI needs about 125 ms after SIGTERM to end its tools' processes itself. */
-const defaultGraceMs = 2000;
+const graceMs = 2000;
 
-/** Settles when nothing of the tree runs any more. For a process that has ended it ends what that left behind. */
-export async function endProcess(started: StartedProcess, graceMs = defaultGraceMs): Promise<void> {
-  if (started.child.exitCode === null && started.child.signalCode === null) {
-    signalGroup(started.pid, 'SIGTERM');
+/**
+ * Settles when nothing of the tree runs any more. If the process has ended already, it ends the rest of the tree.
+ * @returns whether the process itself ignored SIGTERM, so that force was needed
+ */
+export async function endProcess(started: StartedProcess): Promise<boolean> {
+  if (isRunning(started)) {
+    sendSignal(-started.pid, 'SIGTERM');
     await settledWithin(started.exited, graceMs);
   }
+  const forced = isRunning(started);
   await killTree(started);
   started.child.stdout?.destroy();
   started.child.stderr?.destroy();
+  return forced;
 }
 
-/** Kills until a look finds nobody: a process may fork between the look and the signal. */
+function isRunning({ child }: StartedProcess): boolean {
+  return child.exitCode === null && child.signalCode === null;
+}
+
+const maxRounds = 20;
+
+/** Repeats until no process of the tree is found: one may fork between the listing and the signal. */
 export async function killTree(started: StartedProcess): Promise<void> {
-  for (let round = 0; round < 20; round += 1) {
+  const waits = backoff({ firstMs: 5, longestMs: 80 });
+  for (let round = 0; round < maxRounds; round += 1) {
     const living = await listTree(started.pid, started.marker);
     if (living.length === 0) return;
-    for (const pid of living) kill(pid);
-    await new Promise((resolve) => setTimeout(resolve, 5 * (round + 1)));
-  }
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    for (const pid of living) sendSignal(pid, 'SIGKILL');
+    await waits.wait();
   }
 }

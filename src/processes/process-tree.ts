@@ -1,13 +1,14 @@
-/** Which processes belong to one we started: its children, their children, and whatever carries its marker. */
+/** Finds the processes that belong to one we started: its descendants, and every process with its marker. */
 import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
 import { runCommand, treeMarker } from './child-process.ts';
+import { isAlive } from './signals.ts';
 
 type Row = { pid: number; parent: number; zombie: boolean };
 
 /** The living processes of a tree. The server itself is never among them. */
 export async function listTree(root: number, marker: string): Promise<number[]> {
   const members = new Set(await listMarked((value) => value === marker));
-  // A dead root has no children any more: who outlived it is found by the marker alone, which costs far less.
+  // A dead root has no children any more. Processes that outlived it are found by the marker alone, which costs far less.
   if (isAlive(root)) await addDescendants(members, root);
   members.delete(process.pid);
   return [...members].filter(isAlive);
@@ -34,8 +35,8 @@ export async function isAlone(root: number, marker: string, command: string): Pr
 }
 
 /**
- * Processes whose marker satisfies a test, such as those that a dead server left. Linux only: elsewhere another
- * process's environment cannot be read and the answer is empty.
+ * The processes whose marker satisfies a test, such as the orphans of a dead server. Linux only: elsewhere the environment
+ * of another process cannot be read, and the list is empty.
  */
 export async function listMarked(test: (marker: string) => boolean): Promise<number[]> {
   if (process.platform !== 'linux') return [];
@@ -52,25 +53,25 @@ export async function listMarked(test: (marker: string) => boolean): Promise<num
 }
 
 /**
- * Processes that have been looked at and carry no marker: a process never gains one later, so each is read once and
- * a look costs one listing of /proc. A child of ours is left out, since between fork and exec it has none yet.
+ * Processes that have no marker. A process never gets one later, so each is read once, and a search costs one listing of
+ * /proc. A child of ours is not remembered, since between fork and exec it has no marker yet.
  */
 const strangers = new Set<number>();
 
-let lastLook = 0;
+let lastSearch = 0;
 const rememberedMs = 30_000;
 
-/** Those that have ended; and all of them after a while without a look, since a number may be another's by then. */
+/** Forgets those that have ended; and all of them after a while without a search, since a pid may be in use again. */
 function forgetStrangers(living: Set<number>): void {
   const now = performance.now();
-  if (now - lastLook > rememberedMs) strangers.clear();
-  lastLook = now;
+  if (now - lastSearch > rememberedMs) strangers.clear();
+  lastSearch = now;
   for (const pid of strangers) if (!living.has(pid)) strangers.delete(pid);
 }
 
 function rememberStranger(pid: number): void {
   const row = readStat(pid);
-  // A zombie of a sandbox may lie about until init reaps it; it runs nothing any more.
+  // A zombie of a sandbox may exist until init reaps it; it runs nothing any more.
   if (row && (row.zombie || row.parent !== process.pid)) strangers.add(pid);
 }
 
@@ -87,7 +88,7 @@ function readArguments(pid: number): string[] {
 async function addDescendants(members: Set<number>, root: number): Promise<void> {
   const rows = await listProcesses();
   members.add(root);
-  // Parents may come after their children in the list, so go on until nothing is added.
+  // Parents may come after their children in the list, so this repeats until nothing is added.
   for (let before = 0; before !== members.size; ) {
     before = members.size;
     for (const row of rows) if (members.has(row.parent)) members.add(row.pid);
@@ -126,8 +127,8 @@ function linuxPids(): number[] {
 const readBuffer = Buffer.allocUnsafe(64 * 1024);
 
 /**
- * Empty when the process is gone or another user's. Nothing here waits for a disk, and the asynchronous way takes several
- * turns and a large buffer for each of these small files, which was most of what a run cost the server.
+ * Empty when the process is gone or belongs to another user. The kernel answers without waiting for a disk. Asynchronous
+ * reads of these small files took most of the server's CPU for a run: several steps and a large buffer for each file.
  */
 function readKernelFile(path: string): string {
   let file: number | undefined;
@@ -142,14 +143,5 @@ function readKernelFile(path: string): string {
     return '';
   } finally {
     if (file !== undefined) closeSync(file);
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

@@ -1,4 +1,4 @@
-/** Removes a folder that an agent has written in: with everything, also what it made read-only. */
+/** Removes a folder that an agent has written in, with everything in it, also files that the agent made read-only. */
 import { readdir, rmdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runCommand } from './child-process.ts';
@@ -6,8 +6,9 @@ import { runCommand } from './child-process.ts';
 const options = { cwd: '/', env: { PATH: '/usr/bin:/bin' }, timeoutMs: 120_000 };
 
 /**
- * A folder with much in it by a command, because tens of thousands of files would keep the server's own threads busy. But
- * most runs leave little, and starting a process costs the server more than all else that it does for them.
+ * Removes a folder with many files by a command, because tens of thousands of files would keep the server's own threads
+ * busy. A folder with few files it removes itself, because starting a process costs the server more than all else in a
+ * run. Throws an Error when it cannot be removed.
  */
 export async function removeFolder(path: string): Promise<void> {
   if (await removedHere(path, { left: fewEntries })) return;
@@ -18,14 +19,14 @@ export async function removeFolder(path: string): Promise<void> {
   if (second.code !== 0) throw new Error('Cannot remove the folder of a run', { cause: second.stderr });
 }
 
-/** A home after a run that only answered has some 20. */
+/** The home of an agent that only answered has about 20. */
 const fewEntries = 64;
 
-/** Whether nothing is left. `false`: there is too much, or something that cannot be removed as it is. */
+/** Whether nothing is left. `false`: there are too many files, or one that cannot be removed as it is. */
 async function removedHere(path: string, bound: { left: number }): Promise<boolean> {
   try {
     if (await removedEmpty(path)) return true;
-    // A folder that had many entries is itself large; listing one may take long.
+    // A folder that had many entries is itself large, and listing it may take long.
     if ((await stat(path)).size > 65_536) return false;
     const entries = await readdir(path, { withFileTypes: true });
     bound.left -= entries.length;
@@ -51,7 +52,7 @@ async function removedEmpty(path: string): Promise<boolean> {
   }
 }
 
-/** Undoes what would keep the server itself from reading or removing a file in the folder. */
+/** Gives the server's own user back the permissions to read, write and enter everything in the folder. */
 export async function makeAccessible(path: string): Promise<void> {
   await runCommand('chmod', ['-R', 'u+rwX', '--', path], options);
 }

@@ -1,14 +1,13 @@
 /** The path of every run on one screen: admit, lease a workspace and an agent, work, release. */
-import type { Seats } from '../agents/pool/pool.ts';
-import type { ServiceError } from '../errors.ts';
-import { asServiceError } from '../errors.ts';
+import type { AgentPool } from '../agents/pool/pool.ts';
+import { asServiceError, type ServiceError } from '../errors.ts';
 import { type Release, Releases } from '../releases.ts';
 import type { Outcome, Task } from '../task.ts';
 import type { WorkspaceLease } from '../workspaces/workspaces.ts';
 import type { RunContext } from './run.ts';
 
 export type ExecuteStages = {
-  pool: Seats;
+  pool: AgentPool;
   /** Told of every run, for the log and the metrics. Times are milliseconds. */
   observer: {
     runStarted(task: Task, start: string): void;
@@ -39,7 +38,7 @@ export async function execute(stages: ExecuteStages, task: Task, options: Execut
   let outcome: Outcome | undefined;
   try {
     releases.push(await options.slot);
-    const agent = await stages.pool.take(task, signal);
+    const agent = await stages.pool.lease(task, signal);
     releases.push(() => agent.release());
     emit({ type: 'workspace', sync: agent.workspace.sync });
     stages.observer.runStarted(task, agent.start);

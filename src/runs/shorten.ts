@@ -1,5 +1,6 @@
 /** Shortens events so that a log can keep them. A shortened text says how much was left out. */
 import type { StoredEventBody } from '../store/job.ts';
+import { startOf } from '../truncate.ts';
 
 /** Characters of one string inside a tool's input, and of a tool's result. */
 const maxInputString = 2000;
@@ -17,7 +18,7 @@ export function shortenEvent<Event extends StoredEventBody>(event: Event): Event
 
 function shortenText(text: string, limit: number): string {
   if (text.length <= limit) return text;
-  return `${text.slice(0, limit).toWellFormed()}… (${text.length - limit} more characters)`;
+  return `${startOf(text, limit)}… (${text.length - limit} more characters)`;
 }
 
 function shortenValue(value: unknown, depth: number): unknown {

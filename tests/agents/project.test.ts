@@ -1,4 +1,4 @@
-/** What of a repository is handed to an agent: its instructions and its agent definitions, and nothing from outside. */
+/** What an agent gets from its repository: the instructions and the agent definitions, and nothing from outside. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, symlinkSync } from 'node:fs';
@@ -39,7 +39,7 @@ describe('imports in instructions', () => {
 });
 
 describe('instructions', () => {
-  test('are those of the folder and of all folders above it, with what they import', async (t) => {
+  test('are those of the folder and of all folders above it, with their imports', async (t) => {
     const root = await scratchFolder(t);
     write(root, {
       'CLAUDE.md': 'TOP @common/style.md',
@@ -59,13 +59,13 @@ describe('instructions', () => {
     assert.doesNotMatch(text, /OTHER|root:|GIT-SETTINGS/);
   });
 
-  test('are none where there are none', async (t) => {
+  test('are undefined where there are no files', async (t) => {
     const root = await scratchFolder(t);
     assert.equal(await readInstructions(root, root), undefined);
     assert.equal(await readInstructions(join(root, 'missing'), join(root, 'missing')), undefined);
   });
 
-  test('are read from regular files only, and not waited for', async (t) => {
+  test('are read from regular files only, so that no pipe is waited for', async (t) => {
     const root = await scratchFolder(t);
     execFileSync('mkfifo', [join(root, 'CLAUDE.md')]);
     mkdirSync(join(root, '.claude', 'CLAUDE.md'), { recursive: true });
@@ -106,7 +106,7 @@ describe('a front matter', () => {
 });
 
 describe('agent definitions', () => {
-  test('hold what describes an agent, and none of what would configure the host', () => {
+  test('have the fields that describe an agent, and none that configures the host', () => {
     const head = [
       'name: reviewer',
       'description: Reviews code.',
@@ -147,7 +147,7 @@ describe('agent definitions', () => {
     test(`are left out with ${what}`, () => assert.equal(readDefinition(text), undefined));
   }
 
-  test('are not looked for in a folder that is a link out of the repository, nor in circles', async (t) => {
+  test('are not searched for through a link out of the repository, nor in circles of links', async (t) => {
     const root = await scratchFolder(t);
     mkdirSync(join(root, '.claude'));
     symlinkSync('/usr', join(root, '.claude/agents'));

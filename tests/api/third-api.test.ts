@@ -13,7 +13,7 @@ const poem: Api<{ shout: boolean }> = {
   bases: ['/poem'],
   path: '/ask',
   runIdPrefix: 'poem',
-  policy: { whenBusy: 'queue', launch: 'session', settle: 'at_outcome' },
+  policy: { whenBusy: 'queue', reuse: 'kept', settle: 'at_outcome' },
   async read(body) {
     const { question, stream = false, shout = false } = body as { question: string; stream?: boolean; shout?: boolean };
     const messages = [{ role: 'user' as const, blocks: [{ type: 'text' as const, text: question }] }];

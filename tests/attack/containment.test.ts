@@ -1,4 +1,4 @@
-/** Which sandbox the server finds on hosts that can do less than others. */
+/** Which sandbox the server finds on hosts with fewer abilities, and which files it shows. */
 import assert from 'node:assert/strict';
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { hostEnvironment } from '../../src/config/config.ts';
 import { withoutBubblewrap } from '../support/bubblewrap.ts';
 import { scratchFolder } from '../support/fake-model-agent.ts';
 
-/** A PATH on which `bwrap` does not know some flags, as older ones do not. */
+/** A PATH with a `bwrap` that does not know some flags, as older versions. */
 async function pathWithout(t: TestContext, flags: string[]): Promise<string> {
   const folder = await scratchFolder(t);
   const { PATH = '' } = hostEnvironment();
@@ -23,7 +23,7 @@ async function pathWithout(t: TestContext, flags: string[]): Promise<string> {
   return folder;
 }
 
-test('an older bwrap is used, and what it cannot keep agents from is said', { skip: withoutBubblewrap }, async (t) => {
+test('an older bwrap is used, and its weakness is reported', { skip: withoutBubblewrap }, async (t) => {
   const path = await pathWithout(t, ['--disable-userns']);
   const { containment, missing } = await findContainment('auto', { PATH: `${path}:/usr/bin:/bin` });
   assert.deepEqual(containment, { kind: 'bwrap', users: 'nested' });
@@ -45,9 +45,9 @@ test('homes, temporary folders and sockets are hidden, and the system itself nev
   for (const folder of ['/', '/etc', '/usr', '/var', '/opt']) assert.ok(!hidden.includes(folder), folder);
 });
 
-test('what lies in a hidden folder is hidden with it', async (t) => {
+test('a folder below a hidden one is not hidden again', async (t) => {
   const folder = await scratchFolder(t);
-  assert.ok(!hiddenFolders({ HOME: folder }, [folder]).includes(folder), 'it is below /tmp, which is hidden already');
+  assert.ok(!hiddenFolders({ HOME: folder }, [folder]).includes(folder), 'it is below /tmp, which is hidden');
 });
 
 test('only paths that a hidden folder covers are shown again', () => {
@@ -57,7 +57,7 @@ test('only paths that a hidden folder covers are shown again', () => {
   ]);
 });
 
-test('what is shown comes after what hides it, and the folder of the run last', () => {
+test('mounts that show a path come after those that hide its folder, and the work folder comes last', () => {
   const args = bubblewrapArguments(
     {
       hidden: ['/home'],
@@ -114,7 +114,7 @@ test('tools in a home are shown without the home', async (t) => {
   assert.equal(variables['RUSTUP_HOME'], join(home, '.rustup'));
 });
 
-test('folders that may not be looked at are passed over', () => {
+test('folders that cannot be read are left out', () => {
   const found = findToolchain(
     '/bin/true',
     { HOME: '/etc/passwd', PATH: '/etc/passwd/bin:/usr/bin' },
@@ -124,7 +124,7 @@ test('folders that may not be looked at are passed over', () => {
   assert.deepEqual(found, { paths: [], variables: {} });
 });
 
-test('what is shown of a home never holds the home itself, nor what the server keeps in it', async (t) => {
+test('no path shown from a home contains the home or a folder of the server', async (t) => {
   const home = await scratchFolder(t);
   const { mkdir, symlink } = await import('node:fs/promises');
   for (const folder of ['.local/bin', '.local/share/data', 'bin', 'project/bin'])

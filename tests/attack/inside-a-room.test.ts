@@ -1,4 +1,4 @@
-/** What an agent that may run any command can do from inside its room: to its work, and to nothing else. */
+/** An agent that may run any command reaches its own work from inside its room, and nothing else. */
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ import { packagedClaude } from '../support/fake-model-agent.ts';
 import { makeClone, makeSandbox } from '../support/git-repositories.ts';
 import { ask, startTestService, type TestService, testToken } from '../support/service.ts';
 
-/** Ignored by git, and not below /tmp, which is hidden as a whole. */
+/** Git ignores this folder, and it is not below /tmp, which is hidden as a whole. */
 const ignored = fileURLToPath(new URL('../../dist', import.meta.url));
 mkdirSync(ignored, { recursive: true });
 const secret = 'SECRET-OF-THE-HOST';
@@ -21,7 +21,7 @@ const login = JSON.stringify({ claudeAiOauth: { accessToken: 'LOGIN-OF-THE-OPERA
 
 type Ground = { service: TestService; model: FakeModel; home: string; clone: string };
 
-/** A server whose host has what an agent would like to have: a home with secrets, other projects, cloud credentials. */
+/** A server on a host with secrets in a home, other projects, and cloud credentials. */
 async function ground(t: TestContext, settings: Record<string, string> = {}, more: Environment = {}): Promise<Ground> {
   const sandbox = makeSandbox();
   t.after(sandbox.remove);
@@ -59,7 +59,7 @@ async function ground(t: TestContext, settings: Record<string, string> = {}, mor
   return { service, model, home, clone };
 }
 
-/** What a shell script prints that the agent runs with its Bash tool. */
+/** The output of a shell script that the agent runs with its Bash tool. */
 async function inside(
   { service, model }: Ground,
   script: string,
@@ -71,19 +71,19 @@ async function inside(
   return lastToolResult(model.asked().at(-1)?.messages ?? []) ?? '';
 }
 
-test('nothing of the host that is secret can be read', { skip: withoutBubblewrap }, async (t) => {
+test('no secret of the host can be read', { skip: withoutBubblewrap }, async (t) => {
   const all = await ground(
     t,
     {},
     { AWS_SECRET_ACCESS_KEY: secret, GOOGLE_APPLICATION_CREDENTIALS: `/x/${secret}`, SSH_AUTH_SOCK: `/x/${secret}` },
   );
   const { service, home, clone } = all;
-  const places = [home, clone, service.dataDir, '/root', '/tmp', '/run', '/var/tmp', '/home'];
+  const folders = [home, clone, service.dataDir, '/root', '/tmp', '/run', '/var/tmp', '/home'];
   const found = await inside(
     all,
     [
-      // In two parts, so that it does not find itself.
-      `grep -rlIF "SECRET""-OF-THE-HOST" ${places.join(' ')} 2>/dev/null | sed s/^/FOUND:/`,
+      // The pattern is in two parts, so that the script does not find itself.
+      `grep -rlIF "SECRET""-OF-THE-HOST" ${folders.join(' ')} 2>/dev/null | sed s/^/FOUND:/`,
       'env | grep SECRET-OF',
       `cat ${service.dataDir}/api-key ${clone}/.env ${home}/.netrc && echo FOUND:file`,
       'find / -xdev -type s -not -path "/tmp/cc-socks/*" 2>/dev/null | sed s/^/FOUND:/',
@@ -96,7 +96,7 @@ test('nothing of the host that is secret can be read', { skip: withoutBubblewrap
   assert.match(found, /first/, 'its own repository can be read');
 });
 
-test('of the cloud providers only the one in use hands over its credentials', {
+test('an agent gets the credentials of the cloud provider in use, and of no other', {
   skip: withoutBubblewrap,
 }, async (t) => {
   const aws = { AWS_SECRET_ACCESS_KEY: 'AWS-KEY', AZURE_CLIENT_SECRET: 'AZURE-KEY', GOOGLE_API_KEY: 'GOOGLE-KEY' };
@@ -115,7 +115,9 @@ test('of the cloud providers only the one in use hands over its credentials', {
   t.diagnostic('the variables are those of the host; no cloud was asked');
 });
 
-test('no capability, no namespace and no setting of the kernel can be had', { skip: withoutBubblewrap }, async (t) => {
+test('an agent can get no capability and no namespace, and change no setting of the kernel', {
+  skip: withoutBubblewrap,
+}, async (t) => {
   const found = await inside(
     await ground(t),
     [
@@ -140,7 +142,7 @@ test('no capability, no namespace and no setting of the kernel can be had', { sk
   assert.match(found, /^end$/m);
 });
 
-test("what an agent plants in its home is seen by no other run and not by the operator's own claude", {
+test("files that an agent writes in its home reach no other run and not the operator's own claude", {
   skip: withoutBubblewrap,
 }, async (t) => {
   const all = await ground(t, { IDLE_AGENTS: '2', API_KEYS: 'second-key' });
@@ -161,7 +163,7 @@ test("what an agent plants in its home is seen by no other run and not by the op
   }
 });
 
-test('nothing piles up: the home of an agent goes when it ends', { skip: withoutBubblewrap }, async (t) => {
+test('the home of an agent is removed when it ends', { skip: withoutBubblewrap }, async (t) => {
   const all = await ground(t, { IDLE_AGENTS: '0' });
   for (let at = 0; at < 3; at += 1)
     await inside(all, `mkdir -p ~/a/b; head -c 100000 /dev/zero > ~/a/b/big; chmod 0 ~/a/b ~/a; echo ${at}`);
@@ -192,7 +194,7 @@ test('the login is the only file of the operator in the room, and only where it 
   );
 });
 
-test('what AGENT_READS names is read where it is, and in the home of the agent when it is in yours', {
+test("a path in AGENT_READS can be read, and one in the operator's home also in the home of the agent", {
   skip: withoutBubblewrap,
 }, async (t) => {
   const folder = mkdtempSync(join(ignored, 'test-reads-'));
@@ -212,7 +214,7 @@ test('what AGENT_READS names is read where it is, and in the home of the agent w
   assert.match(found, /refused/);
 });
 
-test("a shared workspace shows what lies in it, and nothing of the server's", {
+test("a shared workspace shows its own files, and none of the server's", {
   skip: withoutBubblewrap,
 }, async (t) => {
   const folder = mkdtempSync(join(ignored, 'test-shared-'));
@@ -236,7 +238,9 @@ test('AGENT_READS above the data folder does not show the data folder', { skip: 
   assert.match(found, /test-data-.*first.*end/s);
 });
 
-test('AGENT_HOME=import hands over settings to read only', { skip: withoutBubblewrap }, async (t) => {
+test("AGENT_HOME=import lets agents read the operator's settings, and not write them", {
+  skip: withoutBubblewrap,
+}, async (t) => {
   const all = await ground(t, { AGENT_HOME: 'import' });
   mkdirSync(join(all.home, '.claude', 'agents'), { recursive: true });
   writeFileSync(join(all.home, '.claude', 'CLAUDE.md'), 'MEMORY-OF-THE-OPERATOR');

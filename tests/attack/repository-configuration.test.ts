@@ -1,4 +1,4 @@
-/** A hostile repository: whatever Claude Code reads from one must neither run nor apply, but its instructions count. */
+/** A hostile repository: none of its configuration runs or applies, but its instructions reach the agent. */
 import assert from 'node:assert/strict';
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,7 +24,7 @@ const hookEvents = [
   ...['ConfigChange', 'CwdChanged', 'FileChanged'],
 ];
 
-/** Every way that is known for a repository to configure or run something, each telling the canary its name. */
+/** Every known way for a repository to configure or run something. Each sends its name to the canary. */
 function hostileFiles(canary: Canary): Record<string, string> {
   const command = (name: string) => canary.tell(name);
   const hooks = (prefix: string) =>
@@ -88,11 +88,11 @@ async function serve(t: TestContext, settings: Record<string, string>, change?: 
 const work = '[[tool: Read {"file_path":"a.txt"}]] [[tool: Bash {"command":"true"}]] [[say: done]]';
 
 for (const access of ['read', 'edit', 'full']) {
-  for (const warm of ['0', '1']) {
-    test(`nothing that a repository carries runs at ${access} access, ${warm === '1' ? 'prewarmed' : 'not prewarmed'}`, async (t) => {
+  for (const prewarmed of ['0', '1']) {
+    test(`nothing in a repository configures or runs anything at ${access} access, ${prewarmed === '1' ? 'prewarmed' : 'not prewarmed'}`, async (t) => {
       const { service, canary, model } = await serve(t, {
         AGENT_ACCESS: access,
-        PREWARMED_AGENTS: warm,
+        PREWARMED_AGENTS: prewarmed,
         ...unsealed,
       });
       for (const api of ['/openai/v1', '/v1']) {
@@ -117,7 +117,7 @@ for (const access of ['read', 'edit', 'full']) {
   }
 }
 
-test('the same repository does run what it carries when the operator trusts it, so the tests above can fail', async (t) => {
+test('the same repository does run its hooks when the operator trusts it, so the tests above can fail', async (t) => {
   const { service, canary, model } = await serve(t, { TRUST_WORKSPACE: 'on', SANDBOX: 'off' });
   // Its variables send the agent to another model, so there is no answer.
   await service.post('/openai/v1/chat/completions', ask(work), {}, AbortSignal.timeout(15_000)).catch(() => {});
@@ -125,7 +125,7 @@ test('the same repository does run what it carries when the operator trusts it, 
   assert.equal(model.asked().length, 0);
 });
 
-test("a project's instructions and agent definitions reach the model, and what leads out of the repository does not", async (t) => {
+test("a project's instructions and agent definitions reach the model, and links out of the repository do not", async (t) => {
   const { service, model } = await serve(t, {});
   for (const api of ['/openai/v1', '/v1']) {
     const answer = await service.post(`${api}/chat/completions`, ask('[[say: hello]]'));
@@ -137,7 +137,7 @@ test("a project's instructions and agent definitions reach the model, and what l
   }
 });
 
-test('an agent that there is not is refused, and not replaced by the default one, which may do more', async (t) => {
+test('an unknown agent definition is refused, and not replaced by the default one, which has more permissions', async (t) => {
   const { service } = await serve(t, {});
   const job = (await (await service.post('/execute', { prompt: '[[say: x]]', agent: 'nosuch' })).json()) as {
     job_id: string;
@@ -157,7 +157,7 @@ test('an agent that there is not is refused, and not replaced by the default one
   assert.match(ended.error.message, /Cannot run the agent "nosuch": there are .*helpful.*AGENT_HOME=import/);
 });
 
-test("the operator's own MCP servers are there when they are imported, whether the workspace is trusted or not", async (t) => {
+test("the operator's own MCP servers run when they are imported, whether the workspace is trusted or not", async (t) => {
   for (const TRUST_WORKSPACE of ['off', 'on']) {
     const home = await scratchFolder(t);
     const canary = await startCanary(t);

@@ -102,7 +102,10 @@ test('a claude that is too old is a failure that names the version and the remed
     const found = await examine({ CLAUDE_BIN: old });
     assert.equal(found.ok, ok, version);
     if (!ok)
-      lineWith(found.lines, new RegExp(`^failure .*claude ${version}: it takes 2\\.1\\.299 or newer.*claude update`));
+      lineWith(
+        found.lines,
+        new RegExp(`^failure .*claude ${version}: the server needs 2\\.1\\.299 or newer.*claude update`),
+      );
   }
 });
 

@@ -35,7 +35,10 @@ test('a claude that is too old is refused at the start, with the remedy', async 
   for (const version of ['2.1.298', '2.0.1', '1.0.128']) {
     const { code, said } = await failedStart(t, { CLAUDE_BIN: await claudeOf(t, version) });
     assert.equal(code, 1);
-    assert.match(said, new RegExp(`claude ${version}: it takes 2\\.1\\.299 or newer; .*claude update.*CLAUDE_BIN`));
+    assert.match(
+      said,
+      new RegExp(`claude ${version}: the server needs 2\\.1\\.299 or newer; .*claude update.*CLAUDE_BIN`),
+    );
   }
 });
 

@@ -175,6 +175,13 @@ describe('a failure', () => {
     );
     assert.equal(marked.status, 503);
     assert.equal(((await marked.json()) as { detail: string }).detail, 'Credit balance is too low');
+
+    const refused = await service.chat(
+      '/v1',
+      askFor({ result: { is_error: true, stop_reason: 'refusal', result: 'The model cannot respond to this' } }),
+    );
+    assert.equal(refused.status, 503);
+    assert.equal(((await refused.json()) as { detail: string }).detail, 'The model cannot respond to this');
   });
 
   test(requirement(['C-17', 'item-71']), async (t) => {

@@ -1,4 +1,4 @@
-/** What an agent starts in the background: it neither answers for another question nor outlives its own. */
+/** Background work of an agent: it answers no other question, and it ends with its run. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
@@ -34,20 +34,16 @@ async function converse(service: TestService, questions: string[]): Promise<stri
 }
 
 for (const api of ['/v1', '/openai/v1']) {
-  test(`${api}: the answer is the agent's own, not what it says when its background command ends`, async (t) => {
+  test(`${api}: the answer is that to the question, not the text that follows the end of a background command`, async (t) => {
     const { service, model } = await start(t);
     const post = (question: string) => service.post(`${api}/chat/completions`, ask(question));
     for (const seconds of [0.1, 0.5, 60]) {
       assert.equal(await textOf(await post(`${background(seconds)} [[say: REAL ${seconds}]]`)), `REAL ${seconds}`);
     }
-    await waitUntil('nothing of the runs goes on', async () => (await sleeping()).length === 0);
+    await waitUntil('every command of the runs has ended', async () => (await sleeping()).length === 0);
     const asked = model.asked().length;
     assert.equal(await textOf(await post('[[say: NEXT]]')), 'NEXT');
-    assert.equal(
-      model.asked().length,
-      asked + 1,
-      'the model was asked once for the next question and never for nobody',
-    );
+    assert.equal(model.asked().length, asked + 1, 'the model was asked once, for the next question');
   });
 }
 
@@ -62,10 +58,10 @@ test('a process that a command left running ends with the run', async (t) => {
   const { service } = await start(t);
   const question = '[[tool: Bash {"command":"(setsid sleep 300 >/dev/null 2>&1 &) ; true"}]] [[say: LEFT]]';
   assert.deepEqual(await converse(service, [question, '[[say: AFTER]]']), ['LEFT', 'AFTER']);
-  await waitUntil('it is gone', async () => (await sleeping()).length === 0);
+  await waitUntil('the process has ended', async () => (await sleeping()).length === 0);
 });
 
-/** What agents of this process have started to sleep. */
+/** The `sleep` commands of this server's agents. */
 async function sleeping(): Promise<number[]> {
   return (await processesOf(process.pid)).filter((pid) => commandOf(pid).startsWith('sleep\0'));
 }
@@ -91,10 +87,10 @@ test('a job ends with its own answer, and its background command with it', async
     20_000,
   );
   assert.equal(job.result, 'JOB');
-  await waitUntil('nothing of the run goes on', async () => (await sleeping()).length === 0);
+  await waitUntil('every command of the run has ended', async () => (await sleeping()).length === 0);
 });
 
-test('a result that answers no line is passed over', async (t) => {
+test('a result that answers no line is ignored', async (t) => {
   const service = await startScriptedService(t);
   for (const api of ['/v1', '/openai/v1'] as const) {
     const answer = await service.chat(api, askFor({ unasked: 'a notice', say: ['mine'] }));

@@ -1,7 +1,7 @@
-/** Agents that do what agents do at their worst: the answer is right, nothing is left behind, the next request is served. */
+/** Agents that misbehave: the answer is right, no process is left, and the next request is served. */
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
-import { processesOf } from '../support/server-process.ts';
+import { processesOf, startServerProcess } from '../support/server-process.ts';
 import { ask, faultAgent, startTestService } from '../support/service.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
@@ -68,7 +68,7 @@ async function startWith(t: TestContext, agent: string) {
   });
 }
 
-/** No process of a run of this server, dead or alive in its own tree. */
+/** Waits until no process with the marker of this server runs. */
 async function nothingRuns(): Promise<void> {
   await waitUntil('every process of the agents has ended', async () => {
     return (await processesOf(process.pid)).length === 0;
@@ -98,7 +98,7 @@ describe('an agent that', () => {
   }
 });
 
-test('a client that gives up ends its agent within 5 s, and its place is free again', async (t) => {
+test('a client that gives up ends its agent, and its slot is free again', async (t) => {
   const service = await startTestService(t, {
     CLAUDE_BIN: faultAgent('hangs-with-grandchild'),
     MAX_CONCURRENT_RUNS: '1',
@@ -110,8 +110,20 @@ test('a client that gives up ends its agent within 5 s, and its place is free ag
     await waitUntil('the agent runs', async () => (await activeRuns()) === 1);
     client.abort();
     await assert.rejects(answer);
-    await waitUntil('the place is free', async () => (await activeRuns()) === 0);
+    await waitUntil('the slot is free', async () => (await activeRuns()) === 0);
     await nothingRuns();
+  }
+});
+
+test('the log says that an agent was ended with SIGKILL, and nothing of the kind for one that ends on SIGTERM', async (t) => {
+  for (const [agent, forced] of [
+    ['ignores-sigterm', true],
+    ['hangs', false],
+  ] as const) {
+    const settings = { CLAUDE_BIN: faultAgent(agent), SANDBOX: 'off', CHAT_TIMEOUT_SECONDS: '0.5', LOG_LEVEL: 'warn' };
+    const server = await startServerProcess(t, settings);
+    assert.equal((await server.post('/v1/chat/completions', ask('hi'))).status, 503);
+    assert.equal(/"run":"chatcmpl-[^}]*ended with SIGKILL/.test(server.stderr()), forced, server.stderr());
   }
 });
 

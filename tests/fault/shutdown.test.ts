@@ -1,4 +1,4 @@
-/** Signals and sudden death: what runs may finish, or ends; nothing is left behind. */
+/** Signals to the server and its sudden death: a run may finish or is ended, and no process is left. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { listMarked } from '../../src/processes/process-tree.ts';
@@ -10,7 +10,7 @@ async function activeRuns(url: string): Promise<number> {
   return ((await (await fetch(`${url}/health`)).json()) as { active: number }).active;
 }
 
-/** Not only the question who is signed in, which every server puts when it starts. */
+/** Whether an agent of a run is there; the check of the login, which every server starts with, does not count. */
 async function agentRuns({ child }: ServerProcess): Promise<boolean> {
   const agents = await listMarked((marker) => {
     const [, , serverPid, run] = marker.split(':');
@@ -57,6 +57,6 @@ for (const sandbox of ['auto', 'off']) {
     await assert.rejects(running);
     await first.exited;
     await startServerProcess(t, settings, first.dataDir);
-    await waitUntil('the leftovers have ended', async () => (await first.processes()).length === 0);
+    await waitUntil('the orphans have ended', async () => (await first.processes()).length === 0);
   });
 }

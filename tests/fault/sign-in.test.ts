@@ -1,4 +1,4 @@
-/** The question who is signed in, put to commands that are no Claude Code: it ends, and so does all that they started. */
+/** The check of the login with commands that are not Claude Code: it ends, and so do all processes that they started. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
@@ -13,7 +13,7 @@ for (const [agent, how] of [
   ['leaves-grandchild', 'gave no status'],
   ['hangs-with-grandchild', 'did not answer'],
 ] as const) {
-  test(`asking "${agent}" who is signed in leaves nothing running`, async (t) => {
+  test(`the check of the login leaves no process of "${agent}" running`, async (t) => {
     const marker = `test-sign-in:${randomUUID()}`;
     const running = () => listMarked((found) => found === marker);
     const hangs = agent === 'hangs-with-grandchild';

@@ -21,7 +21,7 @@ function task(owner = 'a'): Task {
     kind: 'chat',
     owner,
     model: 'haiku',
-    launch: 'session',
+    reuse: 'kept',
     messages: [{ role: 'user', blocks: [{ type: 'text', text: 'Capital of France?\0' }] }],
     limits: { runMs: 1000, stallMs: 0, budgetUsd: 1 },
   };
@@ -64,7 +64,7 @@ for (const engine of testEngines()) {
 
     onMachines('go as they would here', async ({ worker, gateway }) => {
       const given: Task[] = [];
-      const result = { ...outcome('Paris'), structured: { city: 'Paris' }, costUsd: 0.5 };
+      const result = { ...outcome('{"city":"Paris"}'), costUsd: 0.5 };
       const told: RunEvent[] = [
         { type: 'workspace', sync: { state: 'unchanged' } },
         { type: 'working', start: 'prewarmed' },

@@ -1,4 +1,4 @@
-/** The server with the real agent, whose starts are counted, in front of a scripted model. */
+/** The server with the real agent, whose starts are counted, in front of the fake model. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';

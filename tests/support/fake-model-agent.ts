@@ -1,4 +1,4 @@
-/** The real agent against a scripted model: both are there for one test and gone after it. */
+/** The real agent with the fake model, for one test. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,17 +13,17 @@ export const packagedClaude = fileURLToPath(new URL('../../node_modules/.bin/cla
 
 export type FakeModelAgent = { model: FakeModel; environment: Environment; home: string; claudeBin: string };
 
-/** Starts a fake model and makes a scratch home; both go when the test ends. */
+/** Starts a fake model and makes a scratch home; both are removed when the test ends. */
 export async function fakeModelAgent(t: TestContext, options?: FakeModelOptions): Promise<FakeModelAgent> {
   const model = await startFakeModel(options);
   t.after(() => model.close());
   const home = await scratchFolder(t);
-  // As root the CLI skips permissions only where it is told that it is in a sandbox.
+  // Without `IS_SANDBOX` the CLI refuses to skip permissions as root.
   const environment = { ...fakeModelEnvironment(model.url, home, hostEnvironment()), IS_SANDBOX: '1' };
   return { model, environment, home, claudeBin: packagedClaude };
 }
 
-/** An empty folder that goes when the test ends. */
+/** An empty folder that is removed when the test ends. */
 export async function scratchFolder(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'claude-agent-server-test-'));
   t.after(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));

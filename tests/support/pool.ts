@@ -1,9 +1,9 @@
-/** The seats of the server on their own, with the real CLI in front of the fake model. */
+/** The pool of agents on its own, with the real CLI in front of the fake model. */
 import type { TestContext } from 'node:test';
 import { createAgents } from '../../src/agents/agents.ts';
 import type { Access } from '../../src/agents/command-line.ts';
 import { missingClaude } from '../../src/agents/find-claude.ts';
-import { createSeats, type SeatSettings, type Start } from '../../src/agents/pool/pool.ts';
+import { type AgentStart, createPool, type PoolSettings } from '../../src/agents/pool/pool.ts';
 import type { Containment } from '../../src/agents/sandbox/containment.ts';
 import { listMarked } from '../../src/processes/process-tree.ts';
 import type { AgentEvent, Message, Task } from '../../src/task.ts';
@@ -14,15 +14,11 @@ import { openRooms } from './rooms.ts';
 type Overrides = {
   access?: Access;
   containment?: Containment;
-  spares?: Partial<SeatSettings['spares']>;
-  resting?: Partial<SeatSettings['resting']>;
+  prewarmed?: Partial<PoolSettings['prewarmed']>;
+  idle?: Partial<PoolSettings['idle']>;
 };
 
-export async function startSeats(
-  t: TestContext,
-  overrides: Overrides = {},
-  workspace: Partial<WorkspaceSettings> = {},
-) {
+export async function startPool(t: TestContext, overrides: Overrides = {}, workspace: Partial<WorkspaceSettings> = {}) {
   const { model, environment, claudeBin } = await fakeModelAgent(t);
   const dataDir = await scratchFolder(t);
   let identity = claudeBin;
@@ -33,8 +29,9 @@ export async function startSeats(
     rooms: await openRooms(t, environment, overrides.containment),
     trustWorkspace: false,
     importSettings: false,
-    markerOf: (id) => `kept-agents-test:${dataDir}:${process.pid}:${id}`,
+    markerOf: (id) => `pool-test:${dataDir}:${process.pid}:${id}`,
     onUnknown: () => {},
+    onForced: () => {},
   });
   const workspaces = await createWorkspaces({
     workspaceDir: undefined,
@@ -48,59 +45,59 @@ export async function startSeats(
     ...workspace,
   });
   const failures: unknown[] = [];
-  const seats = createSeats(
+  const pool = createPool(
     { workspaces, agents },
     {
-      spares: {
+      prewarmed: {
         count: 0,
         first: { budgetUsd: 2 },
         model: 'sonnet',
         maxAgeMs: 60_000,
-        idleMs: 60_000,
+        unusedMs: 60_000,
         onFailed: (error) => failures.push(error),
-        ...overrides.spares,
+        ...overrides.prewarmed,
       },
-      resting: { count: 2, restMs: 60_000, recycle: true, maxTurns: 20, ...overrides.resting },
+      idle: { count: 2, maxIdleMs: 60_000, reset: true, maxTurns: 20, ...overrides.idle },
     },
   );
   t.after(async () => {
-    await seats.destroy();
+    await pool.destroy();
     await agents.destroy();
     await workspaces.close();
   });
 
-  /** Runs a task as `run-task.ts` does; answers how its agent came to be, and its text. */
+  /** Runs a task as `runs/execute.ts` does. Returns where its agent came from, and its text. */
   const run = async (
     task: Task,
     signal = new AbortController().signal,
-  ): Promise<{ start: Start; text: string; told: string }> => {
-    const seat = await seats.take(task, signal);
+  ): Promise<{ start: AgentStart; text: string; told: string }> => {
+    const lease = await pool.lease(task, signal);
     let told = '';
     const onEvent = (event: AgentEvent) => {
       if (event.type === 'text') told += event.text;
     };
     try {
-      const outcome = await seat.run(task, { signal, onEvent });
-      return { start: seat.start, text: outcome.text, told };
+      const outcome = await lease.run(task, { signal, onEvent });
+      return { start: lease.start, text: outcome.text, told };
     } finally {
-      await seat.release();
+      await lease.release();
     }
   };
   const replaceClaude = (path: string) => {
     identity = path;
   };
-  /** The living processes of all agents, waiting ones included. */
-  const processes = () => listMarked((marker) => marker.startsWith(`kept-agents-test:${dataDir}:`));
+  /** The living processes of all agents, also of prewarmed and idle ones. */
+  const processes = () => listMarked((marker) => marker.startsWith(`pool-test:${dataDir}:`));
   const lastRequest = () => JSON.stringify(model.asked().at(-1));
   return { model, run, failures, replaceClaude, processes, lastRequest };
 }
 
 let tasks = 0;
 
-/** @param words what was said, the user first, in turn */
+/** @param words the messages: the user's first, then the assistant's, and so on */
 export function chat(words: string[], more: Partial<Task> = {}): Task {
   tasks += 1;
-  const turns: Message[] = words.map((text, at) => ({
+  const messages: Message[] = words.map((text, at) => ({
     role: at % 2 === 0 ? 'user' : 'assistant',
     blocks: [{ type: 'text', text }],
   }));
@@ -109,8 +106,8 @@ export function chat(words: string[], more: Partial<Task> = {}): Task {
     kind: 'chat',
     owner: 'alice',
     model: 'sonnet',
-    launch: 'session',
-    messages: turns,
+    reuse: 'kept',
+    messages,
     limits: { runMs: 20_000, stallMs: 0, budgetUsd: 2 },
     ...more,
   };

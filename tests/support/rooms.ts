@@ -12,10 +12,9 @@ export async function openRooms(
   host: Environment,
   containment: Containment = { kind: 'none' },
   more: Partial<RoomSettings> = {},
-): Promise<Rooms & { homesFolder: string }> {
+): Promise<Rooms> {
   const homesFolder = join(await scratchFolder(t), 'homes');
   await mkdir(homesFolder);
   const settings = { containment, host, homesFolder, extra: [], reads: [], hides: [], importSettings: false };
-  const rooms = createRooms({ ...settings, onProblem: (what, error) => t.diagnostic(`${what}: ${error}`), ...more });
-  return { ...rooms, homesFolder };
+  return createRooms({ ...settings, onProblem: (what, error) => t.diagnostic(`${what}: ${error}`), ...more });
 }

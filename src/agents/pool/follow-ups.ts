@@ -1,29 +1,29 @@
-/** Whether those who ask with a key go on with their conversations, as far as their last requests tell. */
+/** Whether the callers with the same settings follow up on their conversations, judged by their last requests. */
 
-/** New conversations in a row, each begun where the one before could have been continued. */
+/** So many new conversations in a row, each while an earlier one could have been continued, mean no follow-ups. */
 const enough = 2;
 const maxKeys = 1000;
 
-export class Habits {
-  /** The key used last is at the end. */
-  readonly #unfollowed = new Map<string, number>();
+export class FollowUps {
+  /** The number of new conversations in a row, by key. The key used last is at the end. */
+  readonly #newInARow = new Map<string, number>();
 
-  /** A request continued, or would have continued, a conversation. */
+  /** A request followed up on a conversation, whether its agent was still there or not. */
   followedUp(key: string): void {
-    this.#unfollowed.delete(key);
+    this.#newInARow.delete(key);
   }
 
   /** A request began a conversation while an earlier one could have been continued. */
   beganAnother(key: string): void {
-    const count = (this.#unfollowed.get(key) ?? 0) + 1;
-    this.#unfollowed.delete(key);
-    this.#unfollowed.set(key, count);
-    const [oldest] = this.#unfollowed.keys();
-    if (this.#unfollowed.size > maxKeys && oldest !== undefined) this.#unfollowed.delete(oldest);
+    const count = (this.#newInARow.get(key) ?? 0) + 1;
+    this.#newInARow.delete(key);
+    this.#newInARow.set(key, count);
+    const [oldest] = this.#newInARow.keys();
+    if (this.#newInARow.size > maxKeys && oldest !== undefined) this.#newInARow.delete(oldest);
   }
 
-  /** As a script does: nobody will ask for the conversation that has just been served. */
-  asksOnce(key: string): boolean {
-    return (this.#unfollowed.get(key) ?? 0) >= enough;
+  /** True for a script, which asks each question once and never continues. */
+  areUnlikely(key: string): boolean {
+    return (this.#newInARow.get(key) ?? 0) >= enough;
   }
 }

@@ -1,149 +1,149 @@
-/** Agents that have served a chat turn well and rest: for the follow-up of that conversation, or to be cleared. */
+/** Idle agents: each has served a run well and is kept, to continue its conversation or to be reset for a new one. */
 import { createHash, hash } from 'node:crypto';
 import type { Message, Task } from '../../task.ts';
 import type { AgentStage, Session } from '../agent.ts';
-import { Habits } from './follow-ups.ts';
-import { endParked, type Parked } from './parked.ts';
+import { FollowUps } from './follow-ups.ts';
+import { endPooled, type PooledAgent } from './pooled-agent.ts';
 
-export type RestingSettings = {
-  /** How many rest at most; the longest rested goes first. 0: none. */
+export type IdleSettings = {
+  /** How many are kept at most; the one that has been idle for longest ends first. 0: none. */
   count: number;
-  /** How long one rests. Milliseconds. */
-  restMs: number;
-  /** Whether one may be cleared and serve a new conversation of the same key. */
-  recycle: boolean;
+  /** How long one is kept. Milliseconds. */
+  maxIdleMs: number;
+  /** Whether one may be reset and serve a new conversation of the same owner. */
+  reset: boolean;
   /** After so many turns a process is not used again: its memory grows. */
   maxTurns: number;
 };
 
-export type Served = Parked & {
+export type ServedAgent = PooledAgent & {
   task: Task;
   /** The texts by which the client may repeat the answer: as it was streamed, and the final one. */
-  told: string[];
+  answers: string[];
 };
 
-type Rested = Served & {
+type IdleAgent = ServedAgent & {
+  /** On the clock of `performance.now()`. */
   since: number;
+  /** Digests of the conversations that a follow-up of its own may repeat. */
   conversations: string[];
   key: string;
-  /** Settles when its conversation is gone; it was cleared without waiting for the next one. */
-  cleared?: Promise<void>;
+  /** Settles when its conversation is empty; set when it was reset ahead of the next request. */
+  reset?: Promise<void>;
 };
 
-export type Kept = Parked & {
-  /** How many of the task's turns the agent's conversation holds; 0: it is a new one when `cleared` settles. */
+export type FoundAgent = PooledAgent & {
+  /** How many messages of the task the agent's conversation holds. 0: none, and it must be reset first. */
   known: number;
-  /** Undefined: it must be cleared first. */
-  cleared: Promise<void> | undefined;
+  /** Settles when the reset that has begun is done. Undefined: none has begun. */
+  reset: Promise<void> | undefined;
 };
 
 const sweepMs = 1000;
-/** It takes 30 ms; whoever comes for the agent meanwhile waits for it. */
-const clearAheadMs = 2000;
+/** A reset takes 30 ms; a request that finds the agent meanwhile waits for it. */
+const resetMs = 2000;
 
-export class Resting {
+export class IdleAgents {
   readonly #agents: AgentStage;
-  readonly #settings: RestingSettings;
+  readonly #settings: IdleSettings;
   readonly #sweeper: NodeJS.Timeout | undefined;
-  readonly #habits = new Habits();
-  #rested: Rested[] = [];
+  readonly #followUps = new FollowUps();
+  #idle: IdleAgent[] = [];
 
-  constructor(agents: AgentStage, settings: RestingSettings) {
+  constructor(agents: AgentStage, settings: IdleSettings) {
     this.#agents = agents;
     this.#settings = settings;
     if (settings.count > 0) this.#sweeper = setInterval(() => this.#sweep(), sweepMs).unref();
   }
 
-  /** Whether an agent that served this task is worth keeping. A job's conversation has no follow-up. */
-  wants(task: Task, session: Session): boolean {
-    return (
-      this.#settings.count > 0 && task.kind === 'chat' && session.alive && session.turnsServed < this.#settings.maxTurns
-    );
+  /** Whether an agent can serve another run. */
+  accepts(session: Session): boolean {
+    return this.#settings.count > 0 && session.alive && session.turnsServed < this.#settings.maxTurns;
   }
 
-  add(served: Served): void {
-    const conversations = served.told.map((text) => digest([...served.task.messages, assistant(text)]));
-    const rested: Rested = { ...served, since: performance.now(), conversations, key: this.#keyOf(served.task) };
-    this.#rested.push(rested);
-    if (this.#habits.asksOnce(rested.key) && this.#recyclable(rested)) this.#clearAhead(rested);
-    while (this.#rested.length > this.#settings.count) void endParked(this.#rested.shift());
+  add(served: ServedAgent): void {
+    const conversations = served.answers.map((text) => digest([...served.task.messages, assistant(text)]));
+    const idle: IdleAgent = { ...served, since: performance.now(), conversations, key: this.#keyOf(served.task) };
+    this.#idle.push(idle);
+    if (this.#followUps.areUnlikely(idle.key) && this.#mayReset(idle)) this.#resetAhead(idle);
+    const excess = Math.max(0, this.#idle.length - this.#settings.count);
+    for (const oldest of this.#idle.splice(0, excess)) void endPooled(oldest);
   }
 
   /**
-   * An agent of the same owner, the same system prompt and all else that is fixed: the one that holds the task's
-   * conversation up to its last turn, else one that can be cleared. It is the caller's from now on.
+   * Removes an agent from the pool for a task of the same owner, with the same system prompt and all else that is fixed
+   * when an agent starts: the one whose conversation the task continues, else one that can be reset.
    */
-  take(task: Task): Kept | undefined {
-    if (task.kind !== 'chat') return undefined;
+  take(task: Task): FoundAgent | undefined {
     const key = this.#keyOf(task);
-    const same = this.#rested.filter((rested) => rested.key === key && rested.session.alive);
+    const same = this.#idle.filter((idle) => idle.key === key && idle.session.alive);
     const known = task.messages.length - 1;
-    if (known > 0) this.#habits.followedUp(key);
+    if (known > 0) this.#followUps.followedUp(key);
     const conversation = known > 0 ? digest(task.messages.slice(0, known)) : undefined;
     const continued = same.find(
-      (rested) =>
+      (idle) =>
         conversation !== undefined &&
-        rested.conversations.includes(conversation) &&
-        sameModel(rested, task) &&
-        hasBudgetFor(rested, task),
+        idle.conversations.includes(conversation) &&
+        hasSameModel(idle, task) &&
+        hasBudgetFor(idle, task),
     );
-    if (continued) return this.#hand(continued, known);
-    const recyclable = same.filter((rested) => this.#recyclable(rested));
-    if (known === 0 && recyclable.length > 0) this.#habits.beganAnother(key);
-    const recycled = recyclable.find((rested) => rested.cleared) ?? recyclable[0];
-    return recycled && this.#hand(recycled, 0);
+    if (continued) return this.#remove(continued, known);
+    const resettable = same.filter((idle) => this.#mayReset(idle));
+    if (known === 0 && resettable.length > 0) this.#followUps.beganAnother(key);
+    const chosen = resettable.find((idle) => idle.reset) ?? resettable[0];
+    return chosen && this.#remove(chosen, 0);
   }
 
   async destroy(): Promise<void> {
     clearInterval(this.#sweeper);
-    await Promise.all(this.#rested.splice(0).map(endParked));
+    await Promise.all(this.#idle.splice(0).map(endPooled));
   }
 
-  /** The owner is part of it: nothing that one key said can ever be in a process that serves another. */
+  /** The owner is part of it: a process that has seen the messages of one key never serves another key. */
   #keyOf(task: Task): string {
-    const { agent, budgetUsd } = this.#agents.fixedOf(task) ?? {};
+    const { agent, budgetUsd } = this.#agents.fixedOf(task);
     const fixed = [task.owner, agent, budgetUsd, this.#agents.identity(), task.system, task.outputSchema];
-    // A system prompt may be megabytes, and keys are remembered for longer than agents rest.
+    // A system prompt may be megabytes, and keys are remembered for longer than agents are kept.
     return hash('sha256', JSON.stringify(fixed), 'base64url');
   }
 
-  #recyclable({ session, prepared }: Rested): boolean {
-    return this.#settings.recycle && !session.usedTools && prepared.clean;
+  #mayReset({ session, prepared }: IdleAgent): boolean {
+    return this.#settings.reset && !session.usedTools && prepared.clean;
   }
 
-  #clearAhead(rested: Rested): void {
-    rested.conversations = [];
-    rested.cleared = rested.session.clear(AbortSignal.timeout(clearAheadMs));
-    rested.cleared.catch(() => {
-      // Who has it by now ends it.
-      if (!this.#rested.includes(rested)) return;
-      this.#rested = this.#rested.filter((other) => other !== rested);
-      void endParked(rested);
+  #resetAhead(idle: IdleAgent): void {
+    idle.conversations = [];
+    idle.reset = idle.session.reset(AbortSignal.timeout(resetMs));
+    idle.reset.catch(() => {
+      // A run that has taken it meanwhile ends it.
+      if (!this.#idle.includes(idle)) return;
+      this.#idle = this.#idle.filter((other) => other !== idle);
+      void endPooled(idle);
     });
   }
 
-  #hand(rested: Rested, known: number): Kept {
-    this.#rested = this.#rested.filter((other) => other !== rested);
-    const { session, prepared, cleared } = rested;
-    return { session, prepared, known, cleared };
+  #remove(idle: IdleAgent, known: number): FoundAgent {
+    this.#idle = this.#idle.filter((other) => other !== idle);
+    const { session, prepared, reset } = idle;
+    return { session, prepared, known, reset };
   }
 
   #sweep(): void {
     const now = performance.now();
-    const over = this.#rested.filter(({ since, session }) => now - since > this.#settings.restMs || !session.alive);
-    this.#rested = this.#rested.filter((rested) => !over.includes(rested));
-    for (const rested of over) void endParked(rested);
+    const over = this.#idle.filter(({ since, session }) => now - since > this.#settings.maxIdleMs || !session.alive);
+    this.#idle = this.#idle.filter((idle) => !over.includes(idle));
+    for (const idle of over) void endPooled(idle);
   }
 }
 
 /** The CLI counts a process's cost over all its turns, and every request is promised a budget of its own. */
-function hasBudgetFor(rested: Rested, task: Task): boolean {
-  return rested.session.spentUsd <= task.limits.budgetUsd * 0.2;
+function hasBudgetFor(idle: IdleAgent, task: Task): boolean {
+  return idle.session.spentUsd <= task.limits.budgetUsd * 0.2;
 }
 
-/** Changing either after a turn would leave a line in the conversation. */
-function sameModel(rested: Rested, task: Task): boolean {
-  return rested.task.model === task.model && rested.task.effort === task.effort;
+/** A change of either after a turn would add a line to the conversation. */
+function hasSameModel(idle: IdleAgent, task: Task): boolean {
+  return idle.task.model === task.model && idle.task.effort === task.effort;
 }
 
 function assistant(text: string): Message {
@@ -151,9 +151,9 @@ function assistant(text: string): Message {
 }
 
 /** White space at the end of a text is dropped by some clients and means nothing. */
-function digest(turns: Message[]): string {
+function digest(messages: Message[]): string {
   const sum = createHash('sha256');
-  for (const { role, blocks } of turns) {
+  for (const { role, blocks } of messages) {
     const trimmed = blocks.map((block) => (block.type === 'text' ? { ...block, text: block.text.trimEnd() } : block));
     sum.update(JSON.stringify([role, trimmed]));
   }

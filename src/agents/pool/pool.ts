@@ -1,84 +1,88 @@
-/** A workspace and the agent in it, taken for one run: the fastest that is there and safe, else a new one. */
+/** Leases a workspace and the agent in it for one run: the fastest pair that the run may have, else a new one. */
 
 import { Releases } from '../../releases.ts';
 import type { Outcome, Task } from '../../task.ts';
 import type { WorkspaceLease, Workspaces } from '../../workspaces/workspaces.ts';
-import type { AgentStage, Session, TurnOptions } from '../agent.ts';
-import { Resting, type RestingSettings } from './idle.ts';
-import { claimFor } from './parked.ts';
-import { type SpareSettings, Spares } from './prewarmed.ts';
+import type { Agent, AgentStage, Session, TurnOptions } from '../agent.ts';
+import { IdleAgents, type IdleSettings } from './idle.ts';
+import { leaseFor } from './pooled-agent.ts';
+import { PrewarmedAgents, type PrewarmedSettings } from './prewarmed.ts';
 
-/** How a run's agent came to be: for the log, the metrics and the benchmark. */
-export type Start = 'cold' | 'warm' | 'recycled' | 'continued';
+/**
+ * Where a run's agent came from, for the log and the benchmark. `new`: started for this run. `prewarmed`: started ahead.
+ * `reset`: it served earlier runs, and its conversation was emptied. `continued`: it holds this conversation.
+ */
+export type AgentStart = 'new' | 'prewarmed' | 'reset' | 'continued';
 
-export type Seat = {
-  start: Start;
+/** A workspace and the agent in it, leased for one run. */
+export type AgentLease = {
+  start: AgentStart;
   workspace: WorkspaceLease;
   run(task: Task, options: TurnOptions): Promise<Outcome>;
-  /** Ends the agent's whole tree now, before the workspace is looked at; `release` is still due. */
+  /** Ends the agent's whole process tree now, so that the workspace can be examined; `release` is still due. */
   endAgent(): Promise<void>;
-  /** Ends the agent, or lets it rest when its run ended well; then gives the workspace back. */
+  /** Keeps the agent as an idle one if the run ended well and may be followed up, else ends it and frees the workspace. */
   release(): Promise<void>;
 };
 
-export type Seats = {
+export type AgentPool = {
   /** Throws `workspace_unavailable`, `agent_not_started`, or the signal's reason. */
-  take(task: Task, signal: AbortSignal): Promise<Seat>;
-  /** Ends every agent that waits or rests. */
+  lease(task: Task, signal: AbortSignal): Promise<AgentLease>;
+  /** Ends every prewarmed and every idle agent. */
   destroy(): Promise<void>;
 };
 
-export type SeatSettings = { spares: SpareSettings; resting: RestingSettings };
+export type PoolSettings = { prewarmed: PrewarmedSettings; idle: IdleSettings };
 
 type Stages = { workspaces: Workspaces; agents: AgentStage };
 
-export function createSeats(stages: Stages, settings: SeatSettings): Seats {
-  const spares = new Spares(stages, settings.spares);
-  const resting = new Resting(stages.agents, settings.resting);
+export function createPool({ workspaces, agents }: Stages, settings: PoolSettings): AgentPool {
+  const prewarmed = new PrewarmedAgents({ workspaces, agents }, settings.prewarmed);
+  const idle = new IdleAgents(agents, settings.idle);
 
-  const takeKept = async (task: Task, signal: AbortSignal): Promise<Seat | undefined> => {
-    const kept = resting.take(task);
-    const workspace = kept && (await claimFor(kept, task, signal));
-    if (!kept || !workspace) return undefined;
-    if (kept.known > 0) return seatOf('continued', workspace, kept.session, kept.known);
+  const leaseIdle = async (task: Task, signal: AbortSignal): Promise<AgentLease | undefined> => {
+    const found = idle.take(task);
+    const workspace = found && (await leaseFor(found, task, signal));
+    if (!found || !workspace) return undefined;
+    const { session, known } = found;
+    if (known > 0) return keptLease('continued', workspace, session, known);
     try {
-      await (kept.cleared ?? kept.session.clear(signal));
+      await (found.reset ?? session.reset(signal));
     } catch {
-      await releaseBoth(workspace, kept.session);
+      await releaseBoth(workspace, session);
       return undefined;
     }
-    return seatOf('recycled', workspace, kept.session, 0);
+    return keptLease('reset', workspace, session, 0);
   };
 
-  const takeSpare = async (task: Task, signal: AbortSignal): Promise<Seat | undefined> => {
-    const spare = await spares.take(task);
-    const workspace = spare && (await claimFor(spare, task, signal));
-    if (!spare || !workspace) return undefined;
-    if (spare.session.alive) return seatOf('warm', workspace, spare.session, 0);
-    await releaseBoth(workspace, spare.session);
+  const leasePrewarmed = async (task: Task, signal: AbortSignal): Promise<AgentLease | undefined> => {
+    const found = await prewarmed.take(task);
+    const workspace = found && (await leaseFor(found, task, signal));
+    if (!found || !workspace) return undefined;
+    if (found.session.alive) return sessionLease('prewarmed', workspace, found.session, task);
+    await releaseBoth(workspace, found.session);
     return undefined;
   };
 
-  const takeNew = async (task: Task, signal: AbortSignal): Promise<Seat> => {
-    const workspace = await stages.workspaces.lease(task.id, signal);
+  const leaseNew = async (task: Task, signal: AbortSignal): Promise<AgentLease> => {
+    const workspace = await workspaces.lease(task.id, signal);
     try {
-      const agent = await stages.agents.take(task, workspace, signal);
-      if ('continueFrom' in agent) return seatOf('cold', workspace, agent as Session, 0);
-      return {
-        start: 'cold',
-        workspace,
-        run: (turn, options) => agent.run(turn, options),
-        endAgent: () => agent.release(),
-        release: () => releaseBoth(workspace, agent),
-      };
+      signal.throwIfAborted();
+      if (task.reuse === 'none') return singleLease('new', workspace, await agents.start(task, workspace));
+      const session = await agents.startSession(task.id, agents.fixedOf(task), task.model, workspace);
+      return sessionLease('new', workspace, session, task);
     } catch (error) {
       await workspace.release();
       throw error;
     }
   };
 
-  const seatOf = (start: Start, workspace: WorkspaceLease, session: Session, known: number): Seat => {
-    let served: { task: Task; told: string[] } | undefined;
+  const sessionLease = (start: AgentStart, workspace: WorkspaceLease, session: Session, task: Task): AgentLease =>
+    task.reuse === 'kept' ? keptLease(start, workspace, session, 0) : singleLease(start, workspace, session);
+
+  /** @param known how many messages of the task the agent's conversation holds */
+  const keptLease = (start: AgentStart, workspace: WorkspaceLease, session: Session, known: number): AgentLease => {
+    let served: { task: Task; answers: string[] } | undefined;
     return {
       start,
       workspace,
@@ -89,7 +93,7 @@ export function createSeats(stages: Stages, settings: SeatSettings): Seats {
           options.onEvent?.(event);
         };
         const outcome = await session.continueFrom(known, task, { ...options, onEvent });
-        served = { task, told: [outcome.text, streamed] };
+        served = { task, answers: [outcome.text, streamed] };
         return outcome;
       },
       async endAgent() {
@@ -97,27 +101,46 @@ export function createSeats(stages: Stages, settings: SeatSettings): Seats {
         await session.release();
       },
       async release() {
-        const mayRest = served && resting.wants(served.task, session) && (await session.isQuiet());
-        const prepared = mayRest ? await workspace.keep() : undefined;
-        if (served && prepared) resting.add({ ...served, session, prepared });
+        const isKept = served && idle.accepts(session) && (await session.isQuiet());
+        const prepared = isKept ? await workspace.keep() : undefined;
+        if (served && prepared) idle.add({ ...served, session, prepared });
         else await releaseBoth(workspace, session);
       },
     };
   };
 
   return {
-    async take(task, signal) {
+    async lease(task, signal) {
       signal.throwIfAborted();
-      if (!stages.agents.fixedOf(task)) return takeNew(task, signal);
-      return (await takeKept(task, signal)) ?? (await takeSpare(task, signal)) ?? (await takeNew(task, signal));
+      switch (task.reuse) {
+        case 'none':
+          return leaseNew(task, signal);
+        case 'prewarmed':
+          return (await leasePrewarmed(task, signal)) ?? (await leaseNew(task, signal));
+        case 'kept':
+          return (
+            (await leaseIdle(task, signal)) ?? (await leasePrewarmed(task, signal)) ?? (await leaseNew(task, signal))
+          );
+      }
     },
     async destroy() {
-      await Promise.all([spares.destroy(), resting.destroy()]);
+      await Promise.all([prewarmed.destroy(), idle.destroy()]);
     },
   };
 }
 
-/** The agent first: nothing of it may write in a folder that is another's already. */
+/** The lease of an agent that ends with its run. */
+function singleLease(start: AgentStart, workspace: WorkspaceLease, agent: Agent): AgentLease {
+  return {
+    start,
+    workspace,
+    run: (task, options) => agent.run(task, options),
+    endAgent: () => agent.release(),
+    release: () => releaseBoth(workspace, agent),
+  };
+}
+
+/** The agent ends first: nothing of it may write in a workspace that another run has already. */
 function releaseBoth(workspace: WorkspaceLease, agent: { release(): Promise<void> }): Promise<void> {
   const releases = new Releases();
   releases.push(() => workspace.release());

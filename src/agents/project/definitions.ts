@@ -1,6 +1,6 @@
 /**
- * The agent definitions of a project (`.claude/agents/*.md`), handed to the CLI as data. Of each only what describes the
- * agent is taken: hooks, MCP servers and permission modes in them would configure the host's agent.
+ * Reads the agent definitions of a project (`.claude/agents/*.md`), which the CLI then gets as data. Only the fields that
+ * describe the agent are taken: hooks, MCP servers and permission modes in them would configure the agent on this host.
  */
 import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -20,10 +20,10 @@ const maxDefinitions = 100;
 /** Characters of one file, and of all together. */
 const maxLength = 100_000;
 const maxTotalLength = 500_000;
-/** Names that Claude Code takes; one that begins with a dash would be a flag. */
+/** The names that Claude Code takes. One that begins with a dash would be a flag. */
 const fitName = /^[A-Za-z0-9][\w .:-]{0,99}$/;
 
-/** By name; later folders win, as the nearer ones do in Claude Code. What cannot be read is left out. */
+/** By name. The folder where the agent works comes before the top, as in Claude Code. Unreadable files are left out. */
 export async function readDefinitions(root: string, folder: string): Promise<Record<string, Definition>> {
   const found: Record<string, Definition> = Object.create(null);
   const top = await realpath(root).catch(() => root);
@@ -46,7 +46,7 @@ export function readDefinition(text: string): { name: string; definition: Defini
   const { fields, body } = readFrontMatter(text) ?? { fields: {}, body: '' };
   const { name, description, tools, disallowedTools, model } = fields;
   if (typeof name !== 'string' || !fitName.test(name) || typeof description !== 'string') return undefined;
-  // The CLI refuses to start with one of which a part is empty.
+  // The CLI refuses to start with a definition that has an empty part.
   if (description === '' || body.trim() === '') return undefined;
   return {
     name,
@@ -60,7 +60,7 @@ export function readDefinition(text: string): { name: string; definition: Defini
   };
 }
 
-/** `Read, Grep` or a list. */
+/** The value is a text such as `Read, Grep`, or a list. */
 function listOf(value: string | string[]): string[] {
   const items = Array.isArray(value) ? value : value.split(',');
   return items.map((item) => item.trim()).filter(Boolean);

@@ -1,7 +1,7 @@
 /**
- * The front matter of a text: `name: value` lines between two lines of dashes. Of YAML it reads what such files are made
- * of: plain and quoted texts, blocks of text after `|` and `>`, and lists. In time that grows with the text's length,
- * whatever the text holds; libraries for YAML can be kept busy for ever by a few thousand characters.
+ * Reads the front matter of a text: `name: value` lines between two lines of dashes. It reads the part of YAML that such
+ * files use: plain and quoted texts, blocks of text after `|` and `>`, and lists. The time grows linearly with the length of
+ * the text, whatever the text holds; a few thousand hostile characters keep a YAML library busy for ever.
  */
 
 export type FrontMatter = { fields: Record<string, string | string[]>; body: string };
@@ -18,7 +18,7 @@ export function readFrontMatter(text: string): FrontMatter | undefined {
   return { fields: readFields(head), body: lines.slice(end + 1).join('\n') };
 }
 
-/** A field begins at the margin; what is indented below it, or a list, belongs to it. */
+/** A field begins at the margin. The indented lines and the list below it belong to it. */
 function readFields(lines: string[]): FrontMatter['fields'] {
   const fields: FrontMatter['fields'] = Object.create(null);
   for (let at = 0; at < lines.length; ) {
@@ -38,7 +38,7 @@ function fieldValue(value: string, below: string[]): string | string[] {
   if (value === '' && inner.some((line) => line.startsWith('-'))) {
     return listOf(inner.filter((line) => line.startsWith('-')).map((line) => line.slice(1)));
   }
-  // A plain text may go on in the next lines; a map is of no use here.
+  // A plain text may continue in the next lines. A map is ignored, since no field that is read has one.
   return value === '' ? '' : unquoted([value, ...inner.filter((line) => line !== '')].join(' '));
 }
 

@@ -1,6 +1,6 @@
-/** The imports in instructions: `@path` in a text, but not in its code. In time that grows with the text's length. */
+/** Finds the imports in instructions: `@path` in a text, outside its code. The time grows linearly with the text. */
 
-/** The paths, as they are written, without a section behind `#`. Those below a home are left out. */
+/** The paths as they are written, without a `#section`. Paths below a home are left out. */
 export function importsIn(text: string): string[] {
   const lines = proseLines(text).filter((line) => line.includes('@'));
   const found = lines.flatMap((line) => [...withoutSpans(line).matchAll(/(?:^|\s)@((?:[^\s\\]|\\ )+)/g)]);
@@ -9,7 +9,7 @@ export function importsIn(text: string): string[] {
     .filter((path) => path !== '' && !path.startsWith('~'));
 }
 
-/** The lines that belong to no fenced block. */
+/** The lines outside fenced blocks. */
 function proseLines(text: string): string[] {
   let fence: string | undefined;
   return text.split('\n').filter((line) => {
@@ -23,7 +23,7 @@ function proseLines(text: string): string[] {
   });
 }
 
-/** A span of code goes from a run of backticks to the next run of the same length. */
+/** A line without its code spans: each goes from some backticks to the next group of as many backticks. */
 function withoutSpans(line: string): string {
   const runs = [...line.matchAll(/`+/g)].map(({ 0: run, index }) => ({ start: index, end: index + run.length }));
   const closing = closingRuns(runs.map(({ start, end }) => end - start));
@@ -39,7 +39,7 @@ function withoutSpans(line: string): string {
   return prose + line.slice(from);
 }
 
-/** For each run the next one of the same length. */
+/** For each group of backticks the index of the next one of the same length. */
 function closingRuns(lengths: number[]): (number | undefined)[] {
   const next = new Map<number, number>();
   const closing: (number | undefined)[] = new Array(lengths.length);

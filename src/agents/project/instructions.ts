@@ -1,15 +1,15 @@
 /**
- * The project's own instructions for agents: CLAUDE.md and what it imports, read by the server and handed over as text.
- * The CLI is kept from reading a repository's configuration, and it would follow links and imports out of the repository.
+ * Reads the project's own instructions for agents: CLAUDE.md and its imports, which the CLI then gets as text. The CLI
+ * itself would follow links and imports out of the repository, and it is kept from reading a repository's configuration.
  */
 import { realpath } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { importsIn } from './imports.ts';
 import { listFiles, readText, realBelow } from './repository-files.ts';
 
-/** Characters of all files together. Claude Code warns its users from 40,000 on. */
+/** Characters of all files together. Claude Code warns its users above 40,000. */
 const maxLength = 200_000;
-/** As deep as Claude Code follows imports. */
+/** The depth to which Claude Code follows imports. */
 const maxImports = 5;
 const maxFiles = 100;
 
@@ -20,8 +20,8 @@ const rules = '.claude/rules';
 type File = { path: string; text: string };
 
 /**
- * The text for the system prompt; `undefined`: there are no instructions. What leads out of `root`, by a link or by an
- * import, is left out.
+ * The text for the system prompt. `undefined`: there are no instructions. Links and imports that lead out of `root` are
+ * left out.
  * @param root the top of the repository
  * @param folder where the agent works, `root` or below it
  */
@@ -58,11 +58,11 @@ class Reader {
     return this.#length >= maxLength || this.files.length >= maxFiles;
   }
 
-  /** What is not there, is no text, or is not in the repository is passed over. */
+  /** A file that is missing, is no text, or is outside the repository is passed over. */
   async add(path: string, depth = 0): Promise<void> {
     const real = await realBelow(this.#root, path);
     if (real === undefined || this.#seen.has(real) || this.isFull) return;
-    // Settings of git may hold tokens.
+    // Git's settings may hold tokens.
     if (relative(this.#root, real).split(sep).includes('.git')) return;
     this.#seen.add(real);
     const text = await readText(real, maxLength - this.#length);
@@ -74,7 +74,7 @@ class Reader {
   }
 }
 
-/** From the top of the repository down to the folder. */
+/** The folders from the top of the repository down to the folder. */
 function foldersBetween(root: string, folder: string): string[] {
   const steps = relative(root, folder).split(sep).filter(Boolean);
   if (steps[0] === '..') return [root];

@@ -1,6 +1,6 @@
 /**
- * What of a repository reaches an agent that works in it. Its settings, hooks, helpers, variables and MCP servers do not:
- * the CLI reads none of them. Its instructions and its agent definitions do: the server reads them and hands them over.
+ * The configuration of a repository that an agent in it gets: its instructions and its agent definitions, which the server
+ * reads and passes to the CLI. The CLI reads none of the repository's settings, hooks, helpers, variables and MCP servers.
  */
 
 import type { Folder } from '../agent.ts';
@@ -13,7 +13,7 @@ export type Project = { instructions: string | undefined; definitions: Record<st
 const instructionsFile = 'project-instructions.md';
 const definitionsFile = 'project-agents.json';
 
-/** `undefined`: the operator trusts the workspace (`TRUST_WORKSPACE`), and the CLI reads all of it by itself. */
+/** `undefined`: the operator trusts the workspace (`TRUST_WORKSPACE`), and the CLI reads its configuration itself. */
 export async function readProject(folder: Folder, trusted: boolean): Promise<Project | undefined> {
   if (trusted) return undefined;
   if (folder.root === undefined) return { instructions: undefined, definitions: {} };
@@ -24,7 +24,7 @@ export async function readProject(folder: Folder, trusted: boolean): Promise<Pro
   return { instructions, definitions };
 }
 
-/** The files by which the CLI is given it, for the agent's Claude Code folder. */
+/** The files for the agent's Claude Code folder, by name. */
 export function projectFiles(project: Project | undefined): Record<string, string> {
   if (!project) return {};
   return {
@@ -34,9 +34,10 @@ export function projectFiles(project: Project | undefined): Record<string, strin
 }
 
 /**
- * @param fileAt where the agent finds a file of its Claude Code folder
- * @param withInstructions whether a flag hands over the instructions; over stdin they go with the first turn
- * @param withServers whether the operator's own MCP servers are in a file of that folder
+ * The flags with which the CLI reads these files.
+ * @param fileAt the path of a file of the Claude Code folder, as the agent sees it
+ * @param withInstructions whether a flag passes the instructions; over stdin they go with the first message
+ * @param withServers whether that folder has a file with the operator's own MCP servers
  */
 export function projectFlags(
   project: Project | undefined,

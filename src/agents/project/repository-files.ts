@@ -1,19 +1,19 @@
-/** Reads files of a repository that may be hostile: never through a link that leads out of it, never without a bound. */
+/** Reads files of a repository that may be hostile: through no link that leads out of it, and with a bound. */
 import { constants } from 'node:fs';
 import { open, opendir, realpath } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 
-/** Of one listing; a folder with more is listed in part. */
+/** How many entries one listing reads; a folder with more is listed in part. */
 const maxEntries = 2000;
 const maxDepth = 5;
 
-/** A path without links; `undefined` when it is not there, or not below `top`, which is a real path. */
+/** The real path of a file below `top`, which is a real path. `undefined`: it is missing, or leads elsewhere. */
 export async function realBelow(top: string, path: string): Promise<string | undefined> {
   const real = await realpath(path).catch(() => undefined);
   return real?.startsWith(top + sep) ? real : undefined;
 }
 
-/** The files below a folder whose names end so, by path, sorted. Folders that are links are not entered. */
+/** The sorted paths of the files below a folder whose names have this ending. Folders that are links are not entered. */
 export async function listFiles(top: string, folder: string, ending: string): Promise<string[]> {
   const found: string[] = [];
   let left = maxEntries;
@@ -33,7 +33,7 @@ export async function listFiles(top: string, folder: string, ending: string): Pr
   return found.sort();
 }
 
-/** `undefined`: no regular file, or none with text. A pipe or a device is not waited for. */
+/** `undefined`: it is no regular file, or holds no text. A pipe or a device is never waited for. */
 export async function readText(path: string, maxCharacters: number): Promise<string | undefined> {
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW).catch(
     () => undefined,

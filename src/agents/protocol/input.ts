@@ -1,17 +1,16 @@
-/** The lines that go in: turns and control requests. */
+/** Writes the lines that the CLI reads over stdin: messages and control requests. */
 import type { Block, Message } from '../../task.ts';
 import type { Json } from './json.ts';
 
 /**
- * A user turn. `client_composed` makes the CLI deliver the text as written: no `@path` is inlined and no `/command` run.
+ * A user message. `client_composed` makes the CLI take the text as it is: it inlines no `@path` and runs no `/command`.
  * @param id a UUID; the result that answers the line names it
- * @param query false appends it to the conversation without a turn; the CLI acknowledges with an empty result
+ * @param query false: it is appended to the conversation without a turn, and the CLI acknowledges it with an empty result
  */
-export function userLine(turn: Message, id: string, query: boolean): string {
-  const message = { role: 'user', content: turn.blocks.map(wireBlock) };
+export function userLine(message: Message, id: string, query: boolean): string {
   return line({
     type: 'user',
-    message,
+    message: { role: 'user', content: message.blocks.map(wireBlock) },
     parent_tool_use_id: null,
     uuid: id,
     client_composed: true,
@@ -19,17 +18,17 @@ export function userLine(turn: Message, id: string, query: boolean): string {
   });
 }
 
-/** An assistant turn of the history. Not acknowledged. */
-export function assistantLine(turn: Message): string {
+/** An assistant message of the history. The CLI does not acknowledge it. */
+export function assistantLine(message: Message): string {
   return line({
     type: 'assistant',
-    message: { role: 'assistant', content: turn.blocks.map(wireBlock) },
+    message: { role: 'assistant', content: message.blocks.map(wireBlock) },
     parent_tool_use_id: null,
   });
 }
 
-/** Empties the conversation; it must be dispatched as a command, so it is not `client_composed`. */
-export function clearLine(id: string): string {
+/** Empties the conversation. It is not `client_composed`, because the CLI must run it as a command. */
+export function resetLine(id: string): string {
   return line({ type: 'user', message: { role: 'user', content: '/clear' }, parent_tool_use_id: null, uuid: id });
 }
 

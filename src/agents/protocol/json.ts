@@ -1,4 +1,4 @@
-/** Reads members of a message that may hold anything: what is of another type counts as absent. */
+/** Reads members of a message that may hold any value: a value of another type counts as absent. */
 
 export type Json = Record<string, unknown>;
 

@@ -1,18 +1,18 @@
 /**
- * The stream-json protocol of `claude -p`: the lines that come out. Only this folder knows the CLI's field names.
+ * Reads the lines that `claude -p` prints in its stream-json protocol. Only this folder knows the CLI's field names.
  * Source: measured on the CLI 2.1.329, and the message types that `@anthropic-ai/claude-agent-sdk` publishes.
- * New message types appear with almost every release, so what is not known is counted and passed over.
+ * New message types appear with almost every release, so messages of unknown types are counted and passed over.
  */
 import type { AgentEvent } from '../../task.ts';
 import { array, type Json, number, object, string } from './json.ts';
 import { type AgentResult, readResult } from './result.ts';
 
 export type ProtocolMessage =
-  /** `agents`: the names of those that there are, told when a turn begins. */
+  /** `agents`: the names of the agent definitions, which come when a turn begins. */
   | { type: 'events'; events: AgentEvent[]; agents?: string[] }
   | { type: 'result'; result: AgentResult }
   | { type: 'control_response'; requestId: string; error?: string; costUsd?: number }
-  /** How many background tasks run from now on. */
+  /** `running`: how many background tasks run from now on. */
   | { type: 'background'; running: number }
   | { type: 'unknown'; name: string };
 
@@ -47,7 +47,7 @@ function events(found: AgentEvent[]): Extract<ProtocolMessage, { type: 'events' 
   return { type: 'events', events: found };
 }
 
-/** Token by token, of the main conversation; what a sub-agent says is its own affair. */
+/** The text of the main conversation, token by token. The text of sub-agents is left out. */
 function streamEvents(message: Json): AgentEvent[] {
   const event = object(message['event']);
   if (event['type'] !== 'content_block_delta' || message['parent_tool_use_id']) return [];
@@ -57,7 +57,7 @@ function streamEvents(message: Json): AgentEvent[] {
   return [];
 }
 
-/** Text is left out: the partial messages have told it already. */
+/** Tool calls only: the text has come in partial messages already. */
 function assistantEvents(message: Json): AgentEvent[] {
   return contentOf(message)
     .filter((block) => block['type'] === 'tool_use' && block['name'] !== structuredOutputTool)
@@ -116,7 +116,7 @@ function controlResponse(response: Json): ProtocolMessage {
   };
 }
 
-/** The summary that answers `get_session_cost` is a text for people; its first amount is the total. */
+/** The answer to `get_session_cost` is a text for people. Its first amount is the total. */
 function costIn(summary: Json): number | undefined {
   const [, dollars] = /\$(\d+(?:\.\d+)?)/.exec(string(summary['text'])) ?? [];
   return dollars === undefined ? undefined : Number(dollars);

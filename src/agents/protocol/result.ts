@@ -1,14 +1,13 @@
-/** The agent's own account of a turn: the `result` message. */
+/** The `result` message, with which the CLI ends a turn. */
 import type { ModelUsage, StopReason, Usage } from '../../task.ts';
 import { array, type Json, number, object, string } from './json.ts';
 
-/** The agent's own account of a turn, before it is judged. Costs and tokens are cumulative for the process. */
+/** A `result` message as it came. Costs and tokens are totals since the start of the process. */
 export type AgentResult = {
   isError: boolean;
   subtype: string;
   text?: string;
   errors: string[];
-  apiErrorStatus?: number;
   structured?: unknown;
   sessionId?: string;
   costUsd?: number;
@@ -17,13 +16,13 @@ export type AgentResult = {
   turns: number;
   durationMs: number;
   stopReason: StopReason;
-  /** The ids of the lines that it answers, where the CLI tells them. */
+  /** The ids of the lines that it answers, where the CLI gives them. */
   answers?: string[];
-  /** The CLI began the turn by itself, as it does when a background task ends: it answers no line. */
+  /** It answers no line: the CLI began the turn by itself, as it does when a background task ends. */
   spontaneous: boolean;
 };
 
-/** Whether a result is the one to the line with this id. */
+/** Whether a result answers the line with this id. */
 export function isAnswerTo(result: AgentResult, id: string): boolean {
   return result.answers ? result.answers.includes(id) : !result.spontaneous;
 }
@@ -37,7 +36,6 @@ export function readResult(message: Json): AgentResult {
     subtype: string(message['subtype']),
     text: typeof message['result'] === 'string' ? message['result'] : undefined,
     errors: array(message['errors']).map(String),
-    apiErrorStatus: number(message['api_error_status']),
     structured: message['structured_output'],
     sessionId: string(message['session_id']) || undefined,
     costUsd: number(message['total_cost_usd']),

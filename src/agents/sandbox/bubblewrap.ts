@@ -1,4 +1,4 @@
-/** The arguments of `bwrap` for an agent: what it sees, what it may write, and what it cannot become. */
+/** The arguments of `bwrap` for an agent: which files it sees and may write, and which rights it cannot get. */
 import { existsSync, lstatSync, realpathSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isBelow } from './toolchain.ts';
@@ -6,21 +6,22 @@ import { isBelow } from './toolchain.ts';
 type Environment = Record<string, string | undefined>;
 
 export type View = {
-  /** Real paths that an agent does not see; each is an empty folder to it. */
+  /** Real paths of folders that are empty for the agent. */
   hidden: string[];
-  /** Shown to read only, also below what is hidden. */
+  /** Paths that the agent may read, also below hidden folders. */
   readable: string[];
-  /** Placed elsewhere than on the host. */
+  /** Files and folders that the agent finds at another path than on the host. */
   placed: { from: string; at: string; writable: boolean }[];
-  /** The folder that the agent works in; it may write there. */
+  /** The folder that the agent works in, and may write in. */
   workFolder?: string;
-  /** Real paths of what the server keeps: hidden also where one of the above would show them. */
+  /** Real paths of the server's own folders: hidden also below a path that is shown. */
   secret: string[];
 };
 
 /**
- * `sealed`: one of its own, and no further ones. `nested`: further ones are possible, because `bwrap` is older than 0.8.
- * `host`: that of the host, where the kernel lets nobody make one; `bwrap` then has the rights of root to begin with.
+ * The user namespace of an agent. `sealed`: its own, and it can make no further ones. `nested`: its own, and it can make
+ * further ones, because `bwrap` is older than 0.8. `host`: that of the host, where the kernel allows no new ones; `bwrap`
+ * must then be started as root.
  */
 export type UserNamespace = 'sealed' | 'nested' | 'host';
 
@@ -30,10 +31,10 @@ const userFlags: Record<UserNamespace, string[]> = {
   host: [],
 };
 
-/** Where every agent finds its home. A minimal system may have no `/home`; `/tmp` is always an agent's own. */
+/** The home of every agent in a sandbox. A minimal system may have no `/home`; each agent has its own `/tmp`. */
 export const homeInside = isRealFolder('/home') ? '/home/agent' : '/tmp/agent';
 
-/** Of the machine's own: covering one of these would leave nothing to run. */
+/** Folders of the system. An agent could run nothing if one of them were hidden. */
 const system = [
   '/',
   '/bin',
@@ -53,7 +54,7 @@ const system = [
 ];
 
 /**
- * Homes, temporary files, sockets of services, and what the server keeps for others.
+ * The folders to hide: homes, temporary files, sockets of services, and those of the server.
  * @param more folders of the server and of the workspace
  */
 export function hiddenFolders(host: Environment, more: string[]): string[] {
@@ -61,24 +62,24 @@ export function hiddenFolders(host: Environment, more: string[]): string[] {
   return hidden.filter((path) => !isBelow(path, hidden)).sort();
 }
 
-/** Homes of the server's user: the one of the account and the one in the environment. */
+/** The homes of the server's user: that of the account and that of the environment. */
 export function homesOf(host: Environment): string[] {
   return realFolders([homedir(), host['HOME'] ?? '']);
 }
 
-/** Those that exist and are no part of the system, by their real paths. */
+/** The real paths of the folders that exist and are not part of the system. */
 export function realFolders(paths: string[]): string[] {
   const real = paths.filter((path) => path.startsWith('/') && existsSync(path)).map((path) => realpathSync(path));
   return [...new Set(real)].filter((path) => !system.includes(path));
 }
 
 /**
- * No capability is left, and none can be had again: there are no further user namespaces, as root or not. Root of the
- * host is still the owner of the kernel's settings in `/proc/sys`, so these are covered.
+ * The agent has no capability and can get none, because it cannot make user namespaces, as root or not. Root owns the
+ * kernel's settings in `/proc/sys` also without capabilities, so these are mounted read-only.
  */
 export function bubblewrapArguments(view: View, users: UserNamespace): string[] {
   const { hidden, readable, placed, workFolder, secret } = view;
-  // A run's own part of what the server keeps is shown after the rest of it was hidden.
+  // The run's own part of the server's folders is shown after these have been hidden.
   const within = readable.filter((path) => isBelow(path, secret));
   const around = readable.filter((path) => !within.includes(path));
   const shown = (path: string) => ['--ro-bind-try', path, path];
@@ -102,7 +103,7 @@ export function bubblewrapArguments(view: View, users: UserNamespace): string[] 
 
 const kernelSettings = ['/proc/sys', '/proc/sysrq-trigger', '/proc/fs', '/proc/acpi', '/proc/scsi'];
 
-/** The paths that lie in a hidden folder, so that they must be shown again. */
+/** The paths in a hidden folder, which must be shown again. */
 export function coveredBy(hidden: string[], paths: string[]): string[] {
   return [...new Set(paths)].filter((path) => isBelow(path, hidden)).sort();
 }

@@ -1,12 +1,12 @@
-/** Ties an agent's life to the server's, and its reach to its workspace, as far as the host has the means. */
+/** Finds out how the host can contain agents: end them with the server, and keep them in their workspace. */
 import { runCommand } from '../../processes/child-process.ts';
 import { bubblewrapArguments, hiddenFolders, type UserNamespace } from './bubblewrap.ts';
 
 type Environment = Record<string, string | undefined>;
 
 /**
- * `bwrap`: namespaces of its own; the whole tree ends with the server, sees what `bubblewrap.ts` shows, and writes only
- * where it may.
+ * `bwrap`: the agent has its own namespaces. Its process tree ends with the server, and it sees and writes only the files
+ * that `bubblewrap.ts` allows.
  * `pdeathsig`: the kernel sends SIGTERM to the agent when the server ends, and the agent then ends its own children.
  * `none`: an agent with a closed stdin outlives a killed server until the next start finds it by its marker.
  */
@@ -16,11 +16,11 @@ export type SandboxSetting = 'auto' | 'required' | 'off';
 
 export type FoundContainment = {
   containment: Containment;
-  /** For people: what agents are not kept from, why, and the command or setting that helps. */
+  /** For people: what is not contained and why, and the command or setting that helps. */
   missing?: { what: string; remedy: string };
 };
 
-/** Tries what the host can do. Never rejects. */
+/** Tries out what the host can do. Never rejects. */
 export async function findContainment(sandbox: SandboxSetting, host: Environment): Promise<FoundContainment> {
   if (sandbox === 'off') {
     const what = 'agents are not contained: SANDBOX=off';

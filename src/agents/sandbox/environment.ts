@@ -1,4 +1,4 @@
-/** What the agent sees of the server's environment: an allow-list, so that keys of the server never reach it. */
+/** The environment variables of the server that an agent gets, by an allow-list that leaves out the server's keys. */
 import { isProviderVariable, isUsedVariable } from './providers.ts';
 
 type Environment = Record<string, string | undefined>;
@@ -58,8 +58,8 @@ const names = new Set([
 /** Claude Code's own settings. Those of cloud providers are in `providers.ts`. */
 const prefixes = ['ANTHROPIC_', 'CLAUDE_CODE_', 'CLAUDE_CONFIG_', 'CLAUDE_SECURESTORAGE_', 'LC_', 'NODE_EXTRA_'];
 
-/** They name places or sockets of the host, which a sandbox does not show. */
-const placesOfHost =
+/** They name paths of the host that an agent in a sandbox cannot see. */
+const pathsOfHost =
   /^(XDG_.*|TMPDIR|SSH_AUTH_SOCK|CLAUDE_CODE_TMPDIR|CLAUDE_CONFIG_DIR|CLAUDE_SECURESTORAGE_CONFIG_DIR)$/;
 
 const certificates = [
@@ -68,9 +68,9 @@ const certificates = [
 ];
 
 const fixed = {
-  // `@path` in a prompt would inline any file the process can read, with no permission asked.
+  // Otherwise `@path` in a prompt inlines any file that the process can read, without asking for permission.
   CLAUDE_CODE_DISABLE_FILE_MENTIONS: '1',
-  // The version is the operator's choice; an update in the middle of a run is nobody's.
+  // The operator chooses the version: the CLI must not update itself during a run.
   DISABLE_AUTOUPDATER: '1',
 };
 
@@ -85,13 +85,13 @@ export function agentEnvironment(host: Environment, extra: string[]): Environmen
   return { ...Object.fromEntries(allowed), ...fixed };
 }
 
-/** The same for an agent in a sandbox. The CLI refuses to skip permissions as root anywhere else. */
+/** The same for an agent in a sandbox. Without `IS_SANDBOX` the CLI refuses to skip permissions as root. */
 export function sandboxEnvironment(allowed: Environment, extra: string[]): Environment {
-  const kept = Object.entries(allowed).filter(([name]) => !placesOfHost.test(name) || extra.includes(name));
+  const kept = Object.entries(allowed).filter(([name]) => !pathsOfHost.test(name) || extra.includes(name));
   return { ...Object.fromEntries(kept), IS_SANDBOX: '1' };
 }
 
-/** The files by which the agent's tools know whom to trust. */
+/** The certificate files that the agent's tools read. */
 export function certificateFiles(host: Environment): string[] {
   return certificates.flatMap((name) => host[name] ?? []);
 }

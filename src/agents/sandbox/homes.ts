@@ -1,6 +1,6 @@
 /**
- * The private home of an agent: Claude Code's folder as it is on a new machine. Nothing that an agent writes there is
- * read by another agent or by the operator's own `claude`; only the login is the operator's.
+ * The private home of an agent: Claude Code's folder as it is on a new machine. No other agent, and not the operator's own
+ * `claude`, reads the files that an agent writes there. Only the login is shared with the operator.
  */
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
@@ -14,50 +14,50 @@ type Environment = Record<string, string | undefined>;
 type Json = Record<string, unknown>;
 
 export type Home = {
-  /** On the host. Holds `.claude` and what else an agent finds in its home. */
+  /** Its path on the host. It holds `.claude` and the other files of an agent's home. */
   path: string;
-  /** The operator's own files, each with the place in the home where the agent finds it. It may write the login only. */
+  /** The operator's own files, each with its path in the home. The agent may write only the login. */
   shared: { from: string; at: string; writable: boolean }[];
-  /** Removes it, in the background and once. */
+  /** Removes it in the background. A second call does nothing. */
   remove(): void;
 };
 
 export type Homes = {
   make(files: Record<string, string>): Promise<Home>;
   /**
-   * Spares later homes the first steps of the CLI, a tenth of its start, which it has done in this one. Only for a home
-   * in which no agent has been. Never rejects.
+   * Reads the settings that the CLI has written at its first start in this home, for all later homes: their agents skip
+   * that part, which is a tenth of a start. Only for a home in which no agent has run. Never rejects.
    */
   remember(home: Home): Promise<void>;
-  /** Settles when every home that was given up is gone. */
+  /** Settles when every home whose removal has begun is removed. */
   idle(): Promise<void>;
 };
 
 export type HomeSettings = {
-  /** Where they are made; belongs to this stage alone. */
+  /** The folder of all homes; nothing else is in it. */
   folder: string;
   host: Environment;
-  /** Whether agents see the operator's own Claude Code settings, agents, skills, commands and memory, to read only. */
+  /** Whether agents may read the operator's own Claude Code settings, agents, skills, commands and memory. */
   importSettings: boolean;
   onProblem(what: string, error: unknown): void;
 };
 
-/** In the Claude Code folder of an agent, the operator's MCP servers where they are imported. */
+/** The file in the Claude Code folder of an agent with the operator's MCP servers, where they are imported. */
 export const serversName = 'mcp.json';
-/** Where the login is found in a home with a sandbox around it. */
-export const loginPlace = '.login';
+/** The folder of the login in the home of an agent in a sandbox. */
+export const loginFolderName = '.login';
 const credentials = '.credentials.json';
 const configName = '.claude.json';
 
-/** Of the operator's folder, what `AGENT_HOME=import` hands over. */
+/** The parts of the operator's Claude Code folder that agents may read with `AGENT_HOME=import`. */
 export const imported = ['settings.json', 'CLAUDE.md', 'agents', 'skills', 'commands', 'output-styles'];
 
-/** Of `.claude.json`: that the CLI has been started before. */
+/** The fields of `.claude.json` by which the CLI knows that it has been started before. */
 const firstSteps = [
   ...['userID', 'machineID', 'firstStartTime', 'firstStartVersion', 'hasCompletedOnboarding'],
   ...['migrationVersion', 'opusProMigrationComplete', 'hasResetAutoModeOptInForDefaultOffer'],
 ];
-/** Of the operator's: who is signed in; a key of the Console is kept there too. Not projects, not MCP servers. */
+/** The fields of the operator's `.claude.json` with the login or a Console key. Its projects and MCP servers are left out. */
 const loginFields = ['oauthAccount', 'primaryApiKey', 'customApiKeyResponses'];
 
 export function createHomes({ folder, host, importSettings, onProblem }: HomeSettings): Homes {
@@ -118,7 +118,7 @@ export function createHomes({ folder, host, importSettings, onProblem }: HomeSet
   };
 }
 
-/** Without a sandbox nothing can be bound into a home; a link to what the operator imports serves there. */
+/** Links the operator's files into a home without a sandbox, where nothing can be mounted. */
 export async function linkImports({ path, shared }: Home): Promise<void> {
   const readable = shared.filter(({ writable }) => !writable);
   await Promise.all(readable.map(({ from, at }) => symlink(from, join(path, at))));
@@ -134,7 +134,7 @@ function loginFolder(host: Environment): string {
   return host['CLAUDE_SECURESTORAGE_CONFIG_DIR'] || operatorFolder(host);
 }
 
-/** By which an agent with another Claude Code folder finds the operator's login; it also names the entry in a keychain. */
+/** The variable by which an agent with its own Claude Code folder finds the operator's login, also in a keychain. */
 export function loginVariable(host: Environment): Environment {
   return {
     CLAUDE_SECURESTORAGE_CONFIG_DIR: host['CLAUDE_SECURESTORAGE_CONFIG_DIR'] ?? host['CLAUDE_CONFIG_DIR'] ?? '',
@@ -142,16 +142,16 @@ export function loginVariable(host: Environment): Environment {
 }
 
 /**
- * The one file with the login, in a folder that all agents share: the CLI keeps its locks there, so that two agents that
- * renew the login at once do not sign each other out.
+ * The file with the login, in a folder that all agents share. The CLI keeps its locks beside it, so two agents that renew
+ * the login at once do not sign each other out.
  */
 function loginIn(host: Environment, locks: string): Home['shared'] {
   const from = join(loginFolder(host), credentials);
   if (!existsSync(from)) return [];
   mkdirSync(locks, { recursive: true, mode: 0o700 });
   return [
-    { from: locks, at: loginPlace, writable: true },
-    { from, at: join(loginPlace, credentials), writable: true },
+    { from: locks, at: loginFolderName, writable: true },
+    { from, at: join(loginFolderName, credentials), writable: true },
   ];
 }
 
@@ -159,7 +159,7 @@ function share(folder: string, name: string, writable: boolean) {
   return { from: join(folder, name), at: join('.claude', name), writable };
 }
 
-/** The operator's file may be megabytes, as the CLI keeps its history there: it is read when it has changed. */
+/** The operator's file may have megabytes, since the CLI keeps its history there, so it is read only after a change. */
 function createConfigReader(host: Environment): () => Promise<Json> {
   const file = join(host['CLAUDE_CONFIG_DIR'] || (host['HOME'] ?? '/'), configName);
   let latest: { changed: number; config: Promise<Json> } | undefined;
@@ -180,7 +180,7 @@ function pick(all: Json, names: string[]): Json {
   return Object.fromEntries(names.flatMap((name) => (name in all ? [[name, all[name]]] : [])));
 }
 
-/** Empty where there is no such file, or none with an object. */
+/** Empty when there is no such file, or when it holds no object. */
 async function readJson(file: string): Promise<Json> {
   const value: unknown = await readFile(file, 'utf8')
     .then(JSON.parse)
@@ -189,8 +189,8 @@ async function readJson(file: string): Promise<Json> {
 }
 
 /**
- * The git settings of an agent: in whose name it commits; and it may use its workspace though that belongs to another
- * user than the server's. Never rejects.
+ * The git settings of an agent: the operator's name and address for its commits, and the permission to use a workspace that
+ * belongs to another user than the server's. Never rejects.
  */
 async function gitSettings(host: Environment): Promise<string> {
   const options = { cwd: '/', env: { PATH: host['PATH'], HOME: host['HOME'] }, timeoutMs: 10_000 };

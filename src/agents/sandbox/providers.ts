@@ -1,15 +1,15 @@
-/** What the CLI needs of the host for each way to a model: variables, and files below the operator's home. */
+/** Which variables and files of the host the CLI needs for each cloud provider of the model. */
 
 type Environment = Record<string, string | undefined>;
 
 type Provider = {
-  /** The settings of Claude Code that turn this way on. */
+  /** The settings of Claude Code that turn the provider on. */
   settings: string[];
-  /** Its variables reach an agent only when the way is on. */
+  /** An agent gets these variables only when the provider is on. */
   variables: RegExp;
-  /** Below the operator's home, where its command line tools keep their credentials. */
+  /** The folders below the operator's home in which the provider's command line tools keep their credentials. */
   folders: string[];
-  /** Variables that hold the path of a credentials file. */
+  /** The variables that hold the path of a credentials file. */
   fileVariables: string[];
 };
 
@@ -60,7 +60,7 @@ function used(host: Environment): Provider[] {
   return providers.filter(({ settings }) => settings.some((name) => isOn(host[name])));
 }
 
-/** As the CLI reads its switches. */
+/** Reads a switch as the CLI does. */
 function isOn(word: string | undefined): boolean {
   return /^(1|true|yes|on)$/i.test(word ?? '');
 }

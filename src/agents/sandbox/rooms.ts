@@ -1,4 +1,4 @@
-/** Where an agent runs: a home of its own, the variables that it gets, and the sandbox around it where there is one. */
+/** A room is where an agent runs: its own home, its environment variables, and the sandbox around it if there is one. */
 import { existsSync, realpathSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { join, relative } from 'node:path';
@@ -15,7 +15,7 @@ import {
 } from './bubblewrap.ts';
 import type { Containment } from './containment.ts';
 import { agentEnvironment, certificateFiles, sandboxEnvironment } from './environment.ts';
-import { createHomes, type Home, linkImports, loginPlace, loginVariable } from './homes.ts';
+import { createHomes, type Home, linkImports, loginFolderName, loginVariable } from './homes.ts';
 import { providerFiles } from './providers.ts';
 import { findToolchain, isBelow } from './toolchain.ts';
 
@@ -23,24 +23,24 @@ type Environment = Record<string, string | undefined>;
 
 export type Room = {
   env: Environment;
-  /** Where the agent finds a file of its Claude Code folder. */
+  /** The path of a file of its Claude Code folder, as the agent sees it. */
   fileAt(name: string): string;
   /** The command as it is started on the host. */
   enter(args: string[]): { command: string; args: string[] };
-  /** Lets later homes begin where the CLI has left this one; only where no agent has been in it. */
+  /** See `Homes.remember`: only for a room in which no agent has run. */
   remember(): Promise<void>;
-  /** Gives its home up. Nothing of the agent may run any more. */
+  /** Removes its home. No process of the agent may run any more. */
   leave(): void;
 };
 
 export type Rooms = {
   /**
-   * @param command the absolute path of what runs in it
-   * @param folder where it works; without one it works nowhere
+   * @param command the absolute path of the command that runs in it
+   * @param folder where the command works; without one it has no workspace
    * @param files texts for its Claude Code folder, by name
    */
   prepare(command: string, folder?: Folder, files?: Record<string, string>): Promise<Room>;
-  /** Settles when the homes of all that have left are gone. */
+  /** Settles when the homes of all rooms that were left are removed. */
   idle(): Promise<void>;
 };
 
@@ -49,12 +49,12 @@ export type RoomSettings = {
   host: Environment;
   /** Names of further variables that the agent gets (`AGENT_ENV`). */
   extra: string[];
-  /** Where the homes are made; belongs to this stage alone. */
+  /** The folder of all homes; nothing else is in it. */
   homesFolder: string;
   importSettings: boolean;
-  /** Further paths that an agent sees, to read only (`AGENT_READS`). */
+  /** Further paths that an agent may read (`AGENT_READS`). */
   reads: string[];
-  /** Folders of the server and of the workspace that no agent sees but for its own part of them. */
+  /** Folders of the server and of the workspaces. An agent sees only its own part of them. */
   hides: string[];
   onProblem(what: string, error: unknown): void;
 };
@@ -63,7 +63,7 @@ export function createRooms(settings: RoomSettings): Rooms {
   const { containment, host, extra, importSettings } = settings;
   const homes = createHomes({ folder: settings.homesFolder, host, importSettings, onProblem: settings.onProblem });
   const allowed = agentEnvironment(host, extra);
-  const look = createLook(settings);
+  const survey = createSurvey(settings);
 
   const sandboxed = async (
     home: Home,
@@ -71,7 +71,7 @@ export function createRooms(settings: RoomSettings): Rooms {
     folder: Folder | undefined,
     users: UserNamespace,
   ): Promise<Room> => {
-    const { hidden, readable, variables, ofOperator, secret } = look(command);
+    const { hidden, readable, variables, ofOperator, secret } = survey(command);
     const workFolder = folder && (await realpath(folder.path));
     const objects = await Promise.all((folder?.reads ?? []).map((path) => realpath(path)));
     const view = {
@@ -88,7 +88,7 @@ export function createRooms(settings: RoomSettings): Rooms {
         ...variables,
         HOME: homeInside,
         CLAUDE_CONFIG_DIR: own,
-        CLAUDE_SECURESTORAGE_CONFIG_DIR: join(homeInside, loginPlace),
+        CLAUDE_SECURESTORAGE_CONFIG_DIR: join(homeInside, loginFolderName),
       },
       fileAt: (name) => join(own, name),
       enter: (args) => ({ command: 'bwrap', args: [...bubblewrapArguments(view, users), '--', command, ...args] }),
@@ -128,20 +128,20 @@ export function createRooms(settings: RoomSettings): Rooms {
   };
 }
 
-type Look = Pick<View, 'hidden' | 'readable' | 'secret'> & { variables: Environment; ofOperator: View['placed'] };
+type Survey = Pick<View, 'hidden' | 'readable' | 'secret'> & { variables: Environment; ofOperator: View['placed'] };
 
-/** For so long a look at the host serves: it takes some 10 ms, as there is a look at every folder on PATH. */
-const lookMs = 60_000;
+/** How long a survey of the host is used. It takes some 10 ms, since it examines every folder on PATH. */
+const surveyMs = 60_000;
 
-/** What agents see of the host and what not. A tool that was installed since is there after a while. */
-function createLook({ host, hides, reads }: RoomSettings): (command: string) => Look {
+/** Which files of the host agents see. A newly installed tool is seen after the next survey. */
+function createSurvey({ host, hides, reads }: RoomSettings): (command: string) => Survey {
   const hidden = hiddenFolders(host, hides);
   const secret = realFolders(hides);
   const providers = providerFiles(host);
   const home = host['HOME'] ?? '/';
-  // Tools look for them in the home that they find, which is the agent's.
+  // Tools search for them in `HOME`, which is the agent's.
   const inHostHome = reads.filter((path) => isBelow(path, [home])).map((path) => relative(home, path));
-  const lookNow = (command: string): Look => {
+  const surveyNow = (command: string): Survey => {
     const { paths, variables } = findToolchain(command, host, hidden, [...secret, ...homesOf(host)]);
     const readable = coveredBy(hidden, [...paths, ...providers.absolute, ...certificateFiles(host), ...nameServers()]);
     const ofOperator = [...providers.below, ...inHostHome]
@@ -149,13 +149,13 @@ function createLook({ host, hides, reads }: RoomSettings): (command: string) => 
       .filter(({ from }) => existsSync(from));
     return { hidden, secret, readable: [...readable, ...reads], variables, ofOperator };
   };
-  let latest: { command: string; until: number; look: Look } | undefined;
+  let latest: { command: string; until: number; survey: Survey } | undefined;
   return (command) => {
     const now = performance.now();
     if (latest?.command !== command || now > latest.until) {
-      latest = { command, until: now + lookMs, look: lookNow(command) };
+      latest = { command, until: now + surveyMs, survey: surveyNow(command) };
     }
-    return latest.look;
+    return latest.survey;
   };
 }
 
@@ -163,7 +163,7 @@ function inHome({ from, at, writable }: Home['shared'][number]): View['placed'][
   return { from, at: join(homeInside, at), writable };
 }
 
-/** Where names are looked up is often written in `/run`. */
+/** The file with the name servers is often a link into `/run`, which is hidden. */
 function nameServers(): string[] {
   const path = '/etc/resolv.conf';
   return existsSync(path) ? [realpathSync(path)] : [];

@@ -1,12 +1,12 @@
-/** What of the hidden folders an agent must see all the same, to read only: its own command and the tools on PATH. */
+/** Which paths in hidden folders an agent must be able to read: its own command and the tools on PATH. */
 import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { basename, delimiter, dirname, join, sep } from 'node:path';
 
 type Environment = Record<string, string | undefined>;
 
 /**
- * Version managers keep what they run outside PATH, and find it by the home of whoever runs them or by a variable.
- * They are shown whole.
+ * Version managers keep their tools outside PATH, and find them by `HOME` or by a variable of their own. Their folders are
+ * shown whole.
  */
 const managers: { folder: string; variable: string }[] = [
   { folder: '.rustup', variable: 'RUSTUP_HOME' },
@@ -29,7 +29,7 @@ export type Toolchain = {
 /**
  * @param command the absolute path of the agent's command
  * @param hidden the folders that an agent does not see
- * @param secret folders in them that must not be shown with what lies around them: homes, and what the server keeps
+ * @param secret folders in them that no shown path may contain: homes, and folders of the server
  */
 export function findToolchain(command: string, host: Environment, hidden: string[], secret: string[]): Toolchain {
   const found = managers.flatMap(({ folder, variable }) => {
@@ -44,18 +44,18 @@ export function findToolchain(command: string, host: Environment, hidden: string
   };
 }
 
-/** Whether a path is in one of the folders, and not one of them itself. */
+/** Whether a path is below one of the folders. */
 export function isBelow(path: string, folders: string[]): boolean {
   return folders.some((folder) => path.startsWith(`${folder}${sep}`));
 }
 
-/** Whether a path is one of the folders, or one of them lies in it; links are followed. */
+/** Whether a path is one of the folders or contains one. Links are followed. */
 export function holds(path: string, folders: string[]): boolean {
   const real = realOf(path);
   return folders.some((folder) => folder === real || isBelow(folder, [real]));
 }
 
-/** A command may be a link, and needs what lies beside the file that it leads to; but never a whole home. */
+/** A command may be a link, and needs the files beside its target. A whole home is never shown for that. */
 function folderOfCommand(command: string, hidden: string[]): string[] {
   const file = realOf(command);
   const [, packageRoot] = /^(.*\/node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(file) ?? [];
@@ -66,13 +66,13 @@ function folderOfCommand(command: string, hidden: string[]): string[] {
   ];
 }
 
-/** A folder on PATH, and what its programs load: the libraries beside it, or the packages that npm links from. */
+/** A folder on PATH and what its programs load: the libraries beside it, or the packages of npm's links. */
 function partsOf(folder: string): string[] {
   if (folder.endsWith(join('node_modules', '.bin'))) return [dirname(folder)];
   return [...programsIn(folder), ...linksIn(folder).flatMap(installationOf)];
 }
 
-/** Beside `bin` an installation has these; whatever else lies there is nobody's business. */
+/** The folder, and beside a `bin` the other folders of an installation. No other files beside it are shown. */
 function programsIn(folder: string): string[] {
   const beside = ['lib', 'lib64', 'libexec', 'include', 'pyvenv.cfg'].map((name) => join(dirname(folder), name));
   return basename(folder) === 'bin' && !isHome(dirname(folder)) ? [folder, ...beside] : [folder];
@@ -104,7 +104,7 @@ function realOf(path: string): string {
   }
 }
 
-/** What may not be looked at, as a folder of another user on PATH, is of no use to the agent either. */
+/** A folder that the server may not read, as one of another user on PATH, is of no use to the agent either. */
 function isFolder(path: string): boolean {
   try {
     return statSync(path).isDirectory();

@@ -14,7 +14,7 @@ export const nativeApi: Api<ChatView> = {
   name: 'native',
   bases: ['/v1', ''],
   path: '/chat/completions',
-  policy: { whenBusy: 'refuse', launch: 'argument', settle: 'after_release' },
+  policy: { whenBusy: 'refuse', reuse: 'none', settle: 'after_release' },
   runIdPrefix: 'chatcmpl',
   async read(body, context) {
     const chat = await readChatRequest(body, { ...context, noStreaming });
@@ -23,7 +23,9 @@ export const nativeApi: Api<ChatView> = {
     return askedOf({ ...chat, conversation }, context);
   },
   whole(run, outcome, view) {
-    if (outcome.stopReason === 'refusal') throw new ServiceError('agent_failed', redact(outcome.text));
+    if (outcome.stopReason === 'refusal') {
+      throw new ServiceError('agent_failed', redact(outcome.text) || 'The model refused to answer');
+    }
     return wholeAnswer(run, outcome, view);
   },
   error: errorBody,

@@ -1,5 +1,6 @@
 /** The events of a run as the pieces of text that a stream carries. */
 import type { Outcome, RunEvent } from '../../task.ts';
+import { truncate } from '../../truncate.ts';
 import type { AgentEventKind } from '../api.ts';
 import type { Channel } from './chunks.ts';
 import { type FinishReason, finishReasonOf } from './completion.ts';
@@ -77,6 +78,5 @@ export class AnswerText {
 }
 
 function shortened(text: string | undefined): string {
-  const line = (text ?? '').replaceAll(/\s+/g, ' ');
-  return line.length > shownLength ? `${line.slice(0, shownLength).toWellFormed()}…` : line;
+  return truncate((text ?? '').replaceAll(/\s+/g, ' '), shownLength);
 }

@@ -21,7 +21,7 @@ export const openaiChatApi: Api<ChatView> = {
   name: 'openai',
   bases: ['/openai/v1', '/openai'],
   path: '/chat/completions',
-  policy: { whenBusy: 'queue', launch: 'session', settle: 'at_outcome' },
+  policy: { whenBusy: 'queue', reuse: 'kept', settle: 'at_outcome' },
   runIdPrefix: 'chatcmpl',
   read: async (body, context) => askedOf(await readChatRequest(body, context), context),
   whole: wholeAnswer,

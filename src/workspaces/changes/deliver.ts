@@ -1,6 +1,7 @@
 /** Delivers the changes of a run as a branch: commits them on the commit on which the run began, and pushes. Never forces. */
+import { redact } from '../../redact.ts';
 import type { Delivery } from '../../task.ts';
-import { errorLine, type Git, GitError, mustGit, withoutSecrets } from '../git/git.ts';
+import { errorLine, type Git, GitError, mustGit } from '../git/git.ts';
 import type { Environment } from '../git/git-environment.ts';
 import { type GitSettings, identityIn, remotesIn } from '../git/git-settings.ts';
 import type { Upstream } from '../git/upstream.ts';
@@ -87,7 +88,9 @@ async function push(git: Git, baseline: Baseline, remote: string, refspec: strin
   if (result.ok) return;
   // `! TAB from:to TAB [rejected] (why)`
   const rejected = /^!\t[^\t]*\t(.*)$/m.exec(result.text)?.[1];
-  throw new GitError(rejected ? withoutSecrets(`${rejected}${remoteMessage(result.stderr)}`) : result.reason);
+  throw new GitError(
+    rejected ? redact(`${rejected}${remoteMessage(result.stderr)}`, { fileNames: true }) : result.reason,
+  );
 }
 
 /** A remote that refuses prints its reason on lines that begin with `remote:`. */

@@ -5,6 +5,7 @@
 import { devNull } from 'node:os';
 import { ServiceError } from '../../errors.ts';
 import { runCommand } from '../../processes/child-process.ts';
+import { redact } from '../../redact.ts';
 import { type Environment, type GitPlace, inheritedEnvironment, placeEnvironment } from './git-environment.ts';
 
 export type GitOptions = {
@@ -126,8 +127,9 @@ export function errorLine(stderr: string): string {
   const at = lines.findIndex((line) => /^(fatal|error): /.test(line));
   // The message of ssh or of the remote stands before git's own summary of it.
   const cause = /Could not read from remote repository/.test(lines[at] ?? '') ? lines[at - 1] : undefined;
-  const line = withoutSecrets((cause ?? lines[at] ?? lines.at(-1) ?? '').replace(/^(fatal|error): /, ''));
-  return (line.endsWith(':') ? `${line} ${filesAfter(stderr, line)}` : line).slice(0, maxErrorLine);
+  const line = (cause ?? lines[at] ?? lines.at(-1) ?? '').replace(/^(fatal|error): /, '');
+  const whole = line.endsWith(':') ? `${line} ${filesAfter(stderr, line)}` : line;
+  return redact(whole, { fileNames: true, maxLength: maxErrorLine });
 }
 
 /** Git names files on indented lines of their own. */
@@ -136,14 +138,4 @@ function filesAfter(stderr: string, line: string): string {
   const end = rest.findIndex((file) => !file.startsWith('\t'));
   const files = rest.slice(0, end < 0 ? rest.length : end).map((file) => file.trim());
   return files.length > 3 ? `${files.slice(0, 3).join(', ')} and ${files.length - 3} more` : files.join(', ');
-}
-
-/** URLs lose their user, password and query; paths of the host lose all but their last part. */
-export function withoutSecrets(text: string): string {
-  return text
-    .replace(/file:\/\/(?=\/)/g, '')
-    .replace(/([a-z][a-z0-9+.-]*:\/\/)[^/\s'"@]*@/gi, '$1')
-    .replace(/([a-z][a-z0-9+.-]*:\/\/[^\s'"?#]*)[?#][^\s'"]*/gi, '$1')
-    .replace(/(['"])\/(?:[^'"/]*\/)*([^'"/]+)\/?\1/g, '$1$2$1')
-    .replace(/(^|[\s(=,])(?:\/[^\s'"/:]+)*\/([^\s'"/:]+)\/?/g, '$1$2');
 }

@@ -3,8 +3,8 @@
 const newline = 0x0a;
 
 /**
- * Bytes are joined before they are decoded, so a character cut across two chunks survives. A line longer than
- * `maxBytes` calls `onTooLong` once and the rest of the stream is dropped: memory never exceeds one line.
+ * Bytes are joined before they are decoded, so that a character in two chunks stays whole. A line longer than `maxBytes`
+ * calls `onTooLong` once, and the rest of the stream is dropped: memory never exceeds one line.
  */
 export class LineSplitter {
   #parts: Buffer[] = [];
