@@ -10,7 +10,7 @@ import type { ClaimedRun } from './claimed-run.ts';
 export type DispatcherOptions = {
   kind: RunKind;
   store: Pick<JobStore, 'hasWaiting' | 'heartbeat' | 'notifications'>;
-  slots: Pick<Slots, 'admit'>;
+  slots: Pick<Slots, 'acquire'>;
   /** Claims the next run and starts it in the slot, which it releases; `undefined`: none waits. */
   claim(slot: Release): Promise<ClaimedRun | undefined>;
   /** Queues a run again that was claimed for this process but never reached it. */
@@ -86,7 +86,7 @@ export class Dispatcher {
   async #startNext(signal: AbortSignal): Promise<boolean> {
     const { kind, store, slots, claim } = this.#options;
     // The store keeps the order between owners, so here they are one.
-    const slot = await slots.admit({ id: `next ${kind}`, kind, owner: 'store' }, { signal, whenBusy: 'wait' });
+    const slot = await slots.acquire({ kind, owner: 'store' }, { signal, whenBusy: 'wait' });
     const run = await claim(slot).catch((error: unknown) => {
       this.#unsure = true;
       slot();

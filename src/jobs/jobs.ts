@@ -62,7 +62,7 @@ export type JobsLog = {
 export type JobsOptions = {
   store: JobStore;
   /** Runs jobs in this process; absent on a gateway. `chats`: also chat runs of other machines. */
-  worker?: { slots: Pick<Slots, 'admit'>; execute: ExecuteTask; chats: boolean };
+  worker?: { slots: Pick<Slots, 'acquire'>; execute: ExecuteTask; chats: boolean };
   defaults: JobDefaults;
   /** Only `maxWaiting` bounds the jobs of this owner; absent: no owner is exempt. */
   operator?: Owner;

@@ -18,7 +18,7 @@ export type JobStageOptions = {
   keys: string[];
   /** Absent: no key is the operator's. */
   operator?: Owner;
-  slots: Pick<Slots, 'admit'>;
+  slots: Pick<Slots, 'acquire'>;
   execute: ExecuteTask;
   /** A job's record in the words of the API, for webhooks. */
   render(job: JobRecord): unknown;
