@@ -1,4 +1,4 @@
-/** Hears what other processes announce: one connection that listens, and comes back when it breaks. */
+/** Receives the notifications of other processes, over one connection that is made again when it breaks. */
 import { setTimeout } from 'node:timers/promises';
 import pg from 'pg';
 import type { Notifications, Topic } from './notifications.ts';
@@ -44,15 +44,15 @@ async function listenOnce(
   const { promise: ended, resolve, reject } = Promise.withResolvers<void>();
   client.on('error', reject);
   client.on('end', resolve);
-  client.on('notification', ({ payload = '' }) => notifications.wake(payload as Topic));
+  client.on('notification', ({ payload = '' }) => notifications.notify(payload as Topic));
   const onAbort = () => resolve();
   signal.addEventListener('abort', onAbort, { once: true });
   try {
     await client.connect();
     await client.query(`LISTEN ${channel}`);
     onStart();
-    // Whatever was announced while nobody listened.
-    notifications.wakeAll();
+    // Notifications that were sent before this connection listened are lost.
+    notifications.notifyAll();
     if (!signal.aborted) await ended;
   } finally {
     signal.removeEventListener('abort', onAbort);
