@@ -83,7 +83,7 @@ const mayImport: Record<string, string[]> = {
     'workspaces',
   ],
   settings: [],
-  store: ['admission', 'errors', 'type:task'],
+  store: ['admission', 'errors', 'type:task', 'waits'],
   task: [],
   telemetry: ['type:agents/sandbox', 'type:errors', 'type:http', 'type:store', 'type:task'],
   waits: [],
