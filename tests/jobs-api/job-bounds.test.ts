@@ -55,7 +55,7 @@ describe('the budget of a job', () => {
   for (const name of ['CHAT_BUDGET_USD', 'JOB_BUDGET_USD']) {
     test(`${name} above MAX_BUDGET_USD is an error of the settings`, () => {
       assert.throws(() => loadConfig([], { [name]: '100.5' }), {
-        message: `Cannot use ${name}=100.5: MAX_BUDGET_USD=100 is the most that a run may have`,
+        message: `Cannot use ${name}=100.5: it is above MAX_BUDGET_USD=100`,
       });
       loadConfig([], { [name]: '100.5', MAX_BUDGET_USD: '100.5' });
     });

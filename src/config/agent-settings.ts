@@ -1,0 +1,109 @@
+/** Settings of the agents: their command, their permissions, how many run at once, and how many the pool keeps. */
+import { availableParallelism } from 'node:os';
+import { choice, decimal, flag, integer, list, optionalText, pairs, text } from './setting.ts';
+
+export const agentSettings = {
+  claudeBin: optionalText(
+    'CLAUDE_BIN',
+    'The `claude` command to run: a path, or a name on PATH. It must be version 2.1.299 or newer.',
+    { shownDefault: 'the packaged one' },
+  ),
+  agentAccess: choice(
+    'AGENT_ACCESS',
+    'edit',
+    ['read', 'edit', 'full'],
+    'What agents may do. `read`: read files. `edit`: also edit files in the workspace. `full`: run any command; without a sandbox this needs `SANDBOX=off`.',
+  ),
+  agentEnv: list(
+    'AGENT_ENV',
+    [],
+    'Names of environment variables that agents get in addition to those on the allow-list. They get no other variables.',
+  ),
+  agentReads: list(
+    'AGENT_READS',
+    [],
+    'Absolute paths of further files and folders that agents in a sandbox may read, such as a toolchain or `.npmrc`. What is in your home is at the same place in the home of the agent.',
+  ),
+  agentHome: choice(
+    'AGENT_HOME',
+    'private',
+    ['private', 'import'],
+    'Every agent has a home of its own, which is removed when the agent ends. `import`: agents also get your own Claude Code settings, agents, skills, commands, MCP servers and CLAUDE.md.',
+  ),
+  trustWorkspace: flag(
+    'TRUST_WORKSPACE',
+    false,
+    'Apply the configuration in the workspace to the agents that work in it. Its settings, hooks, helpers, variables and MCP servers then run on this machine with your key. Off: agents get only its CLAUDE.md and its agent definitions.',
+  ),
+  sandbox: choice(
+    'SANDBOX',
+    'auto',
+    ['auto', 'required', 'off'],
+    'Run agents in a sandbox (bubblewrap): an agent writes only in its workspace, does not see your home, and ends with the server. `auto`: use it where `bwrap` works, and refuse to start with `AGENT_ACCESS=full` where it does not. `required`: refuse to start where it does not work.',
+  ),
+  models: list(
+    'MODELS',
+    ['haiku', 'sonnet', 'opus'],
+    'The models that the server offers, by the names that `claude --model` takes.',
+  ),
+  defaultModel: text('DEFAULT_MODEL', 'sonnet', 'The model of a request that names none.'),
+  modelAliases: pairs('MODEL_ALIASES', 'Other names for the models, such as `gpt-4o=sonnet,gpt-4o-mini=haiku`.'),
+  maxConcurrentRuns: integer(
+    'MAX_CONCURRENT_RUNS',
+    Math.max(2, availableParallelism()),
+    [1, 1024],
+    'The number of slots: how many agents may run at once.',
+    { shownDefault: 'max(2, cores)' },
+  ),
+  maxQueuedRuns: integer('MAX_QUEUED_RUNS', 32, [0, 100_000], 'How many requests may wait for a slot.'),
+  queueTimeoutSeconds: decimal(
+    'QUEUE_TIMEOUT_SECONDS',
+    120,
+    [0.1, 86_400],
+    'How long a chat request may wait for a slot; then it is answered 503.',
+  ),
+  jobShare: decimal(
+    'JOB_SHARE',
+    0.5,
+    [0, 1],
+    'The part of the slots that jobs get while chat requests wait too. Each may use the free slots of the other.',
+  ),
+  chatReservedSlots: integer(
+    'CHAT_RESERVED_SLOTS',
+    0,
+    [0, 1023],
+    'Slots that jobs never get, so that chat need not wait until a long job ends.',
+  ),
+  prewarmedAgents: integer(
+    'PREWARMED_AGENTS',
+    1,
+    [0, 256],
+    'How many agents are prewarmed for the OpenAI API: started before a request needs them.',
+  ),
+  prewarmedMaxAgeSeconds: decimal(
+    'PREWARMED_MAX_AGE_SECONDS',
+    1800,
+    [1, 86_400],
+    'The age at which a prewarmed agent is replaced.',
+  ),
+  prewarmUnusedSeconds: decimal(
+    'PREWARM_UNUSED_SECONDS',
+    900,
+    [1, 31_536_000],
+    'After this time without a request no agent is prewarmed.',
+  ),
+  idleAgents: integer(
+    'IDLE_AGENTS',
+    2,
+    [0, 256],
+    'How many agents are kept idle after a chat run, so that the next message of the conversation continues with the same agent.',
+  ),
+  idleSeconds: decimal('IDLE_SECONDS', 120, [0.1, 86_400], 'How long an agent is kept idle.'),
+  resetAgents: choice(
+    'RESET_AGENTS',
+    'auto',
+    ['auto', 'on', 'off'],
+    'Whether an idle agent that used no tool may be reset, to serve a new conversation of the same key. `auto`: only without a workspace.',
+  ),
+  agentMaxTurns: integer('AGENT_MAX_TURNS', 20, [1, 10_000], 'After this many turns an agent is not used again.'),
+};
