@@ -1,39 +1,39 @@
-/** Settings of the agents: their command, their permissions, how many run at once, and how many the pool keeps. */
+/** Settings of the agents: the command, what it may do, how many run at once, and how many are prewarmed or kept idle. */
 import { availableParallelism } from 'node:os';
 import { choice, decimal, flag, integer, list, optionalText, pairs, text } from './setting.ts';
 
 export const agentSettings = {
   claudeBin: optionalText(
     'CLAUDE_BIN',
-    'The `claude` command to run: a path, or a name on PATH. It must be version 2.1.299 or newer.',
+    'The `claude` to run instead of the packaged one: a path, or a name on PATH. It must be version 2.1.299 or newer.',
     { shownDefault: 'the packaged one' },
   ),
   agentAccess: choice(
     'AGENT_ACCESS',
     'edit',
     ['read', 'edit', 'full'],
-    'What agents may do. `read`: read files. `edit`: also edit files in the workspace. `full`: run any command; without a sandbox this needs `SANDBOX=off`.',
+    'What an agent may do. `read`: it only reads; `edit`: it also edits files in its workspace; `full`: it runs any command without asking, and without a sandbox only if `SANDBOX=off`.',
   ),
   agentEnv: list(
     'AGENT_ENV',
     [],
-    'Names of environment variables that agents get in addition to those on the allow-list. They get no other variables.',
+    'Names of further environment variables that the agent gets; all others that are not on the allow-list are withheld.',
   ),
   agentReads: list(
     'AGENT_READS',
     [],
-    'Absolute paths of further files and folders that agents in a sandbox may read, such as a toolchain or `.npmrc`. What is in your home is at the same place in the home of the agent.',
+    'Further files and folders that an agent in a sandbox may read, such as a toolchain or `~/.npmrc`, as absolute paths. Those in your home are also in the home of the agent.',
   ),
   agentHome: choice(
     'AGENT_HOME',
     'private',
     ['private', 'import'],
-    'Every agent has a home of its own, which is removed when the agent ends. `import`: agents also get your own Claude Code settings, agents, skills, commands, MCP servers and CLAUDE.md.',
+    "Every agent has a home of its own, which is removed when it ends. `import`: agents also read the operator's own Claude Code settings, agents, skills, commands, MCP servers and CLAUDE.md.",
   ),
   trustWorkspace: flag(
     'TRUST_WORKSPACE',
     false,
-    'Apply the configuration in the workspace to the agents that work in it. Its settings, hooks, helpers, variables and MCP servers then run on this machine with your key. Off: agents get only its CLAUDE.md and its agent definitions.',
+    'Let the configuration in the workspace apply to its agents: its settings, hooks, helpers, variables and MCP servers then run on this machine with your key. Off: agents get only its CLAUDE.md and its agent definitions.',
   ),
   sandbox: choice(
     'SANDBOX',
@@ -78,13 +78,13 @@ export const agentSettings = {
     'PREWARMED_AGENTS',
     1,
     [0, 256],
-    'How many agents are prewarmed for the OpenAI API: started before a request needs them.',
+    'How many agents are started ahead, for the OpenAI API and for jobs.',
   ),
   prewarmedMaxAgeSeconds: decimal(
     'PREWARMED_MAX_AGE_SECONDS',
     1800,
     [1, 86_400],
-    'The age at which a prewarmed agent is replaced.',
+    'How long a prewarmed agent waits for a run before it is replaced.',
   ),
   prewarmUnusedSeconds: decimal(
     'PREWARM_UNUSED_SECONDS',
@@ -96,14 +96,14 @@ export const agentSettings = {
     'IDLE_AGENTS',
     2,
     [0, 256],
-    'How many agents are kept idle after a chat run, so that the next message of the conversation continues with the same agent.',
+    'How many agents are kept after a request to the OpenAI API, so that a follow-up continues in the same process.',
   ),
-  idleSeconds: decimal('IDLE_SECONDS', 120, [0.1, 86_400], 'How long an agent is kept idle.'),
+  idleSeconds: decimal('IDLE_SECONDS', 120, [0.1, 86_400], 'How long an idle agent is kept.'),
   resetAgents: choice(
     'RESET_AGENTS',
     'auto',
     ['auto', 'on', 'off'],
-    'Whether an idle agent that used no tool may be reset, to serve a new conversation of the same key. `auto`: only without a workspace.',
+    'Whether an idle agent that used no tool may be reset with `/clear` to serve a new conversation of the same key. `auto`: only without a workspace.',
   ),
-  agentMaxTurns: integer('AGENT_MAX_TURNS', 20, [1, 10_000], 'After this many turns an agent is not used again.'),
+  agentMaxTurns: integer('AGENT_MAX_TURNS', 20, [1, 10_000], 'How many turns an agent serves before it ends.'),
 };
