@@ -34,7 +34,7 @@ const mayImport: Record<string, string[]> = {
   'api/openai-chat': ['api', 'api/schemas', 'errors', 'http', 'runs', 'type:task'],
   'api/schemas': ['errors', 'http', 'type:task'],
   cli: ['agents', 'agents/sandbox', 'cli/jobs', 'config', 'fake-model', 'releases', 'service', 'workspaces'],
-  'cli/jobs': ['config', 'type:api/jobs', 'type:cli'],
+  'cli/jobs': ['config', 'type:api/jobs', 'type:cli', 'waits'],
   commands: [],
   config: [],
   errors: ['type:task'],

@@ -1,4 +1,4 @@
-/** The npm scripts as a person or a service manager runs them: whoever ends npm ends the server. */
+/** The npm scripts: a signal to npm ends the server that npm started. */
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
@@ -38,7 +38,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   });
 }
 
-test('no script leaves a shell between npm and what it runs', async () => {
+test('no script leaves a shell between npm and the command it runs', async () => {
   const { scripts } = JSON.parse(await readFile(`${root}package.json`, 'utf8')) as { scripts: Record<string, string> };
   const names = ['start', 'demo', 'doctor', 'jobs', 'bench', 'test', 'test:contract', 'test:fault', 'test:clients'];
   for (const name of names) {
