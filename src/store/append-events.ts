@@ -23,7 +23,7 @@ export async function appendEvents(store: Store, claim: Claim, lastSeq: number, 
   return change(store, append, 'soon');
 }
 
-/** Whether an earlier try succeeded: only the worker adds events while a run is running, so the last number tells. */
+/** Whether an earlier call succeeded. Only the worker adds events to a running run, so the last number shows it. */
 async function wasAppended(sql: Sql, { id, attempt }: Claim, newSeq: number): Promise<boolean> {
   const rows = await sql(
     `SELECT id FROM agent_jobs WHERE id = $1 AND attempt = $2 AND state = 'running' AND last_seq = $3`,

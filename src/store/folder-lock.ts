@@ -1,4 +1,4 @@
-/** A lock that a process holds on a folder until it ends, in whatever way it ends. */
+/** A lock on a folder that ends with its process, also when the process is killed. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';

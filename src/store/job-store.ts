@@ -1,4 +1,4 @@
-/** The interface of the job store. Whatever it acknowledges is durable, unless the function says otherwise. */
+/** The interface of the job store. A change that it acknowledges is durable, unless the comment of the function says otherwise. */
 import type { Owner } from '../task.ts';
 import type { ChatStore } from './chat-store.ts';
 import type { JobEnd, JobFilter, JobPage, JobRecord, JobSpec, JobState, StoredEvent, WebhookReport } from './job.ts';
@@ -17,7 +17,7 @@ export type SubmitOptions = {
   maxWaiting: number;
   /** Absent: the job is the operator's, and only `maxWaiting` holds. */
   tenant?: TenantBounds & { operator?: Owner };
-  /** Equal for equal requests: tells whether a repeat with the same idempotency key is the same request. */
+  /** Equal for equal requests. A repeat with the same idempotency key but another fingerprint is refused. */
   fingerprint: string;
 };
 

@@ -10,16 +10,17 @@ export type FollowOptions = {
   signal: AbortSignal;
   /** Called with the reason when the connection is lost, once until events arrive again. */
   onLost(reason: string): void;
-  /** How long it tries to reconnect, in milliseconds. */
-  giveUpMs?: number;
 };
 
 /** `seq`: the event's number in its job. */
 export type Followed = { seq: number; event: EventJson };
 
+/** How long it tries to reconnect. Milliseconds. */
+const giveUpMs = 120_000;
+
 /** Ends after the job's last event, or when `signal` aborts. Throws a `CommandFailure`. */
 export async function* followEvents(client: JobClient, id: string, options: FollowOptions): AsyncGenerator<Followed> {
-  const { signal, onLost, giveUpMs = 120_000 } = options;
+  const { signal, onLost } = options;
   let last = options.after;
   let lostAt: number | undefined;
   const waits = backoff({ firstMs: 200, longestMs: 5000 });
