@@ -1,4 +1,4 @@
-/** What the process gives to a command: its signals and its outputs. */
+/** The signals and the outputs that the process gives to a command. */
 
 export type CommandContext = {
   /** Aborted by the first SIGINT or SIGTERM. */

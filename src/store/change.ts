@@ -3,7 +3,7 @@ import type { Sql } from './database.ts';
 import type { Engine } from './engine.ts';
 import type { Notifications, Topic } from './notifications.ts';
 
-/** What a change works with. `notify` collects topics; they are sent once the transaction is committed. */
+/** The tools of a change. `notify` collects topics; they are sent once the transaction is committed. */
 export type Work = { sql: Sql; notify(...topics: Topic[]): unknown };
 
 export type Store = { engine: Engine; notifications: Notifications };

@@ -1,4 +1,4 @@
-/** What the store needs of a database. It is little, so that both engines run the same statements. */
+/** The functions of a database that the store uses. There are few, so that both engines run the same statements. */
 
 export type Value = string | number | null;
 

@@ -5,7 +5,7 @@ import type { JobEnd, JobFilter, JobPage, JobRecord, JobSpec, JobState, StoredEv
 import type { Notifications } from './notifications.ts';
 import type { Claim, NewEvent, RunKind } from './stored-run.ts';
 
-/** What holds for every key except the operator's. */
+/** The bounds of every key except the operator's. */
 export type TenantBounds = {
   /** How many jobs of one key may wait. */
   maxWaitingPerKey: number;
@@ -34,7 +34,7 @@ export type Outlook = { position: number; expectedWaitMs?: number };
 /** `lost`: not the caller's any more. `toStop`: to be cancelled. `unknown`: the store says that the caller runs them too. */
 export type HeartbeatAnswer = { lost: Claim[]; toStop: Claim[]; unknown: Claim[] };
 
-/** What a request to cancel did: the job had not started, its worker stops it now, or it had ended before. */
+/** The effect of a cancel: the job had not started and never will, its worker stops it now, or it had ended before. */
 export type CancelResult = 'never_started' | 'stopping' | 'finished';
 
 export type JobStore = {
