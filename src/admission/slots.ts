@@ -79,7 +79,7 @@ class SharedSlots implements Slots {
     if (this.#closed) throw shuttingDown();
     if (this.#mayStart(task.kind) && this.#queues[task.kind].size === 0) return this.#take(task.kind);
     if (whenBusy === 'refuse') {
-      throw new ServiceError('agent_busy', 'agent is busy', { retryAfterSeconds: this.#retryAfter(1) });
+      throw new ServiceError('agent_busy', undefined, { retryAfterSeconds: this.#retryAfter(1) });
     }
     if (whenBusy === 'queue' && this.#queued >= this.#options.maxQueued) throw this.#queueFull();
     return this.#wait(task, signal, whenBusy === 'queue');
@@ -187,5 +187,5 @@ class SharedSlots implements Slots {
 }
 
 function shuttingDown(): ServiceError {
-  return new ServiceError('shutting_down', 'Cannot start the run: the server is stopping', { retryAfterSeconds: 5 });
+  return new ServiceError('shutting_down', undefined, { retryAfterSeconds: 5 });
 }

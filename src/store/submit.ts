@@ -25,10 +25,7 @@ export async function submit(
     const earlier = await findEarlier(sql, spec);
     if (earlier) {
       if (earlier.fingerprint === fingerprint) return { job: earlier.job, created: false };
-      throw new ServiceError(
-        'idempotency_conflict',
-        'Cannot take the job: its Idempotency-Key was used for another request',
-      );
+      throw new ServiceError('idempotency_conflict');
     }
     await checkBounds(sql, spec.owner, { maxWaiting, tenant });
     const id = orderedUuid();
