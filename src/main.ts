@@ -23,7 +23,7 @@ try {
     outputClosed: outputClosed.signal,
     terminal: process.stdout.isTTY === true,
     print: (line) => process.stdout.write(`${line}\n`),
-    tell: (text) => process.stderr.write(text),
+    report: (text) => process.stderr.write(text),
   });
 } catch (error) {
   process.stderr.write(`${(error as Error).message}\n`);

@@ -97,7 +97,7 @@ async function build(given: Config, environment: Environment, apis: AnyApi[], re
   const freeHere = () => config.role !== 'gateway' && slots.counters().active < config.maxConcurrentRuns;
   const chats = createHereOrElsewhere(
     (task, { whenBusy, ...options }) =>
-      execute(stages, task, { ...options, slot: slots.admit(task, { signal: options.signal, whenBusy }) }),
+      execute(stages, task, { ...options, slot: slots.acquire(task, { signal: options.signal, whenBusy }) }),
     freeHere,
     elsewhere,
   );

@@ -5,7 +5,7 @@ import type { AgentStart } from './agents/pool/pool.ts';
 import type { FoundContainment } from './agents/sandbox/containment.ts';
 import type { ServiceError } from './errors.ts';
 import type { Answered } from './http/server.ts';
-import type { CallbackReport, JobRecord } from './store/job.ts';
+import type { JobRecord, WebhookReport } from './store/job.ts';
 import type { Outcome, SyncReport, Task } from './task.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
@@ -80,7 +80,7 @@ export function createTelemetry(level: LogLevel, gauges: () => { active: number;
     workspaceProblem: (what: string, error: unknown) => log.warn({ what, err: error }, 'trouble with a workspace'),
     storeError: (error: unknown) => log.error({ err: error }, 'trouble with the job store; it is tried again'),
     jobsRecovered: (count: number) => log.warn({ count }, 'took back jobs of a server or worker that is gone'),
-    callbackTried: (job: JobRecord, report: CallbackReport) => log.info({ job: job.id, ...report }, 'callback tried'),
+    callbackTried: (job: JobRecord, report: WebhookReport) => log.info({ job: job.id, ...report }, 'callback tried'),
     unknownAgentMessage: (type: string) => {
       metrics.unknownMessages.inc({ type });
       log.debug({ type }, 'the agent sent a message of an unknown type');

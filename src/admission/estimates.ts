@@ -1,9 +1,9 @@
-/** How long runs really take, and so how long a wait will be. Times are milliseconds of a monotonic clock. */
+/** How long runs take, and from that how long a request will wait for a slot. Times are milliseconds of a monotonic clock. */
 import type { Task } from '../task.ts';
 
 type Kind = Task['kind'];
 
-/** A new run counts for a fifth of the average, so it follows a change within about ten runs. */
+/** A new run counts for a fifth of the average, so the average follows a change within about ten runs. */
 const weightOfNewest = 0.2;
 
 export class RunTimes {
@@ -15,7 +15,7 @@ export class RunTimes {
     this.#now = now;
   }
 
-  /** The answer ends the run's measurement. */
+  /** Starts to measure a run. The returned function ends the measurement. */
   start(kind: Kind): () => void {
     const id = Symbol(kind);
     this.#started.set(id, { kind, at: this.#now() });
@@ -29,23 +29,19 @@ export class RunTimes {
     };
   }
 
-  /** Until so many of the places in use have come free. `undefined` while nothing has run long enough to tell. */
-  waitFor(places: number): number | undefined {
-    let freedPerMs = 0;
+  /** The time until that many of the slots in use are released; `undefined` while no run has lasted long enough to tell. */
+  waitFor(slots: number): number | undefined {
+    let releasedPerMs = 0;
     for (const { kind, at } of this.#started.values()) {
-      // A run that is already longer than the average says more than the average does.
+      // For a run that already takes longer than the average, its own time is the better estimate.
       const length = Math.max(this.#averages.get(kind) ?? 0, this.#now() - at);
-      if (length > 0) freedPerMs += 1 / length;
+      if (length > 0) releasedPerMs += 1 / length;
     }
-    return freedPerMs > 0 ? places / freedPerMs : undefined;
-  }
-
-  average(kind: Kind): number | undefined {
-    return this.#averages.get(kind);
+    return releasedPerMs > 0 ? slots / releasedPerMs : undefined;
   }
 }
 
-/** For `Retry-After`: whole seconds, 1 to 60; 5 while nothing is known. */
+/** The value of `Retry-After` for an expected wait: whole seconds from 1 to 60; 5 when the wait is not known. */
 export function retryAfterSeconds(waitMs: number | undefined): number {
   if (waitMs === undefined) return 5;
   return Math.min(60, Math.max(1, Math.ceil(waitMs / 1000)));

@@ -1,9 +1,9 @@
-/** A line in which owners take turns: each owner's own items in order of arrival, one of them per round. */
+/** A queue that is fair to owners: each round serves one item of every owner, in the order in which that owner's items arrived. */
 import type { Owner } from '../task.ts';
 
-export class Turns<Item> {
-  // Both keep insertion order, which is the order of turns; every step below takes constant time.
-  readonly #lines = new Map<Owner, Set<Item>>();
+export class FairQueue<Item> {
+  // Maps and sets keep insertion order, which is the order of service. So every operation but `clear` takes constant time.
+  readonly #itemsOf = new Map<Owner, Set<Item>>();
   #size = 0;
 
   get size(): number {
@@ -11,51 +11,36 @@ export class Turns<Item> {
   }
 
   add(owner: Owner, item: Item): void {
-    const line = this.#lines.get(owner) ?? new Set();
-    line.add(item);
-    this.#lines.set(owner, line);
+    const items = this.#itemsOf.get(owner) ?? new Set();
+    items.add(item);
+    this.#itemsOf.set(owner, items);
     this.#size += 1;
   }
 
-  /** The next item; its owner goes to the end of the round. */
+  /** Removes and returns the next item; its owner moves to the end of the round. */
   take(): Item | undefined {
-    for (const [owner, line] of this.#lines) {
-      for (const item of line) {
+    for (const [owner, items] of this.#itemsOf) {
+      for (const item of items) {
         this.remove(owner, item);
-        if (this.#lines.delete(owner)) this.#lines.set(owner, line);
+        if (this.#itemsOf.delete(owner)) this.#itemsOf.set(owner, items);
         return item;
       }
     }
     return undefined;
   }
 
-  /** Whether it was there. */
-  remove(owner: Owner, item: Item): boolean {
-    const line = this.#lines.get(owner);
-    if (!line?.delete(item)) return false;
-    if (line.size === 0) this.#lines.delete(owner);
+  /** Does nothing when the item is not in the queue. */
+  remove(owner: Owner, item: Item): void {
+    const items = this.#itemsOf.get(owner);
+    if (!items?.delete(item)) return;
+    if (items.size === 0) this.#itemsOf.delete(owner);
     this.#size -= 1;
-    return true;
   }
 
-  /** How many are served before this one if nobody else comes; `undefined` when it is not in line. */
-  ahead(owner: Owner, item: Item): number | undefined {
-    const own = this.#lines.get(owner);
-    if (!own?.has(item)) return undefined;
-    const round = [...own].indexOf(item);
-    let count = round;
-    let before = true;
-    for (const [other, line] of this.#lines) {
-      if (other === owner) before = false;
-      else count += Math.min(line.size, round + (before ? 1 : 0));
-    }
-    return count;
-  }
-
-  /** Empties the line and tells who was in it. */
+  /** Empties the queue and returns the items that were in it. */
   clear(): Item[] {
-    const all = [...this.#lines.values()].flatMap((line) => [...line]);
-    this.#lines.clear();
+    const all = [...this.#itemsOf.values()].flatMap((items) => [...items]);
+    this.#itemsOf.clear();
     this.#size = 0;
     return all;
   }

@@ -1,54 +1,49 @@
-/** Who runs and who waits: a fixed number of places, and a bounded queue before them. */
+/** Slots: a fixed number of runs at once, and a bounded queue of requests that wait for a slot. */
 import { ServiceError } from '../errors.ts';
 import type { Release } from '../releases.ts';
 import type { Task } from '../task.ts';
 import { RunTimes, retryAfterSeconds } from './estimates.ts';
-import { Turns } from './fair-queue.ts';
+import { FairQueue } from './fair-queue.ts';
 
 type Kind = Task['kind'];
 
-/** What a place is asked for with. */
-export type Candidate = Pick<Task, 'id' | 'kind' | 'owner'>;
+/** The facts about a task that decide when it gets a slot. */
+export type Candidate = Pick<Task, 'kind' | 'owner'>;
 
-export type AdmitOptions = {
+export type AcquireOptions = {
+  /** Ends the wait; `acquire` then throws the signal's reason. */
   signal: AbortSignal;
   /**
-   * `refuse`: no free place is `agent_busy` at once. `queue`: wait in turn, within the bounds of the queue.
-   * `wait`: in turn and without a bound, for a caller that keeps a bounded queue of its own, as the job runner does.
+   * `refuse`: throw `agent_busy` at once when no slot is free. `queue`: wait, within the bounds of the queue.
+   * `wait`: wait without a bound, for a caller that has a bounded queue of its own, as the jobs in the store have.
    */
   whenBusy: 'refuse' | 'queue' | 'wait';
 };
 
-/** The part that the path of a task needs. */
-export type Admission = {
+export type Slots = {
   /**
-   * Takes a place for the task; the release gives it back, once. Throws `agent_busy`, `queue_full`, `wait_timeout`
-   * or `shutting_down`, each before anything was started, or the signal's reason.
+   * Takes a slot for the task. The returned function releases it; only its first call counts. Throws `agent_busy`,
+   * `queue_full`, `wait_timeout`, `shutting_down`, or the signal's reason; in each case nothing was started.
    */
-  admit(task: Candidate, options: AdmitOptions): Promise<Release>;
-};
-
-export type Slots = Admission & {
+  acquire(task: Candidate, options: AcquireOptions): Promise<Release>;
+  /** `active`: slots in use. `queued`: requests that wait with `queue`. `capacity`: all slots. */
   counters(): { active: number; queued: number; capacity: number };
-  /** Where a waiting task stands, from 1, and for how many milliseconds if that can be told; `undefined`: not waiting. */
-  waiting(taskId: string): { position: number; expectedWaitMs: number | undefined } | undefined;
-  /** How long runs take, for those who queue in front of the places. */
-  runTimes: RunTimes;
-  /** Refuses newcomers and those who wait with `shutting_down`; who has a place keeps it. */
+  /** Refuses with `shutting_down` every new task and every task that waits. Slots in use stay in use. */
   close(): void;
-  /** Settles when every place has been given back. */
+  /** Settles when every slot is free. */
   idle(): Promise<void>;
 };
 
 export type SlotsOptions = {
+  /** How many runs at once; at least 1. */
   capacity: number;
-  /** How many may wait with `queue`. */
+  /** How many tasks may wait with `queue`. */
   maxQueued: number;
   /** How long each of them may wait, in milliseconds. */
   waitMs: number;
-  /** The part of the places, 0 to 1, that jobs get while chat waits too. Whatever one kind leaves free the other may use. */
+  /** The part of the slots, 0 to 1, that jobs get while chat waits too. Chat and jobs may use each other's free slots. */
   jobShare?: number;
-  /** Slots that jobs never take, so that chat need not wait for a long job to end. */
+  /** Slots that jobs never get, so that chat need not wait for a long job to end. */
   chatReserved?: number;
   /** A monotonic clock, in milliseconds. */
   now?: () => number;
@@ -60,16 +55,13 @@ export function createSlots(options: SlotsOptions): Slots {
   return new SharedSlots(options);
 }
 
-/** For a caller that holds a place already: hands that one out. Giving it back is left to whoever took it. */
-export const alreadyAdmitted: Admission = { admit: async () => () => {} };
-
 class SharedSlots implements Slots {
-  readonly runTimes: RunTimes;
+  readonly #runTimes: RunTimes;
   readonly #options: SlotsOptions;
   readonly #shares: Record<Kind, number>;
   readonly #active: Record<Kind, number> = { chat: 0, job: 0 };
-  readonly #lines: Record<Kind, Turns<Waiter>> = { chat: new Turns(), job: new Turns() };
-  readonly #waiters = new Map<string, Waiter>();
+  readonly #queues: Record<Kind, FairQueue<Waiter>> = { chat: new FairQueue(), job: new FairQueue() };
+  /** How many wait with `queue`. */
   #queued = 0;
   #closed = false;
   #idle = Promise.withResolvers<void>();
@@ -78,24 +70,18 @@ class SharedSlots implements Slots {
     this.#options = options;
     const jobShare = options.jobShare ?? 0.5;
     this.#shares = { chat: 1 - jobShare, job: jobShare };
-    this.runTimes = new RunTimes(options.now);
+    this.#runTimes = new RunTimes(options.now);
     this.#idle.resolve();
   }
 
-  async admit(task: Candidate, { signal, whenBusy }: AdmitOptions): Promise<Release> {
+  async acquire(task: Candidate, { signal, whenBusy }: AcquireOptions): Promise<Release> {
     signal.throwIfAborted();
     if (this.#closed) throw shuttingDown();
-    if (this.#mayStart(task.kind) && this.#lines[task.kind].size === 0) return this.#take(task.kind);
+    if (this.#mayStart(task.kind) && this.#queues[task.kind].size === 0) return this.#take(task.kind);
     if (whenBusy === 'refuse') {
-      throw new ServiceError('agent_busy', 'agent is busy', { retryAfterSeconds: this.#retryAfter(1) });
+      throw new ServiceError('agent_busy', undefined, { retryAfterSeconds: this.#retryAfter(1) });
     }
-    if (whenBusy === 'queue' && this.#queued >= this.#options.maxQueued) {
-      const { maxQueued } = this.#options;
-      const state = maxQueued === 0 ? 'every place is taken' : `${maxQueued} of ${maxQueued} places taken`;
-      throw new ServiceError('queue_full', `Cannot queue the run: ${state}`, {
-        retryAfterSeconds: this.#retryAfter(this.#queued + 1),
-      });
-    }
+    if (whenBusy === 'queue' && this.#queued >= this.#options.maxQueued) throw this.#queueFull();
     return this.#wait(task, signal, whenBusy === 'queue');
   }
 
@@ -103,16 +89,10 @@ class SharedSlots implements Slots {
     return { active: this.#active.chat + this.#active.job, queued: this.#queued, capacity: this.#options.capacity };
   }
 
-  waiting(taskId: string) {
-    const waiter = this.#waiters.get(taskId);
-    const ahead = waiter && this.#lines[waiter.kind].ahead(waiter.owner, waiter);
-    if (ahead === undefined) return undefined;
-    return { position: ahead + 1, expectedWaitMs: this.runTimes.waitFor(ahead + 1) };
-  }
-
   close(): void {
     this.#closed = true;
-    for (const line of Object.values(this.#lines)) for (const waiter of line.clear()) waiter.refuse(shuttingDown());
+    const waiters = Object.values(this.#queues).flatMap((queue) => queue.clear());
+    for (const waiter of waiters) waiter.refuse(shuttingDown());
   }
 
   idle(): Promise<void> {
@@ -121,11 +101,10 @@ class SharedSlots implements Slots {
 
   #wait(task: Candidate, signal: AbortSignal, bounded: boolean): Promise<Release> {
     const { promise, resolve, reject } = Promise.withResolvers<Release>();
-    const line = this.#lines[task.kind];
+    const queue = this.#queues[task.kind];
     const leave = () => {
       clearTimeout(deadline);
       signal.removeEventListener('abort', onAbort);
-      this.#waiters.delete(task.id);
       if (bounded) this.#queued -= 1;
     };
     const waiter: Waiter = {
@@ -135,7 +114,7 @@ class SharedSlots implements Slots {
         resolve(release);
       },
       refuse(reason) {
-        line.remove(task.owner, waiter);
+        queue.remove(task.owner, waiter);
         leave();
         reject(reason);
       },
@@ -144,8 +123,7 @@ class SharedSlots implements Slots {
     signal.addEventListener('abort', onAbort, { once: true });
     const { waitMs } = this.#options;
     const deadline = bounded ? setTimeout(() => waiter.refuse(this.#waitTimeout()), waitMs) : undefined;
-    line.add(task.owner, waiter);
-    this.#waiters.set(task.id, waiter);
+    queue.add(task.owner, waiter);
     if (bounded) this.#queued += 1;
     return promise;
   }
@@ -159,7 +137,7 @@ class SharedSlots implements Slots {
   #take(kind: Kind): Release {
     if (this.counters().active === 0) this.#idle = Promise.withResolvers<void>();
     this.#active[kind] += 1;
-    const ended = this.runTimes.start(kind);
+    const ended = this.#runTimes.start(kind);
     let held = true;
     return () => {
       if (!held) return;
@@ -173,28 +151,41 @@ class SharedSlots implements Slots {
 
   #fill(): void {
     for (let kind = this.#nextKind(); kind; kind = this.#nextKind()) {
-      this.#lines[kind].take()?.grant(this.#take(kind));
+      this.#queues[kind].take()?.grant(this.#take(kind));
     }
   }
 
-  /** Of the kinds that wait and may start, the one that has least of its share; chat on a tie. */
+  /** The kind whose task starts next: of those that wait and may start, the one that uses least of its share; chat on a tie. */
   #nextKind(): Kind | undefined {
-    const able = (['chat', 'job'] as const).filter((kind) => this.#lines[kind].size > 0 && this.#mayStart(kind));
+    const able = (['chat', 'job'] as const).filter((kind) => this.#queues[kind].size > 0 && this.#mayStart(kind));
     const used = (kind: Kind) => (this.#active[kind] + 1) / this.#shares[kind];
     return able.reduce<Kind | undefined>((best, kind) => (best && used(best) <= used(kind) ? best : kind), undefined);
   }
 
-  #retryAfter(places: number): number {
-    return retryAfterSeconds(this.runTimes.waitFor(places));
+  #retryAfter(slots: number): number {
+    return retryAfterSeconds(this.#runTimes.waitFor(slots));
+  }
+
+  #queueFull(): ServiceError {
+    const { capacity, maxQueued } = this.#options;
+    const state =
+      maxQueued === 0
+        ? `every slot is taken (${capacity} of ${capacity}), and with MAX_QUEUED_RUNS=0 no request may wait`
+        : `${maxQueued} of ${maxQueued} waiting requests, the limit of MAX_QUEUED_RUNS`;
+    return new ServiceError('queue_full', `Cannot queue the run: ${state}`, {
+      retryAfterSeconds: this.#retryAfter(this.#queued + 1),
+    });
   }
 
   #waitTimeout(): ServiceError {
-    const { capacity, waitMs } = this.#options;
-    const message = `Cannot start the run: ${capacity} of ${capacity} places were taken for ${waitMs / 1000} s`;
-    return new ServiceError('wait_timeout', message, { retryAfterSeconds: this.#retryAfter(this.#queued) });
+    const { waitMs } = this.#options;
+    const state = `every slot was taken for ${waitMs / 1000} s, the limit of QUEUE_TIMEOUT_SECONDS`;
+    return new ServiceError('wait_timeout', `Cannot start the run: ${state}`, {
+      retryAfterSeconds: this.#retryAfter(this.#queued),
+    });
   }
 }
 
 function shuttingDown(): ServiceError {
-  return new ServiceError('shutting_down', 'Cannot start the run: the server is stopping', { retryAfterSeconds: 5 });
+  return new ServiceError('shutting_down', undefined, { retryAfterSeconds: 5 });
 }

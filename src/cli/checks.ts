@@ -1,4 +1,4 @@
-/** The checks of `doctor`. Each looks at one thing as the server would use it. */
+/** The checks of `doctor`. Each tries one thing in the way in which the server uses it. */
 import { access, constants, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -12,7 +12,15 @@ import { createRooms } from '../agents/sandbox/rooms.ts';
 import { findSignIn, type SignIn } from '../agents/sign-in.ts';
 import type { Config, Environment } from '../config/config.ts';
 import { examineWorkspace } from '../workspaces/examine.ts';
-import type { Finding } from './doctor.ts';
+
+export type Finding = {
+  /** `failure`: the server would not work. `warning`: it would work in part. */
+  state: 'ok' | 'warning' | 'failure';
+  /** What was found, as a sentence without its full stop. */
+  what: string;
+  /** The command or setting that fixes it. */
+  fix?: string;
+};
 
 export async function checkNode(version: string): Promise<Finding> {
   const manifest = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'));
@@ -21,36 +29,36 @@ export async function checkNode(version: string): Promise<Finding> {
   return {
     state: 'failure',
     what: `Node ${version} is older than ${floor}`,
-    mend: 'npm install (it brings the Node that npm scripts use), or install a newer Node',
+    fix: 'npm install (it brings the Node that npm scripts use), or install a newer Node',
   };
 }
 
 export async function checkClaude(config: Config, environment: Environment): Promise<Finding[]> {
   const install = 'npm install (it brings a claude), or set CLAUDE_BIN to the command';
   const command = findClaude(config.claudeBin, environment['PATH']);
-  if (!command) return [{ state: 'failure', what: `${config.claudeBin ?? 'claude'} was not found`, mend: install }];
+  if (!command) return [{ state: 'failure', what: `${config.claudeBin ?? 'claude'} was not found`, fix: install }];
   const version = await findVersion(command, environment);
   if (version.state === 'unknown') {
-    return [{ state: 'failure', what: `${command} does not tell its version: ${version.said}`, mend: install }];
+    return [{ state: 'failure', what: `The version of ${command} is not known: ${version.said}`, fix: install }];
   }
   if (version.state === 'too_old') return [{ state: 'failure', what: tooOldMessage(version.version) }];
   const { state, how } = await signInOf(command, config, environment);
-  const signIn = { what: `Claude Code is signed in: ${how}`, mend: `${command} auth login, or set ANTHROPIC_API_KEY` };
+  const signIn = { what: `Claude Code is signed in: ${how}`, fix: `${command} auth login, or set ANTHROPIC_API_KEY` };
   const found: Finding = { state: 'ok', what: `claude ${version.version} at ${command}` };
   if (state === 'none') return [found, { ...signIn, state: 'failure', what: `Claude Code is not signed in: ${how}` }];
   if (state === 'unknown')
-    return [found, { ...signIn, state: 'warning', what: `Signed in or not is not known: ${how}` }];
+    return [found, { ...signIn, state: 'warning', what: `It is not known whether Claude Code is signed in: ${how}` }];
   return [found, { state: 'ok', what: signIn.what }];
 }
 
 export async function checkWorkspace(config: Config, environment: Environment): Promise<Finding> {
   const { workspaceDir: folder, gitSync } = config;
-  if (!folder) return { state: 'ok', what: 'No workspace is set: every run gets an empty folder' };
+  if (!folder) return { state: 'ok', what: 'WORKSPACE_DIR is not set: every run gets an empty folder' };
   if (!(await isFolder(folder))) {
-    return { state: 'failure', what: `The workspace ${folder} is not a folder`, mend: `git clone URL ${folder}` };
+    return { state: 'failure', what: `The workspace ${folder} is not a folder`, fix: `git clone URL ${folder}` };
   }
   const found = await examineWorkspace(folder, environment, config.gitSyncTimeoutSeconds * 1000).catch(() => undefined);
-  if (!found) return { state: 'failure', what: 'git cannot be started', mend: 'install git' };
+  if (!found) return { state: 'failure', what: 'git cannot be started', fix: 'install git' };
   const bad = gitSync === 'required' ? 'failure' : gitSync === 'best-effort' ? 'warning' : 'ok';
   switch (found.kind) {
     case 'reachable':
@@ -59,19 +67,19 @@ export async function checkWorkspace(config: Config, environment: Environment): 
       return {
         state: bad,
         what: `The workspace ${folder} follows ${found.upstream}, which cannot be reached: ${found.why}`,
-        mend: `git -C ${folder} fetch (it must work without asking for a password), or set GIT_SYNC=off`,
+        fix: `git -C ${folder} fetch (it must work without asking for a password), or set GIT_SYNC=off`,
       };
     case 'no_upstream':
       return {
         state: bad,
-        what: `The workspace ${folder} is not kept up to date: ${found.why}`,
-        mend: `git -C ${folder} push --set-upstream origin HEAD (after "git remote add" if there is none), or set GIT_SYNC=off`,
+        what: `The workspace ${folder} cannot be updated from a remote: ${found.why}`,
+        fix: `git -C ${folder} push --set-upstream origin HEAD (after "git remote add" if there is none), or set GIT_SYNC=off`,
       };
     case 'folder':
       return {
         state: config.workspaceMode === 'worktree' || gitSync === 'required' ? 'failure' : 'warning',
-        what: `The workspace ${folder} is not a git repository: runs share it, one at a time`,
-        mend: `git -C ${folder} init`,
+        what: `The workspace ${folder} is not a git repository: runs share it and run one at a time`,
+        fix: `git -C ${folder} init`,
       };
   }
 }
@@ -83,7 +91,7 @@ export async function checkDataDir(folder: string): Promise<Finding> {
     return {
       state: 'failure',
       what: `${what} cannot be made: ${nearest} is not a folder`,
-      mend: 'set DATA_DIR to another',
+      fix: 'set DATA_DIR to another folder',
     };
   }
   const writable = await access(nearest, constants.W_OK | constants.X_OK).then(
@@ -91,18 +99,18 @@ export async function checkDataDir(folder: string): Promise<Finding> {
     () => false,
   );
   if (!writable) {
-    const mend = `chown $USER ${nearest}, or set DATA_DIR to a folder of yours`;
-    return { state: 'failure', what: `${what} cannot be written: no permission for ${nearest}`, mend };
+    const fix = `chown $USER ${nearest}, or set DATA_DIR to a folder that you own`;
+    return { state: 'failure', what: `${what} cannot be written: no permission for ${nearest}`, fix };
   }
   if (nearest !== folder) return { state: 'ok', what: `${what} will be made on the first start` };
   for (const path of [folder, join(folder, 'api-key'), join(folder, 'callback-secret')]) {
     const mode = (await stat(path).catch(() => undefined))?.mode ?? 0;
-    // On Windows modes say nothing.
+    // On Windows the mode does not show who may open a file.
     if (process.platform !== 'win32' && mode & 0o077) {
       return {
         state: 'warning',
         what: `${path} can be opened by other users of this machine`,
-        mend: `chmod go= ${path}`,
+        fix: `chmod go= ${path}`,
       };
     }
   }
@@ -111,17 +119,21 @@ export async function checkDataDir(folder: string): Promise<Finding> {
 
 export function checkPort(host: string, port: number): Promise<Finding> {
   const what = `Port ${port} of ${host}`;
-  const mends: Record<string, string> = {
-    EADDRINUSE: `end the process that has it, or set PORT=${port + 1}`,
-    EACCES: 'set PORT to one above 1023',
+  const fixes: Record<string, string> = {
+    EADDRINUSE: `end the process that uses it, or set PORT=${port + 1}`,
+    EACCES: 'set PORT to a number above 1023',
     EADDRNOTAVAIL: 'set HOST to an address of this machine, such as 127.0.0.1',
     ENOTFOUND: 'set HOST to an address of this machine, such as 127.0.0.1',
   };
   return new Promise((resolve) => {
     const probe = createServer();
     probe.once('error', ({ code = 'unknown error' }: NodeJS.ErrnoException) => {
-      const taken = code === 'EADDRINUSE' ? 'is taken' : `cannot be used: ${code}`;
-      resolve({ state: 'failure', what: `${what} ${taken}`, mend: mends[code] ?? 'set HOST and PORT to others' });
+      const problem = code === 'EADDRINUSE' ? 'is taken' : `cannot be used: ${code}`;
+      resolve({
+        state: 'failure',
+        what: `${what} ${problem}`,
+        fix: fixes[code] ?? 'set HOST and PORT to other values',
+      });
     });
     probe.listen(port, host, () => probe.close(() => resolve({ state: 'ok', what: `${what} is free` })));
   });
@@ -130,20 +142,20 @@ export function checkPort(host: string, port: number): Promise<Finding> {
 export async function checkSandbox(config: Config, environment: Environment): Promise<Finding> {
   const found = await findContainment(config.sandbox, environment);
   const { missing } = found;
-  if (!missing) return { state: 'ok', what: `Agents are contained (${found.containment.kind})` };
+  if (!missing) return { state: 'ok', what: `Agents run in a sandbox (${found.containment.kind})` };
   const refused = containmentProblem(config, found) !== undefined;
   if (config.sandbox === 'off' && config.agentAccess !== 'full') {
-    return { state: 'ok', what: 'The sandbox is off, as SANDBOX says: agents see all that you see' };
+    return { state: 'ok', what: 'The sandbox is off (SANDBOX=off): agents can read every file that you can read' };
   }
   const full = config.agentAccess === 'full' ? ', and AGENT_ACCESS=full lets them run any command as you' : '';
   return {
     state: refused ? 'failure' : 'warning',
     what: `${missing.what}${full}`,
-    mend: refused && config.agentAccess === 'full' ? `${missing.remedy}, or set SANDBOX=off` : missing.remedy,
+    fix: refused && config.agentAccess === 'full' ? `${missing.remedy}, or set SANDBOX=off` : missing.remedy,
   };
 }
 
-/** As an agent would find it: in a home of its own. */
+/** How an agent is signed in: the check runs in a home like those of agents. */
 async function signInOf(claudeBin: string, config: Config, host: Environment): Promise<SignIn> {
   const homesFolder = await mkdtemp(join(tmpdir(), 'claude-agent-server-doctor-'));
   const { containment } = await findContainment(config.sandbox, host);
@@ -158,13 +170,13 @@ async function signInOf(claudeBin: string, config: Config, host: Environment): P
   }
 }
 
-/** A note when the operator's own Claude Code has settings that agents do not get. */
+/** Whether agents get the operator's own Claude Code settings; nothing when there are none. */
 export async function checkHome({ agentHome }: Config, host: Environment): Promise<Finding[]> {
   const folder = operatorFolder(host);
   if (agentHome === 'import') return [{ state: 'ok', what: `Agents read your Claude Code settings in ${folder}` }];
   const found = await Promise.all(imported.map(async (name) => ((await exists(join(folder, name))) ? [name] : [])));
   if (found.flat().length === 0) return [];
-  const what = `Agents do not get your own Claude Code settings (${found.flat().join(', ')} in ${folder}); AGENT_HOME=import hands them over`;
+  const what = `Agents do not get your own Claude Code settings (${found.flat().join(', ')} in ${folder}); with AGENT_HOME=import they get them`;
   return [{ state: 'ok', what }];
 }
 

@@ -1,41 +1,27 @@
-/** Which sub-command the arguments ask for, and the words of `--help`. */
+/** Finds the command that the arguments name, and prints the text of `--help`. */
 import { settings } from '../config/config.ts';
+import type { CommandContext } from './command-context.ts';
 
-export type CommandContext = {
-  /** Aborted by the first SIGINT or SIGTERM. */
-  stop: AbortSignal;
-  /** Aborted by the second. */
-  stopNow: AbortSignal;
-  /** Aborted when nobody reads standard output any more. */
-  outputClosed: AbortSignal;
-  /** A person reads standard output as it comes; otherwise it may be kept, as in a log. */
-  terminal: boolean;
-  /** Standard output, a line at a time. */
-  print(line: string): void;
-  /** Standard error, as it is: progress and complaints. */
-  tell(text: string): void;
-};
-
-/** Settles with the exit status. */
+/** Returns the exit status. */
 type Run = (args: string[], context: CommandContext) => Promise<number>;
 
-/** Each is loaded when it is asked for: a server needs no demo, and a look at its jobs needs no server. */
+/** Each command is loaded only when it is used: a server needs no demo, and `jobs` needs no server. */
 const commands: Record<string, { about: string; load(): Promise<Run>; ownHelp?: true }> = {
   serve: {
     about: 'start the server (the default)',
     load: async () => (await import('./serve.ts')).serve,
   },
   doctor: {
-    about: 'check what the server needs, and say how to mend it',
-    load: async () => (await import('./doctor-command.ts')).runDoctorCommand,
+    about: 'check what the server needs, and say how to fix it',
+    load: async () => (await import('./doctor.ts')).runDoctorCommand,
   },
   demo: {
-    about: 'try it without an account: the real agent against a scripted model; --once ends after the answer',
+    about: 'try it without an account: the real agent with a fake model; --once ends after one answer',
     load: async () => (await import('./demo.ts')).runDemo,
   },
   jobs: {
-    about: 'hand jobs to a running server and look after them; jobs --help tells how',
-    load: async () => (await import('./jobs.ts')).runJobsCommand,
+    about: 'submit jobs to a running server and manage them; see jobs --help',
+    load: async () => (await import('./jobs-command.ts')).runJobsCommand,
     ownHelp: true,
   },
 };
@@ -44,7 +30,7 @@ export function parseCommand(argv: string[]): { run(context: CommandContext): Pr
   const [first = 'serve', ...rest] = argv;
   const asksForHelp = ['help', '--help', '-h'].includes(first) || rest.includes('--help');
   if (asksForHelp && !commands[first]?.ownHelp) return { run: help };
-  // `claude-agent-server --port 8001` serves.
+  // `claude-agent-server --port 8001` is `serve`.
   const [name, args] = first.startsWith('--') ? ['serve', argv] : [first, rest];
   const command = commands[name];
   if (command) return { run: async (context) => (await command.load())(args, context) };

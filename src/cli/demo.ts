@@ -1,4 +1,5 @@
-/** `claude-agent-server demo`: the whole product without an account: the real agent, a scripted model, one question. */
+/** `claude-agent-server demo`: tries the server without an account, with the real agent and a fake model. */
+import { once } from 'node:events';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,16 +9,16 @@ import { fakeModelEnvironment } from '../fake-model/agent-environment.ts';
 import { startFakeModel } from '../fake-model/fake-model.ts';
 import { Releases } from '../releases.ts';
 import { type Service, startService } from '../service.ts';
-import type { CommandContext } from './command.ts';
+import type { CommandContext } from './command-context.ts';
 
 const question = 'What can you do for me?';
 
 /**
- * Stays up until the first signal; with `--once` it ends after the answer. Everything it makes is in one temporary
- * folder, which it removes. Exit status 1 when the question got no answer.
+ * Runs until the first signal; with `--once` it ends after one answer. All its files are in one temporary folder, which it
+ * removes. The exit status is 1 when the question got no answer.
  */
 export async function runDemo(args: string[], { stop, print }: CommandContext): Promise<number> {
-  const once = args.includes('--once');
+  const onlyOnce = args.includes('--once');
   const releases = new Releases();
   try {
     const service = await startDemo(
@@ -26,14 +27,14 @@ export async function runDemo(args: string[], { stop, print }: CommandContext): 
       print,
     );
     const answered = await askAndShow(service, stop, print);
-    if (!once && !stop.aborted) {
+    if (!onlyOnce && !stop.aborted) {
       showMore(service, print);
-      await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }));
+      if (!stop.aborted) await once(stop, 'abort');
     }
     return answered || stop.aborted ? 0 : 1;
   } finally {
     await releases.run();
-    print('The demo is over: its server has ended, and its folder is removed.');
+    print('The demo has ended: its server is stopped and its folder is removed.');
   }
 }
 
@@ -52,18 +53,18 @@ async function startDemo(flags: string[], releases: Releases, print: CommandCont
   print(
     `The server listens on ${service.url}. It runs the real claude command, in an empty folder, without an account.`,
   );
-  print(`The model behind claude is NOT a language model: it is a scripted stand-in at ${model.url},`);
+  print(`The model is NOT a language model: it is a fake model at ${model.url} that follows a script,`);
   print('and the token counts and costs that it reports are made up.');
   return service;
 }
 
-/** The settings of the host play no part, so that the demo is the same everywhere; flags do. */
+/** Flags count, but no environment variables, so that the demo is the same on every machine. */
 function demoConfig(flags: string[], dataDir: string): Config {
   return loadConfig(flags, {
     PORT: '0',
     DATA_DIR: dataDir,
     LOG_LEVEL: 'error',
-    // The packaged one: of what version a `claude` on PATH is, nobody knows.
+    // The packaged `claude`: one on PATH may have any version.
     CLAUDE_BIN: findClaude(undefined, ''),
   });
 }
@@ -86,10 +87,10 @@ async function askAndShow(
       `The server answers after ${seconds} s, with status ${response.status}:\n\n${JSON.stringify(answer, null, 2)}\n`,
     );
     const content = answer.choices?.[0]?.message?.content;
-    if (response.status === 200 && content) print(`In words: ${content}\n`);
+    if (response.status === 200 && content) print(`The text of the answer: ${content}\n`);
     return response.status === 200;
   } catch (error) {
-    if (!stop.aborted) print(`There is no answer: ${(error as Error).message}`);
+    if (!stop.aborted) print(`The server did not answer: ${(error as Error).message}`);
     return false;
   }
 }
@@ -97,14 +98,14 @@ async function askAndShow(
 function showMore({ url, token }: Service, print: CommandContext['print']): void {
   const streamed = { model: 'haiku', stream: true, messages: [{ role: 'user', content: '[[words: 20]]' }] };
   const tool = { model: 'haiku', messages: [{ role: 'user', content: '[[tool: Bash {"command":"pwd"}]]' }] };
-  print('The stand-in follows markers in the question. Streamed, through the OpenAI API:\n');
+  print('The fake model follows markers in the question. A streamed answer of the OpenAI API:\n');
   print(`${curlLine(`${url}/openai/v1/chat/completions`, token, streamed)}\n`);
   print('The agent uses a tool:\n');
   print(`${curlLine(`${url}/v1/chat/completions`, token, tool)}\n`);
-  print('With a real model: sign in with claude or set ANTHROPIC_API_KEY, then npm start. Ctrl-C ends the demo.');
+  print('To use a real model, sign in with claude or set ANTHROPIC_API_KEY, then run npm start. Ctrl-C ends the demo.');
 }
 
-/** A command for a POSIX shell. */
+/** The request as a command for a POSIX shell. */
 function curlLine(url: string, token: string, body: object): string {
   const json = JSON.stringify(body).replaceAll("'", "'\\''");
   return [

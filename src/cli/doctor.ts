@@ -1,19 +1,29 @@
-/** Checks what the server needs before it is started, one line each: what is wrong, and the command that mends it. */
-import type { Config, Environment } from '../config/config.ts';
-import { checkClaude, checkDataDir, checkHome, checkNode, checkPort, checkSandbox, checkWorkspace } from './checks.ts';
+/** `claude-agent-server doctor`: checks what the server needs before it is started, and says how to fix what is missing. */
+import { type Config, type Environment, hostEnvironment, loadConfig } from '../config/config.ts';
+import {
+  checkClaude,
+  checkDataDir,
+  checkHome,
+  checkNode,
+  checkPort,
+  checkSandbox,
+  checkWorkspace,
+  type Finding,
+} from './checks.ts';
+import type { CommandContext } from './command-context.ts';
 
-export type Finding = {
-  /** `failure`: the server would not work. `warning`: it would, with less. */
-  state: 'ok' | 'warning' | 'failure';
-  what: string;
-  /** The command or setting that mends it. */
-  mend?: string;
-};
+/** The exit status is 1 when the server would not work. */
+export async function runDoctorCommand(args: string[], { print }: CommandContext): Promise<number> {
+  const { ok, lines } = await runDoctor(loadConfig(args), hostEnvironment());
+  for (const line of lines) print(line);
+  print(ok ? 'The server can be started: npm start' : 'The server would not work: see the failures above');
+  return ok ? 0 : 1;
+}
 
-/** `ok`: there is no failure. */
+/** `ok`: there is no failure. `lines`: one for each finding. */
 export type Diagnosis = { ok: boolean; lines: string[] };
 
-/** Changes nothing and asks nothing of a model; settles within about half a minute also when nothing answers. */
+/** Changes nothing and sends nothing to a model. Settles within about half a minute, also when nothing answers. */
 export async function runDoctor(config: Config, environment: Environment): Promise<Diagnosis> {
   const findings = await Promise.all([
     checkNode(process.versions.node),
@@ -28,6 +38,6 @@ export async function runDoctor(config: Config, environment: Environment): Promi
   return { ok: all.every(({ state }) => state !== 'failure'), lines: all.map(lineOf) };
 }
 
-function lineOf({ state, what, mend }: Finding): string {
-  return `${state.padEnd(7)}  ${what}${mend ? `. To mend it: ${mend}` : ''}`;
+function lineOf({ state, what, fix }: Finding): string {
+  return `${state.padEnd(7)}  ${what}${fix ? `. To fix it: ${fix}` : ''}`;
 }

@@ -1,11 +1,12 @@
-/** `claude-agent-server serve`: runs until a signal; the first lets runs finish, the second ends them. */
+/** `claude-agent-server serve`: runs the server until a signal. The first signal lets runs finish, the second ends them. */
+import { once } from 'node:events';
 import { findVersion, tooOldMessage } from '../agents/cli-version.ts';
 import { findClaude } from '../agents/find-claude.ts';
 import type { FoundContainment } from '../agents/sandbox/containment.ts';
 import { apiKeyPath } from '../config/api-key.ts';
 import { type Config, type Environment, hostEnvironment, loadConfig } from '../config/config.ts';
 import { type Service, startService } from '../service.ts';
-import type { CommandContext } from './command.ts';
+import type { CommandContext } from './command-context.ts';
 
 export async function serve(args: string[], { stop, stopNow, terminal, print }: CommandContext): Promise<number> {
   const config = loadConfig(args);
@@ -15,14 +16,14 @@ export async function serve(args: string[], { stop, stopNow, terminal, print }: 
   print(`claude-agent-server listens on ${service.url}`);
   print(`  native API ${service.url}/v1   OpenAI API ${service.url}/openai/v1`);
   if (service.tokenCreated) {
-    // Never into the log of a service manager or a container.
+    // Not into the log of a service manager or a container.
     if (terminal) print(`  API key (shown once): ${service.token}`);
-    print(`  The API key was made now and is kept in ${apiKeyPath(config.dataDir)}`);
+    print(`  A new API key was made; it is kept in ${apiKeyPath(config.dataDir)}`);
   }
   if (service.token === '') print('  API_BEARER_TOKEN is empty: every request but /health is refused');
   for (const line of version) print(line);
   for (const line of containmentLines(config, service.contained)) print(line);
-  // Beside the rest: it asks the CLI, which takes its time.
+  // Not awaited here: it starts the CLI, which takes some time.
   const advised = adviceFor(service).then((lines) => lines.forEach(print));
 
   await aborted(stop);
@@ -33,22 +34,22 @@ export async function serve(args: string[], { stop, stopNow, terminal, print }: 
   return 0;
 }
 
-/** Throws an Error for a CLI that is too old: every request would fail, or be read as commands. */
+/** Lines to print. Throws an Error when the CLI is too old: requests would fail, or their text would be run as commands. */
 async function checkVersion(config: Config, environment: Environment, stop: AbortSignal): Promise<string[]> {
   const command = findClaude(config.claudeBin, environment['PATH']);
   const found = command && (await findVersion(command, environment, stop));
   if (!found || found.state === 'supported') return [];
   if (found.state === 'too_old') throw new Error(tooOldMessage(found.version));
-  return [`  WARNING: ${command} does not tell its version as Claude Code does: ${found.said}`];
+  return [`  WARNING: the version of ${command} is not known: ${found.said}`];
 }
 
-/** What agents are kept from, and what the operator has switched off. */
+/** Lines to print about the sandbox, and about what the operator has switched off. */
 function containmentLines(config: Config, { containment, missing }: FoundContainment): string[] {
   const trusted = config.trustWorkspace
     ? ['  TRUST_WORKSPACE=on: hooks, settings and MCP servers of the workspace run with your key']
     : [];
   if (!missing) return [`  agents run in a sandbox (${containment.kind})`, ...trusted];
-  return [`  WARNING: ${missing.what}. To change that: ${missing.remedy}`, ...trusted];
+  return [`  WARNING: ${missing.what}. To fix it: ${missing.remedy}`, ...trusted];
 }
 
 async function adviceFor(service: Service): Promise<string[]> {
@@ -66,7 +67,6 @@ async function adviceFor(service: Service): Promise<string[]> {
   }
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort');
 }

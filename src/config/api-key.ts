@@ -1,18 +1,18 @@
-/** The key that clients send: the operator's, or one made on the first start and kept in the data folder. */
+/** The operator's API key: configured, or made on the first start and kept in the data folder. */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { findKeptSecret, keepSecret } from './kept-secret.ts';
 
 export type ApiKey = {
-  /** Empty: no key is configured, and nothing is open. */
+  /** Empty: the setting is empty, and every request that needs a key is refused. */
   token: string;
-  /** Made just now: the caller says where it is. */
+  /** The key was made by this call, so the operator does not know it yet. */
   created: boolean;
 };
 
 const fileName = 'api-key';
 
-/** @param configured `undefined`: not set; empty: set to nothing */
+/** @param configured `undefined`: not set; empty: set to an empty text */
 export async function loadApiKey(configured: string | undefined, dataDir: string): Promise<ApiKey> {
   if (configured !== undefined) return { token: configured, created: false };
   const make = () => `cas-${randomBytes(24).toString('base64url')}`;
@@ -20,12 +20,12 @@ export async function loadApiKey(configured: string | undefined, dataDir: string
   return { token: secret, created };
 }
 
-/** The key that a server with these settings would have; `undefined`: it would make one. */
+/** The key of a server with these settings; `undefined`: there is none yet, and its first start would make one. */
 export async function findApiKey(configured: string | undefined, dataDir: string): Promise<string | undefined> {
   return configured ?? (await findKeptSecret(dataDir, fileName));
 }
 
-/** Where a key that was not configured is kept. */
+/** The file of a key that was not configured. */
 export function apiKeyPath(dataDir: string): string {
   return join(dataDir, fileName);
 }

@@ -1,14 +1,14 @@
-/** Puts the settings together from flags and the environment, which is read here and nowhere else. */
+/** Reads all settings from flags and the environment. No other file reads the environment. */
 import { isAbsolute, join, resolve } from 'node:path';
-import { agentSettings } from './agent.ts';
+import { agentSettings } from './agent-settings.ts';
 import { callbackSecretProblem } from './callback-secret.ts';
-import { chatSettings } from './chat.ts';
-import { jobsSettings } from './jobs.ts';
-import { serverSettings } from './server.ts';
+import { chatSettings } from './chat-settings.ts';
+import { jobsSettings } from './job-settings.ts';
+import { serverSettings } from './server-settings.ts';
 import type { Setting } from './setting.ts';
-import { workspaceSettings } from './workspace.ts';
+import { workspaceSettings } from './workspace-settings.ts';
 
-/** The table of all settings; flags, help and documentation come from it. */
+/** The table of all settings. Flags, help and documentation are made from it. */
 export const settings = {
   ...serverSettings,
   ...agentSettings,
@@ -19,11 +19,11 @@ export const settings = {
 
 export type Config = { -readonly [Name in keyof typeof settings]: ReturnType<(typeof settings)[Name]['parse']> };
 
-/** The agent inherits from this, and only what its allow-list names. */
+/** Environment variables by name. An agent inherits only those that its allow-list names. */
 export type Environment = Record<string, string | undefined>;
 
 /**
- * Reads every setting; a flag wins over the environment. Throws an Error whose message lists every problem, one a line.
+ * A flag takes precedence over the environment. Throws an Error whose message lists every problem, one per line.
  * @param flags arguments such as `--port 8001` or `--port=8001`
  */
 export function loadConfig(flags: string[] = [], environment: Environment = process.env): Config {
@@ -38,9 +38,9 @@ export function loadConfig(flags: string[] = [], environment: Environment = proc
     }
   });
   const config = Object.fromEntries(entries) as Config;
-  // Set but empty closes the door; unset makes a key. `parse` cannot tell the two apart.
+  // Set but empty refuses all requests; unset makes a key. `parse` cannot tell these two cases apart.
   if (given.get('API_BEARER_TOKEN') === '' || environment['API_BEARER_TOKEN'] === '') config.apiBearerToken = '';
-  // A default is no word of the operator's, so it gives way to the maximum that is one.
+  // A default is lowered to a maximum that the operator has set. A value that the operator has set is not.
   const isGiven = (name: string) => given.has(name) || Boolean(environment[name]);
   if (!isGiven('CHAT_BUDGET_USD')) config.chatBudgetUsd = Math.min(config.chatBudgetUsd, config.maxBudgetUsd);
   if (!isGiven('JOB_BUDGET_USD')) config.jobBudgetUsd = Math.min(config.jobBudgetUsd, config.maxBudgetUsd);
@@ -53,7 +53,7 @@ export function loadConfig(flags: string[] = [], environment: Environment = proc
   return config;
 }
 
-/** The process's environment, for the stages that compose their children's from an allow-list. */
+/** The environment of this process, from which the environments of agents and tools are made. */
 export function hostEnvironment(): Environment {
   return process.env;
 }
@@ -69,7 +69,7 @@ function readFlags(flags: string[], problems: string[]): Map<string, string> {
       given.set(name, rest.join('='));
     } else {
       at += 1;
-      if (flags[at] === undefined) problems.push(`Cannot use ${head}: it needs a value`);
+      if (flags[at] === undefined) problems.push(`Cannot use ${head}: it has no value`);
       else given.set(name, flags[at] ?? '');
     }
   }
@@ -86,17 +86,15 @@ function checkTogether(config: Config, problems: string[]): void {
     }
   }
   if (config.chatReservedSlots >= config.maxConcurrentRuns) {
-    const places = `of MAX_CONCURRENT_RUNS=${config.maxConcurrentRuns} places none is left for jobs`;
-    problems.push(`Cannot use CHAT_RESERVED_SLOTS=${config.chatReservedSlots}: ${places}`);
+    const left = `of MAX_CONCURRENT_RUNS=${config.maxConcurrentRuns} slots none is left for jobs`;
+    problems.push(`Cannot use CHAT_RESERVED_SLOTS=${config.chatReservedSlots}: ${left}`);
   }
   for (const [name, budget] of [
     ['CHAT_BUDGET_USD', config.chatBudgetUsd],
     ['JOB_BUDGET_USD', config.jobBudgetUsd],
   ]) {
     if (Number(budget) <= config.maxBudgetUsd) continue;
-    problems.push(
-      `Cannot use ${name}=${budget}: MAX_BUDGET_USD=${config.maxBudgetUsd} is the most that a run may have`,
-    );
+    problems.push(`Cannot use ${name}=${budget}: it is above MAX_BUDGET_USD=${config.maxBudgetUsd}`);
   }
   const { maxWaitingJobs, reservedWaitingJobs = 0 } = config;
   if (maxWaitingJobs > 0 && reservedWaitingJobs >= maxWaitingJobs) {
@@ -109,14 +107,14 @@ function checkTogether(config: Config, problems: string[]): void {
     problems.push(`Cannot use ROLE=${config.role}: DATABASE_URL is not set, so there is no other machine`);
   }
   for (const path of config.agentReads.filter((each) => !isAbsolute(each))) {
-    problems.push(`Cannot use AGENT_READS="${path}": it takes absolute paths`);
+    problems.push(`Cannot use AGENT_READS="${path}": it is not an absolute path`);
   }
   if (config.workspaceMode !== 'auto' && !config.workspaceDir) {
     problems.push(`Cannot use WORKSPACE_MODE=${config.workspaceMode}: WORKSPACE_DIR is not set`);
   }
 }
 
-/** Those that the settings name; one that is made at the first start is in the data folder. */
+/** The API keys in the settings. A key that was made at the first start is in the data folder instead. */
 function keysOf({ apiBearerToken, apiKeys }: Config): string[] {
   return [apiBearerToken ?? '', ...apiKeys];
 }

@@ -1,35 +1,34 @@
-/** The kinds of settings: how a word from the environment becomes a value, and what is said when it cannot. */
+/** The kinds of settings: each reads a text from the environment, or explains why it cannot. */
 
 export type Setting<T> = {
-  /** Environment name; the flag is the same in lower case with dashes: `--max-concurrent-runs`. */
+  /** The name of the environment variable; the flag is the same in lower case with dashes: `--max-concurrent-runs`. */
   name: string;
-  /** As shown in the documentation. */
+  /** The default as the documentation shows it. */
   default: string;
+  /** The meaning, for the documentation. */
   about: string;
-  /** Never shown by `doctor`, a log line or an error. */
-  secret: boolean;
-  /** `undefined`: not set. Throws an Error with one line that names the setting and what it takes. */
-  parse(word: string | undefined): T;
+  /** `undefined`: not set. Throws an Error with one line that names the setting and the values that it takes. */
+  parse(raw: string | undefined): T;
 };
 
-type Options = { secret?: boolean; shownDefault?: string };
+/** `shownDefault`: the default as the documentation shows it, when the value itself would not do. */
+type Options = { shownDefault?: string };
 
-function setting<T>(name: string, fallback: T, about: string, options: Options, read: (word: string) => T): Setting<T> {
+function setting<T>(name: string, fallback: T, about: string, options: Options, read: (raw: string) => T): Setting<T> {
   return {
     name,
     default: options.shownDefault ?? (fallback === undefined ? 'none' : String(fallback)),
     about,
-    secret: options.secret ?? false,
-    parse: (word) => (word === undefined || word === '' ? fallback : read(word)),
+    parse: (raw) => (raw === undefined || raw === '' ? fallback : read(raw)),
   };
 }
 
 export function text(name: string, fallback: string, about: string, options: Options = {}): Setting<string> {
-  return setting(name, fallback, about, options, (word) => word);
+  return setting(name, fallback, about, options, (raw) => raw);
 }
 
 export function optionalText(name: string, about: string, options: Options = {}): Setting<string | undefined> {
-  return setting<string | undefined>(name, undefined, about, options, (word) => word);
+  return setting<string | undefined>(name, undefined, about, options, (raw) => raw);
 }
 
 export function integer(
@@ -39,10 +38,10 @@ export function integer(
   about: string,
   options: Options = {},
 ) {
-  return number(name, fallback, range, about, options, (word) => /^-?\d+$/.test(word));
+  return number(name, fallback, range, about, options, (raw) => /^-?\d+$/.test(raw));
 }
 
-/** For a default that follows from other settings, which `shownDefault` explains. */
+/** For a default that depends on other settings, which `shownDefault` explains. */
 export function optionalInteger(
   name: string,
   [min, max]: [min: number, max: number],
@@ -60,7 +59,7 @@ export function decimal(
   about: string,
   options: Options = {},
 ) {
-  return number(name, fallback, range, about, options, (word) => /^-?\d+(\.\d+)?$/.test(word));
+  return number(name, fallback, range, about, options, (raw) => /^-?\d+(\.\d+)?$/.test(raw));
 }
 
 function number(
@@ -69,22 +68,22 @@ function number(
   [min, max]: [number, number],
   about: string,
   options: Options,
-  wellFormed: (word: string) => boolean,
+  wellFormed: (raw: string) => boolean,
 ): Setting<number> {
-  return setting(name, fallback, about, options, (word) => {
-    const value = Number(word);
-    if (!wellFormed(word) || value < min || value > max) {
-      throw new Error(`Cannot use ${name}="${word}": it takes a number from ${min} to ${max}`);
+  return setting(name, fallback, about, options, (raw) => {
+    const value = Number(raw);
+    if (!wellFormed(raw) || value < min || value > max) {
+      throw new Error(`Cannot use ${name}="${raw}": it takes a number from ${min} to ${max}`);
     }
     return value;
   });
 }
 
 export function flag(name: string, fallback: boolean, about: string): Setting<boolean> {
-  return setting(name, fallback, about, {}, (word) => {
-    if (/^(1|true|yes|on)$/i.test(word)) return true;
-    if (/^(0|false|no|off)$/i.test(word)) return false;
-    throw new Error(`Cannot use ${name}="${word}": it takes on or off`);
+  return setting(name, fallback, about, {}, (raw) => {
+    if (/^(1|true|yes|on)$/i.test(raw)) return true;
+    if (/^(0|false|no|off)$/i.test(raw)) return false;
+    throw new Error(`Cannot use ${name}="${raw}": it takes on or off`);
   });
 }
 
@@ -95,16 +94,16 @@ export function choice<const T extends string>(
   about: string,
   options: Options = {},
 ): Setting<T> {
-  return setting<T>(name, fallback, about, options, (word) => {
-    const found = choices.find((known) => known === word);
-    if (!found) throw new Error(`Cannot use ${name}="${word}": it takes one of ${choices.join(', ')}`);
+  return setting<T>(name, fallback, about, options, (raw) => {
+    const found = choices.find((known) => known === raw);
+    if (!found) throw new Error(`Cannot use ${name}="${raw}": it takes one of ${choices.join(', ')}`);
     return found;
   });
 }
 
 export function list(name: string, fallback: string[], about: string, options: Options = {}): Setting<string[]> {
-  return setting(name, fallback, about, { shownDefault: fallback.join(',') || 'none', ...options }, (word) =>
-    word
+  return setting(name, fallback, about, { shownDefault: fallback.join(',') || 'none', ...options }, (raw) =>
+    raw
       .split(',')
       .map((item) => item.trim())
       .filter(Boolean),
@@ -113,11 +112,11 @@ export function list(name: string, fallback: string[], about: string, options: O
 
 /** `from=to,from=to`. */
 export function pairs(name: string, about: string): Setting<Record<string, string>> {
-  return setting<Record<string, string>>(name, {}, about, { shownDefault: 'none' }, (word) => {
-    const entries = word.split(',').map((pair) => pair.split('=').map((side) => side.trim()));
+  return setting<Record<string, string>>(name, {}, about, { shownDefault: 'none' }, (raw) => {
+    const entries = raw.split(',').map((pair) => pair.split('=').map((side) => side.trim()));
     for (const pair of entries) {
       if (pair.length !== 2 || !pair[0] || !pair[1])
-        throw new Error(`Cannot use ${name}="${word}": it takes from=to,from=to`);
+        throw new Error(`Cannot use ${name}="${raw}": it takes from=to,from=to`);
     }
     return Object.fromEntries(entries) as Record<string, string>;
   });

@@ -3,7 +3,7 @@ import { ServiceError } from '../errors.ts';
 import type { Release } from '../releases.ts';
 import type { RunEnd } from '../runs/run.ts';
 import type { ChatClaim, ChatEnd, ChatStore } from '../store/chat-store.ts';
-import type { Claim } from '../store/job-store.ts';
+import type { Claim } from '../store/stored-run.ts';
 import type { ExecuteTask } from './claimed-job.ts';
 import { ClaimedRun } from './claimed-run.ts';
 

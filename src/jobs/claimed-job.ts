@@ -6,8 +6,9 @@ import type { ExecuteOptions } from '../runs/execute.ts';
 import type { EventBounds } from '../runs/log-writer.ts';
 import type { RunEnd } from '../runs/run.ts';
 import { shortenEvent } from '../runs/shorten.ts';
-import type { EndState, JobEnd, JobRecord } from '../store/job.ts';
-import type { Claim, JobStore } from '../store/job-store.ts';
+import { type EndState, type JobEnd, type JobRecord, mayRunAgain } from '../store/job.ts';
+import type { JobStore } from '../store/job-store.ts';
+import type { Claim } from '../store/stored-run.ts';
 import type { Outcome, SyncReport, Task, WorkspaceResult } from '../task.ts';
 import { ClaimedRun } from './claimed-run.ts';
 import { collectWork } from './collect.ts';
@@ -33,7 +34,6 @@ type Left = { output: string; sync?: SyncReport; workspace?: WorkspaceResult };
 export function startClaimedJob(job: JobRecord, slot: Release, options: ClaimedJobOptions): ClaimedRun {
   const { store, execute, maxAttempts, events } = options;
   const claim: Claim = { id: job.id, attempt: job.attempt };
-  const mayRunAgain = job.onInterrupt === 'requeue' && job.attempt < maxAttempts;
   const left: Left = { output: '' };
   return new ClaimedRun({
     claim,
@@ -62,7 +62,8 @@ export function startClaimedJob(job: JobRecord, slot: Release, options: ClaimedJ
       }),
     write: (runEnd) => {
       const end = jobEnd(runEnd, left);
-      return end.state === 'interrupted' && mayRunAgain ? store.requeue(claim) : store.finish(claim, end);
+      const again = end.state === 'interrupted' && mayRunAgain(job, maxAttempts);
+      return again ? store.requeue(claim) : store.finish(claim, end);
     },
   });
 }

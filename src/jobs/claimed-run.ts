@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { ServiceError } from '../errors.ts';
 import { type Append, type EventBounds, LogWriter } from '../runs/log-writer.ts';
 import { Run, type RunContext, type RunEnd } from '../runs/run.ts';
-import type { Claim } from '../store/job-store.ts';
+import type { Claim } from '../store/stored-run.ts';
 import type { Outcome } from '../task.ts';
 import { backoff } from '../waits.ts';
 

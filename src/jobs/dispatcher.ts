@@ -2,15 +2,16 @@
 import type { Slots } from '../admission/slots.ts';
 import { ServiceError } from '../errors.ts';
 import type { Release } from '../releases.ts';
-import type { Claim, JobStore, RunKind } from '../store/job-store.ts';
-import { Bell } from '../store/notifications.ts';
+import type { JobStore } from '../store/job-store.ts';
+import { NotificationWaiter } from '../store/notifications.ts';
+import type { Claim, RunKind } from '../store/stored-run.ts';
 import { backoff } from '../waits.ts';
 import type { ClaimedRun } from './claimed-run.ts';
 
 export type DispatcherOptions = {
   kind: RunKind;
   store: Pick<JobStore, 'hasWaiting' | 'heartbeat' | 'notifications'>;
-  slots: Pick<Slots, 'admit'>;
+  slots: Pick<Slots, 'acquire'>;
   /** Claims the next run and starts it in the slot, which it releases; `undefined`: none waits. */
   claim(slot: Release): Promise<ClaimedRun | undefined>;
   /** Queues a run again that was claimed for this process but never reached it. */
@@ -29,7 +30,7 @@ export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #runs = new Set<ClaimedRun>();
   readonly #stopping = new AbortController();
-  readonly #bell: Bell;
+  readonly #waiter: NotificationWaiter;
   readonly #claiming: Promise<void>;
   readonly #heartbeat: NodeJS.Timeout;
   /** A claim failed on its way: the store may have granted it. */
@@ -39,8 +40,8 @@ export class Dispatcher {
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
-    this.#bell = new Bell(options.store.notifications, 'work');
-    this.#heartbeat = setInterval(() => this.#beat(), pollMs);
+    this.#waiter = new NotificationWaiter(options.store.notifications, 'work');
+    this.#heartbeat = setInterval(() => this.#sendHeartbeat(), pollMs);
     this.#claiming = this.#claimUntilStopped();
   }
 
@@ -50,7 +51,7 @@ export class Dispatcher {
     await this.#claiming;
     await Promise.all([...this.#runs].map((run) => run.written));
     clearInterval(this.#heartbeat);
-    this.#bell.close();
+    this.#waiter.close();
   }
 
   /** Ends what runs; settles when that is in the store, or after 10 s without it. */
@@ -72,12 +73,12 @@ export class Dispatcher {
     while (!signal.aborted) {
       try {
         const started = (await store.hasWaiting(kind)) && (await this.#startNext(signal));
-        if (!started) await this.#bell.wait(pollMs, signal);
+        if (!started) await this.#waiter.wait(pollMs, signal);
         retry.reset();
       } catch (error) {
         if (signal.aborted || isClosed(error)) return;
         onError(error);
-        await this.#bell.wait(retry.next(), signal);
+        await this.#waiter.wait(retry.next(), signal);
       }
     }
   }
@@ -86,7 +87,7 @@ export class Dispatcher {
   async #startNext(signal: AbortSignal): Promise<boolean> {
     const { kind, store, slots, claim } = this.#options;
     // The store keeps the order between owners, so here they are one.
-    const slot = await slots.admit({ id: `next ${kind}`, kind, owner: 'store' }, { signal, whenBusy: 'wait' });
+    const slot = await slots.acquire({ kind, owner: 'store' }, { signal, whenBusy: 'wait' });
     const run = await claim(slot).catch((error: unknown) => {
       this.#unsure = true;
       slot();
@@ -97,7 +98,7 @@ export class Dispatcher {
       return false;
     }
     this.#runs.add(run);
-    const stopListening = store.notifications.on(`cancel:${run.claim.id}`, () => this.#beat());
+    const stopListening = store.notifications.on(`cancel:${run.claim.id}`, () => this.#sendHeartbeat());
     void run.written.finally(() => {
       stopListening();
       this.#runs.delete(run);
@@ -106,7 +107,7 @@ export class Dispatcher {
   }
 
   /** Says that the runs go on, and learns which do not: also of a cancel whose notification was lost. */
-  async #beat(): Promise<void> {
+  async #sendHeartbeat(): Promise<void> {
     if (this.#runs.size === 0 && !this.#unsure) return;
     const runs = [...this.#runs];
     const { kind, store, onError } = this.#options;

@@ -4,10 +4,10 @@ import { ServiceError } from '../errors.ts';
 import { follow } from '../runs/follow.ts';
 import type { EventBounds } from '../runs/log-writer.ts';
 import { storedLog } from '../runs/stored-log.ts';
-import type { CallbackReport, JobFilter, JobPage, JobRecord, StoredEvent } from '../store/job.ts';
+import type { JobFilter, JobPage, JobRecord, StoredEvent, WebhookReport } from '../store/job.ts';
 import type { JobStore, Retention, TenantBounds } from '../store/job-store.ts';
 import type { Owner } from '../task.ts';
-import { type CallbackOptions, startCallbacks } from '../webhooks/webhooks.ts';
+import { startWebhooks, type WebhookOptions } from '../webhooks/webhooks.ts';
 import { startClaimedChat } from './claimed-chat.ts';
 import { type ExecuteTask, startClaimedJob } from './claimed-job.ts';
 import { Dispatcher } from './dispatcher.ts';
@@ -56,13 +56,13 @@ export type JobsLog = {
   error(error: unknown): void;
   /** So many jobs had been running on a server or worker that is gone. */
   recovered(count: number): void;
-  callbackTried(job: JobRecord, report: CallbackReport): void;
+  callbackTried(job: JobRecord, report: WebhookReport): void;
 };
 
 export type JobsOptions = {
   store: JobStore;
   /** Runs jobs in this process; absent on a gateway. `chats`: also chat runs of other machines. */
-  worker?: { slots: Pick<Slots, 'admit'>; execute: ExecuteTask; chats: boolean };
+  worker?: { slots: Pick<Slots, 'acquire'>; execute: ExecuteTask; chats: boolean };
   defaults: JobDefaults;
   /** Only `maxWaiting` bounds the jobs of this owner; absent: no owner is exempt. */
   operator?: Owner;
@@ -71,7 +71,7 @@ export type JobsOptions = {
   maxAttempts: number;
   events: EventBounds;
   retention: Retention;
-  callbacks: Pick<CallbackOptions, 'secretOf' | 'allowPrivate' | 'render' | 'waitsMs' | 'everyMs'>;
+  callbacks: Pick<WebhookOptions, 'secretOf' | 'allowPrivate' | 'render' | 'waitsMs' | 'everyMs'>;
   /** Called with the ids of removed jobs, so that their kept patches can be removed too. */
   onRemoved?(ids: string[]): Promise<void> | void;
   log: JobsLog;
@@ -90,7 +90,7 @@ export async function createJobs(options: JobsOptions): Promise<Jobs> {
     onRecovered: log.recovered,
     onError: log.error,
   });
-  const callbacks = startCallbacks({
+  const callbacks = startWebhooks({
     ...options.callbacks,
     store,
     onAttempt: log.callbackTried,
@@ -170,7 +170,7 @@ class StoredJobs implements Jobs {
   async cancel(id: string) {
     const cancelled = await this.#store.cancel(id);
     if (!cancelled) throw noSuchJob();
-    const { did: result, job } = cancelled;
+    const { result, job } = cancelled;
     if (result === 'finished') {
       throw new ServiceError('job_finished', `Cannot cancel the job: it has ended as ${job.state}`);
     }

@@ -6,8 +6,8 @@ import type { JobRecord } from '../store/job.ts';
 import { openJobStore } from '../store/open-store.ts';
 import type { Owner } from '../task.ts';
 import type { Telemetry } from '../telemetry.ts';
-import { loadCallbackRoot } from '../webhooks/root-secret.ts';
-import { callbackSecretOf } from '../webhooks/secret.ts';
+import { loadRootSecret } from '../webhooks/root-secret.ts';
+import { webhookSecretOf } from '../webhooks/secret.ts';
 import type { ExecuteTask } from './claimed-job.ts';
 import { createJobs, type Jobs } from './jobs.ts';
 
@@ -18,7 +18,7 @@ export type JobStageOptions = {
   keys: string[];
   /** Absent: no key is the operator's. */
   operator?: Owner;
-  slots: Pick<Slots, 'admit'>;
+  slots: Pick<Slots, 'acquire'>;
   execute: ExecuteTask;
   /** A job's record in the words of the API, for webhooks. */
   render(job: JobRecord): unknown;
@@ -41,7 +41,7 @@ export async function openJobs(options: JobStageOptions): Promise<JobStage> {
     workerTimeoutMs: config.workerTimeoutSeconds * 1000,
     onError: telemetry.storeError,
   });
-  const root = await loadCallbackRoot(config, store, keys).catch(async (error: unknown) => {
+  const root = await loadRootSecret(config, store, keys).catch(async (error: unknown) => {
     await store.close();
     throw error;
   });
@@ -69,7 +69,7 @@ export async function openJobs(options: JobStageOptions): Promise<JobStage> {
     events: { maxEvents: config.maxJobEvents, maxBytes: config.maxJobEventBytes },
     retention: { ttlMs: config.jobTtlHours * 3_600_000, maxJobs: config.maxJobsKept, maxBytes: config.maxJobsBytes },
     callbacks: {
-      secretOf: (owner) => callbackSecretOf(root, owner),
+      secretOf: (owner) => webhookSecretOf(root, owner),
       allowPrivate: config.callbackAllowPrivate,
       render: options.render,
     },

@@ -1,6 +1,6 @@
 /** Writes the events of one run into the store: in batches, bounded, in order, and through an outage of the store. */
 import type { StoredEventBody } from '../store/job.ts';
-import type { NewEvent } from '../store/job-store.ts';
+import type { NewEvent } from '../store/stored-run.ts';
 import { backoff, pause } from '../waits.ts';
 import type { EventSink } from './run.ts';
 

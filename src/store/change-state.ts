@@ -1,23 +1,23 @@
-/** The one setter of a job's state: it checks what may follow what, and records the change as an event. */
-
+/** The only setter of a run's state: it checks that the new state may follow, and records the change as an event. */
 import type { Sql, Value } from './database.ts';
 import { isEndState, type JobState, mayFollow, type StoredEventBody } from './job.ts';
-import type { NewEvent } from './job-store.ts';
+import type { NewEvent } from './stored-run.ts';
 
 export type Change = {
   id: string;
   from: JobState;
   to: JobState;
-  /** Only if this start is still the job's latest. */
+  /** Change the state only if this is the latest attempt. */
   attempt?: number;
+  /** Milliseconds since 1970. */
   at: number;
-  /** Further columns. */
+  /** Further columns to set. */
   set?: Record<string, Value>;
-  /** What the event tells besides the state. */
+  /** Further fields of the event. */
   event?: Partial<Omit<Extract<StoredEventBody, { type: 'state' }>, 'type' | 'state' | 'attempt'>>;
 };
 
-/** `false`: the job was not in that state, or that start is not its latest; nothing was written. */
+/** `false`: the run was not in state `from`, or `attempt` is not its latest; nothing was written. */
 export async function changeState(sql: Sql, change: Change): Promise<boolean> {
   const { id, from, to, at } = change;
   if (!mayFollow(from, to)) throw new Error(`Cannot change a job from ${from} to ${to}: no such transition`);
@@ -29,7 +29,7 @@ export async function changeState(sql: Sql, change: Change): Promise<boolean> {
   else columns.push('worker = NULL');
   if (isEndState(to)) {
     columns.push(`finished_at = ${parameter(at)}`);
-    // Parameters may be used once only, and their type must be told: an engine infers it from where they stand.
+    // Each parameter is used once. PostgreSQL infers its type from the place of use, which inside CASE needs the CAST.
     columns.push(`callback_due_at = CASE WHEN callback IS NULL THEN NULL ELSE CAST(${parameter(at)} AS BIGINT) END`);
   }
   const where = [`id = ${parameter(id)}`, `state = ${parameter(from)}`];
@@ -44,10 +44,10 @@ export async function changeState(sql: Sql, change: Change): Promise<boolean> {
   return true;
 }
 
-/** Rows per statement: few texts of statements, and few round trips for a burst. */
+/** Rows per statement. A burst of events needs few round trips, and there are few different statements to prepare. */
 const groupSize = 20;
 
-/** Writes events under numbers that end with `lastSeq`. */
+/** Writes events; the last one gets the number `lastSeq`. */
 export async function insertEvents(sql: Sql, jobId: string, lastSeq: number, events: NewEvent[]): Promise<void> {
   const first = lastSeq - events.length + 1;
   const rows = events.map(({ at, body }, index) => [jobId, first + index, at, JSON.stringify(body)]);

@@ -1,42 +1,38 @@
-/** A change of the store, after which those whom it concerns are told. */
-
+/** A change of the store: one transaction, and then the notifications about it. */
 import type { Sql } from './database.ts';
 import type { Engine } from './engine.ts';
 import type { Notifications, Topic } from './notifications.ts';
 
-/** What a change works with: `tell` takes the topics that are rung once the transaction is through. */
-export type Work = { sql: Sql; tell(...topics: Topic[]): unknown };
+/** The tools of a change. `notify` collects topics; they are sent once the transaction is committed. */
+export type Work = { sql: Sql; notify(...topics: Topic[]): unknown };
 
 export type Store = { engine: Engine; notifications: Notifications };
 
-/** Throw in it to undo. */
+/** Rolls everything back when `work` throws. */
 export async function change<T>(
   { engine, notifications }: Store,
   work: (work: Work) => Promise<T>,
   durability: 'durable' | 'soon' = 'durable',
 ): Promise<T> {
   const topics: Topic[] = [];
-  const tell = (...more: Topic[]) => topics.push(...more);
-  const result = await engine.database.transaction(durability, (sql) => work({ sql, tell }));
+  const notify = (...more: Topic[]) => topics.push(...more);
+  const result = await engine.database.transaction(durability, (sql) => work({ sql, notify }));
   if (topics.length > 0) engine.announce(topics);
-  for (const topic of topics) notifications.wake(topic);
+  for (const topic of topics) notifications.notify(topic);
   return result;
 }
 
-class Undo<T> extends Error {
-  readonly answer: T;
-
-  constructor(answer: T) {
+class Undo extends Error {
+  constructor() {
     super('The change was undone');
-    this.answer = answer;
   }
 }
 
-/** As `change`, and undone when the answer is `false`. */
+/** As `change`, but rolls everything back when `work` returns `false`. */
 export async function changeOrUndo(store: Store, work: (work: Work) => Promise<boolean>): Promise<boolean> {
   try {
     return await change(store, async (tools) => {
-      if (!(await work(tools))) throw new Undo(false);
+      if (!(await work(tools))) throw new Undo();
       return true;
     });
   } catch (error) {

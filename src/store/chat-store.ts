@@ -1,35 +1,38 @@
-/** Chat requests that any machine may run: what lies in the store for as long as a client waits for the answer. */
+/** The store of chat requests that any machine may run. A request is in it for as long as its client waits. */
 import type { ServiceError } from '../errors.ts';
 import type { Outcome, Task } from '../task.ts';
-import type { Claim, NewEvent } from './job-store.ts';
+import type { Claim, NewEvent } from './stored-run.ts';
 
 export type ChatEnd =
   | { outcome: Outcome }
   | { failure: { code: ServiceError['code']; message: string; extra: Omit<ServiceError['extra'], 'cause'> } };
 
+/** `events`: the number of the latest event. */
 export type ChatClaim = Claim & { events: number; task: Task };
 
 export type ChatStore = {
   /**
-   * Lets the task wait for a place on any machine, and run there, for as long as `keep` is called before each `leaseMs`
-   * is over. Throws `queue_full`.
+   * Lets the task wait for a slot on any machine and run there. Returns the id of the request. The request ends unless
+   * `keep` is called again within each `leaseMs` milliseconds. Throws `queue_full`.
    */
   submit(task: Task, limits: { maxWaiting: number; leaseMs: number }): Promise<string>;
+  /** Renews the lease of a request. */
   keep(id: string, leaseMs: number): Promise<void>;
-  /** Takes it back if it still waits; `false`: it does not. */
+  /** Cancels the request if it still waits; `false`: it does not wait any more. */
   withdraw(id: string): Promise<boolean>;
-  /** Its client is gone: it is to end, whether it waits or runs. */
+  /** Cancels the request, whether it waits or runs. */
   cancel(id: string): Promise<void>;
   /** `undefined`: it has not ended. */
   end(id: string): Promise<ChatEnd | undefined>;
-  /** Removes it with all that is its own. */
+  /** Removes the request and its events. */
   forget(id: string): Promise<void>;
 
+  /** The next request, which now runs on this worker; `undefined`: none waits. */
   claim(): Promise<ChatClaim | undefined>;
-  /** As of a job. */
+  /** As `JobStore.appendEvents`. */
   appendEvents(claim: Claim, lastSeq: number, events: NewEvent[]): Promise<boolean>;
-  /** `false`: not the caller's any more, and nothing was written. */
+  /** `false`: the claim is not the latest, and nothing was written. */
   finish(claim: Claim, end: ChatEnd): Promise<boolean>;
-  /** Lets it wait again, without ever having begun. `false`: not the caller's any more. */
+  /** Lets a request wait again whose run has not begun. `false`: the claim is not the latest. */
   requeue(claim: Claim): Promise<boolean>;
 };

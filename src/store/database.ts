@@ -1,17 +1,17 @@
-/** The little that the store needs of a database, so that both engines run the same statements. */
+/** The functions of a database that the store uses. There are few, so that both engines run the same statements. */
 
 export type Value = string | number | null;
 
 export type Row = Record<string, Value>;
 
-/** Runs one statement with parameters `$1`, `$2`, ...; each of them used, since an unused one is an error somewhere. */
+/** Runs one statement with parameters `$1`, `$2`, ...; each must be used, because PostgreSQL refuses an unused one. */
 export type Sql = (statement: string, values?: Value[]) => Promise<Row[]>;
 
 export type Database = {
   query: Sql;
   /**
-   * All or nothing. `durable`: on disk when this settles, also when the power fails. `soon`: with the next durable one;
-   * a crash of this process alone loses nothing.
+   * Commits all statements or none. `durable`: on disk when this settles, also after a power failure. `soon`: on disk
+   * with the next durable transaction; a crash of this process alone loses nothing.
    */
   transaction<T>(durability: 'durable' | 'soon', work: (sql: Sql) => Promise<T>): Promise<T>;
   close(): Promise<void>;

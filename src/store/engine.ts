@@ -1,32 +1,32 @@
-/** What differs between the engines: the database, how waiting jobs are handed out, and how word gets around. */
-
+/** How the two engines differ: in their database, their queue of waiting runs, and their notifications between processes. */
 import type { Database, Sql } from './database.ts';
-import type { Claim, RunKind } from './job-store.ts';
 import type { Topic } from './notifications.ts';
+import type { Claim, RunKind } from './stored-run.ts';
 
-export type Waiting = { id: string; kind: RunKind; priority: number; turn: number };
+/** A run that waits: a higher `priority` goes first, and within one priority a lower `round`. */
+export type Waiting = { id: string; kind: RunKind; priority: number; round: number };
 
 /**
- * Each function that takes `sql` works in that transaction, and before the job's own row is touched in it: one order
- * of locks for all.
+ * A function that takes `sql` works in that transaction. It is called before the transaction touches the run's own row,
+ * so that every transaction takes its locks in the same order.
  */
 export type Engine = {
   database: Database;
-  /** Names this process among those that share the store; never used again after a restart. */
+  /** The name of this process among those that share the store; every start of a process has a new one. */
   worker: string;
-  /** Held to the end of the transaction, so that two submissions do not pass the same limit together. */
+  /** Holds a lock until the transaction ends, so that two submissions cannot pass the same limit together. */
   lockSubmissions(sql: Sql): Promise<void>;
-  /** Lets a job be handed out. */
-  offer(sql: Sql, job: Waiting): Promise<void>;
-  /** The id of the one whose turn it is, handed to nobody else. */
-  take(sql: Sql, kind: RunKind): Promise<string | undefined>;
-  /** The job is neither waiting nor running any more. */
-  withdraw(sql: Sql, kind: RunKind, id: string): Promise<void>;
-  /** These runs go on. */
-  touch(kind: RunKind, claims: Claim[]): Promise<void>;
-  /** The running jobs whose worker is gone. */
+  /** Lets a worker take the run. */
+  enqueue(sql: Sql, run: Waiting): Promise<void>;
+  /** The id of the next run, which no other worker gets; `undefined`: none waits. */
+  takeNext(sql: Sql, kind: RunKind): Promise<string | undefined>;
+  /** Removes a run that neither waits nor runs any more. */
+  removeFromQueue(sql: Sql, kind: RunKind, id: string): Promise<void>;
+  /** Reports that this worker still works on these runs. */
+  heartbeat(kind: RunKind, claims: Claim[]): Promise<void>;
+  /** The runs in state `running` whose worker is gone. */
   listLost(): Promise<(Claim & { kind: RunKind })[]>;
-  /** Tells the other processes that share the store; word may be lost. */
+  /** Notifies the other processes that share the store. A notification may be lost. */
   announce(topics: Topic[]): void;
   close(): Promise<void>;
 };

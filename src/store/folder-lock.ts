@@ -1,9 +1,13 @@
-/** A lock that a process holds on a folder for life, and that ends with it however it dies. */
+/** A lock on a folder that ends with its process, also when the process is killed. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
-/** A lock file with a process id could outlive its process, or name one of another container; SQLite's lock cannot. */
+/**
+ * Returns a function that releases the lock. Throws an Error with one line when another process holds it, or when the
+ * folder cannot be used. A file with a process id would not do: it can outlive its process, or name a process of another
+ * container. SQLite's lock ends with its process.
+ */
 export function lockFolder(folder: string): () => void {
   const lock = openLock(folder);
   try {
@@ -11,7 +15,7 @@ export function lockFolder(folder: string): () => void {
   } catch (error) {
     lock.close();
     if (!/locked/.test((error as Error).message)) throw error;
-    throw new Error('Cannot open DATA_DIR: another server is running on it', { cause: error });
+    throw new Error(`Cannot use DATA_DIR=${folder}: another server is running on it`, { cause: error });
   }
   return () => lock.close();
 }
@@ -22,6 +26,8 @@ function openLock(folder: string): DatabaseSync {
     return new DatabaseSync(join(folder, 'lock.sqlite'));
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    throw new Error(`Cannot use DATA_DIR=${folder}: ${code ?? message}; set it to a folder of yours`, { cause: error });
+    throw new Error(`Cannot use DATA_DIR=${folder}: ${code ?? message}; set it to a folder that you own`, {
+      cause: error,
+    });
   }
 }

@@ -1,33 +1,15 @@
-/** What an engine of the job store offers. Everything it acknowledges is durable unless it says otherwise. */
-
+/** The interface of the job store. A change that it acknowledges is durable, unless the comment of the function says otherwise. */
 import type { Owner } from '../task.ts';
 import type { ChatStore } from './chat-store.ts';
-import type {
-  CallbackReport,
-  JobEnd,
-  JobFilter,
-  JobPage,
-  JobRecord,
-  JobSpec,
-  JobState,
-  StoredEvent,
-  StoredEventBody,
-} from './job.ts';
+import type { JobEnd, JobFilter, JobPage, JobRecord, JobSpec, JobState, StoredEvent, WebhookReport } from './job.ts';
 import type { Notifications } from './notifications.ts';
+import type { Claim, NewEvent, RunKind } from './stored-run.ts';
 
-/** A `chat` request that waits for a place on any machine lies in the store like a job, for as long as its client waits. */
-export type RunKind = 'job' | 'chat';
-
-/** One start of a job. Whoever shows a claim that is no longer the job's latest is refused. */
-export type Claim = { id: string; attempt: number };
-
-export type NewEvent = { at: number; body: StoredEventBody };
-
-/** What holds for all keys but the operator's. */
+/** The bounds of every key except the operator's. */
 export type TenantBounds = {
   /** How many jobs of one key may wait. */
   maxWaitingPerKey: number;
-  /** How many of all that may wait are kept for the operator's. */
+  /** How many of the jobs that may wait are reserved for the operator's key. */
   reserved: number;
 };
 
@@ -35,67 +17,70 @@ export type SubmitOptions = {
   maxWaiting: number;
   /** Absent: the job is the operator's, and only `maxWaiting` holds. */
   tenant?: TenantBounds & { operator?: Owner };
-  /** Tells whether a repeat with the same idempotency key is the same request. */
+  /** Equal for equal requests. A repeat with the same idempotency key but another fingerprint is refused. */
   fingerprint: string;
 };
 
+/** How long finished jobs are kept, in milliseconds, and how many of them, and how many bytes. */
 export type Retention = {
   ttlMs: number;
   maxJobs: number;
   maxBytes: number;
 };
 
-/** Where a waiting job stands, from 1, and its wait by how long the latest jobs really ran. */
+/** The position of a waiting job, from 1, and its expected wait, by how long the latest jobs took. */
 export type Outlook = { position: number; expectedWaitMs?: number };
 
+/** `lost`: not the caller's any more. `toStop`: to be cancelled. `unknown`: the store says that the caller runs them too. */
+export type HeartbeatAnswer = { lost: Claim[]; toStop: Claim[]; unknown: Claim[] };
+
+/** The effect of a cancel: the job had not started and never will, its worker stops it now, or it had ended before. */
+export type CancelResult = 'never_started' | 'stopping' | 'finished';
+
 export type JobStore = {
-  /** Rings for whoever follows a job, waits for work, or runs a job that is to be stopped. */
   readonly notifications: Notifications;
   readonly chats: ChatStore;
-  /** Throws `job_queue_full` or `idempotency_conflict`. */
+  /** `created: false`: a repeat, and the job is the earlier one. Throws `job_queue_full` or `idempotency_conflict`. */
   submit(spec: JobSpec, options: SubmitOptions): Promise<{ job: JobRecord; created: boolean }>;
   get(id: string): Promise<JobRecord | undefined>;
   list(filter: JobFilter): Promise<JobPage>;
   /** `undefined`: it does not wait. */
   outlook(id: string): Promise<Outlook | undefined>;
   patch(id: string): Promise<string | undefined>;
-  counters(): Promise<{ queued: number; running: number }>;
 
   hasWaiting(kind: RunKind): Promise<boolean>;
-  /** The next job by priority and turn, now running under this worker's name; `undefined`: none waits. */
+  /** The next job by priority and round, which now runs on this worker; `undefined`: none waits. */
   claim(): Promise<JobRecord | undefined>;
+  /** Reports that the caller still works on these runs. To be called about every second with all runs of the kind. */
+  heartbeat(kind: RunKind, claims: Claim[]): Promise<HeartbeatAnswer>;
   /**
-   * Says that these runs go on, and tells which of them are no longer the caller's, which are to be stopped, and what
-   * else is held to run here. To be called about every second with all runs of the kind.
-   */
-  heartbeat(kind: RunKind, claims: Claim[]): Promise<{ lost: Claim[]; toStop: Claim[]; unknown: Claim[] }>;
-  /**
-   * Writes events under the numbers after `lastSeq`, the job's latest; a repeat of the same call changes nothing.
-   * Survives a crash of the process, and of the machine once a later acknowledgement is out. `false`: not the
-   * caller's any more.
+   * Writes events under the numbers after `lastSeq`, the latest number of the job; a repeat of the same call changes
+   * nothing. They survive a crash of the process, and a crash of the machine once a later change is acknowledged.
+   * `false`: the claim is not the latest.
    */
   appendEvents(claim: Claim, lastSeq: number, events: NewEvent[]): Promise<boolean>;
-  /** `false`: not the caller's any more, and nothing was written. */
+  /** `false`: the claim is not the latest, and nothing was written. */
   finish(claim: Claim, end: JobEnd): Promise<boolean>;
-  /** Lets an interrupted run wait again. `false`: not the caller's any more. */
+  /** Lets an interrupted job wait again. `false`: the claim is not the latest. */
   requeue(claim: Claim): Promise<boolean>;
-  cancel(id: string): Promise<{ did: 'never_started' | 'stopping' | 'finished'; job: JobRecord } | undefined>;
+  /** `undefined`: there is no such job. */
+  cancel(id: string): Promise<{ result: CancelResult; job: JobRecord } | undefined>;
 
-  /** In order, those after number `after`. */
+  /** At most `limit` events of a job or a chat request after number `after`, in order. */
   events(id: string, after: number, limit: number): Promise<StoredEvent[]>;
   state(id: string): Promise<JobState | undefined>;
 
-  /** Ends or queues again, by their `onInterrupt`, the jobs whose worker is gone. The answer counts them. */
+  /** Recovers the runs whose worker is gone: by `mayRunAgain` they wait again or end. Returns how many there were. */
   recoverLost(limits: { maxAttempts: number }): Promise<number>;
-  /** Ends the jobs that have waited too long. The answer counts them. */
+  /** Ends the runs that have waited too long. Returns how many there were. */
   expireWaiting(): Promise<number>;
-  /** Removes finished jobs with their events and patches, the oldest first; tells which. */
+  /** Removes finished jobs with their events and patches, the oldest first. Returns their ids. */
   removeOld(retention: Retention): Promise<string[]>;
 
-  /** Callbacks to be tried now; nobody else is given them for `leaseMs`. */
-  takeCallbacks(limit: number, leaseMs: number): Promise<JobRecord[]>;
-  recordCallback(id: string, report: CallbackReport): Promise<void>;
-  /** The secret of this name, the same for all that share the store; where there is none yet, the one that is offered. */
+  /** Jobs whose webhook is to be sent now; no other caller gets them for `leaseMs` milliseconds. */
+  takeDueWebhooks(limit: number, leaseMs: number): Promise<JobRecord[]>;
+  recordWebhook(id: string, report: WebhookReport): Promise<void>;
+  /** The secret of this name, the same for all that share the store. If there is none, it becomes the offered one. */
   keepSecret(name: string, offered: string): Promise<string>;
   close(): Promise<void>;
 };

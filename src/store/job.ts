@@ -1,4 +1,4 @@
-/** The vocabulary of jobs: what is asked for, what is recorded, what is told while it happens, and the states. */
+/** The words of jobs: their states, and the shapes of a request, a record, an event and an end. */
 import type { ErrorCode } from '../errors.ts';
 import type { Effort, Limits, ModelUsage, Owner, RunEvent, SyncReport, Usage, WorkspaceResult } from '../task.ts';
 
@@ -6,7 +6,7 @@ export type JobState = 'queued' | 'running' | 'completed' | 'failed' | 'timeout'
 
 export type EndState = Exclude<JobState, 'queued' | 'running'>;
 
-/** What may follow what; a running job is queued again when it was interrupted and is to be repeated, or handed back. */
+/** Which state may follow which. A running job becomes `queued` again when it is requeued. */
 const transitions: Record<JobState, readonly JobState[]> = {
   queued: ['running', 'timeout', 'cancelled'],
   running: ['completed', 'failed', 'timeout', 'cancelled', 'interrupted', 'queued'],
@@ -25,18 +25,26 @@ export function isEndState(state: JobState): state is EndState {
   return transitions[state].length === 0;
 }
 
-/** `mark`: the job ends as `interrupted`. `requeue`: it waits again, as a further attempt. */
+/** What happens to a job that is interrupted. `mark`: it ends as `interrupted`. `requeue`: it waits for another attempt. */
 export type OnInterrupt = 'mark' | 'requeue';
 
+/** Whether an interrupted job waits again. `maxAttempts`: how many times one job may be started. */
+export function mayRunAgain(
+  { onInterrupt, attempt, cancelRequestedAt }: Pick<JobRecord, 'onInterrupt' | 'attempt' | 'cancelRequestedAt'>,
+  maxAttempts: number,
+): boolean {
+  return onInterrupt === 'requeue' && attempt < maxAttempts && cancelRequestedAt === undefined;
+}
+
 export type JobLimits = Limits & {
-  /** The longest wait for a place, in milliseconds; 0 means no such limit. */
+  /** The longest wait for a slot, in milliseconds; 0: no limit. */
   waitMs: number;
 };
 
-/** From -9 (last) to 9 (first); within one priority owners take turns. */
+/** From -9 (last) to 9 (first); within one priority owners alternate. */
 export type Priority = number;
 
-/** A job as it is asked for, every default filled in. */
+/** A job as it was requested, with every default filled in. */
 export type JobSpec = {
   prompt: string;
   owner: Owner;
@@ -45,38 +53,39 @@ export type JobSpec = {
   agent?: string;
   effort?: Effort;
   limits: JobLimits;
-  /** The caller's own facts, given back as they came. */
+  /** The caller's own data, which the record repeats unchanged. */
   metadata?: Record<string, unknown>;
-  /** Gets a POST of the final record. */
+  /** The URL to which the final record is sent by POST. */
   callbackUrl?: string;
   priority: Priority;
   onInterrupt: OnInterrupt;
-  /** `branch`: commit what the job changed and push it to a branch of its own. */
+  /** `branch`: the changes of the job are committed and pushed to a branch of its own. */
   deliver?: 'branch';
-  /** A repeat by the same owner with the same key is the same job. */
+  /** A second request of the same owner with the same key gets the same job. */
   idempotencyKey?: string;
 };
 
 export type JobError = { code: ErrorCode; message: string };
 
-/** How the telling of a job's end to its `callbackUrl` goes. */
-export type CallbackReport = {
+/** How far the delivery of a job's webhook to its `callbackUrl` has come. */
+export type WebhookReport = {
   state: 'pending' | 'delivered' | 'gave_up';
   attempts: number;
   /** Milliseconds since 1970, as are all times in a record. */
   nextAttemptAt?: number;
   deliveredAt?: number;
-  /** The answer to the latest attempt, or why there was none. */
+  /** The HTTP status of the latest answer. */
   status?: number;
+  /** Why the latest attempt failed. */
   detail?: string;
 };
 
-/** What is known of a job. */
+/** Everything that is recorded about a job, except its events and its patch. */
 export type JobRecord = JobSpec & {
-  /** A UUID whose order is the order of submission. */
+  /** A UUID; the order of the ids is the order of submission. */
   id: string;
   state: JobState;
-  /** How many times it was started. */
+  /** How many times it was started, which is the number of the latest attempt. */
   attempt: number;
   /** How many events are recorded, which is the number of the latest one. */
   events: number;
@@ -84,7 +93,7 @@ export type JobRecord = JobSpec & {
   startedAt?: number;
   finishedAt?: number;
   cancelRequestedAt?: number;
-  /** Everything the agent wrote as text, bounded; kept also when the job was interrupted. */
+  /** The text that the agent wrote, up to a bound; kept also when the job was interrupted. */
   output: string;
   stderr: string;
   exitCode?: number;
@@ -97,22 +106,22 @@ export type JobRecord = JobSpec & {
   sessionId?: string;
   error?: JobError;
   sync?: SyncReport;
-  /** Without the patch, which `Jobs.patch` gives. */
+  /** Without the patch, which is stored apart. */
   workspace?: Omit<WorkspaceResult, 'patch'>;
-  callback?: CallbackReport;
+  callback?: WebhookReport;
 };
 
-/** What the store adds to the events of a run. */
+/** The events of a run, and those that the store adds to them. */
 export type StoredEventBody =
   | RunEvent
   | { type: 'state'; state: JobState; attempt: number; error?: JobError; costUsd?: number; turns?: number }
-  /** The bound on a job's events was reached: from here on only state changes are recorded. */
+  /** The bound on a job's events is reached: from here on only state changes are recorded. */
   | { type: 'events_full'; limit: number; unit: 'events' | 'bytes' };
 
-/** Numbered per run from 1 without gaps. An event with an end state is the last one. `at`: milliseconds since 1970. */
+/** Numbered per run from 1 without gaps. The event with an end state is the last one. `at`: milliseconds since 1970. */
 export type StoredEvent = StoredEventBody & { seq: number; at: number };
 
-/** How a job ended, as its runner tells the store. */
+/** How a job ended. */
 export type JobEnd = {
   state: EndState;
   error?: JobError;
@@ -127,11 +136,11 @@ export type JobFilter = {
   owner?: Owner;
   /** 1 to 200. */
   limit: number;
-  /** The `nextCursor` of the page before. */
+  /** The `nextCursor` of the previous page. */
   cursor?: string;
 };
 
-/** A record without its long texts; the prompt is its beginning. */
+/** A record without its long texts; only the beginning of the prompt. */
 export type JobSummary = Omit<JobRecord, 'output' | 'stderr' | 'result'>;
 
 /** Newest first. */

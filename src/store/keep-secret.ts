@@ -1,4 +1,4 @@
-/** A secret that all processes on this store share: the first to offer one decides it. */
+/** A secret that all processes on this store share: the first process that offers one decides it. */
 import type { Database } from './database.ts';
 
 export function keepSecret(database: Database, name: string, offered: string): Promise<string> {

@@ -1,12 +1,12 @@
-/** Who wants to look again when something changes. A wake-up carries no facts: the rows are the truth. */
+/** Notifications that something in the store has changed. They carry no facts: a listener reads the rows again. */
 
-/** `work`: a job may be waiting. `ended`: one has ended. `job:ID`: the job has new events. `cancel:ID`: it is to be stopped. */
+/** `work`: a run may be waiting. `ended`: a job has ended. `job:ID`: the run has new events. `cancel:ID`: it must be stopped. */
 export type Topic = 'work' | 'ended' | `job:${string}` | `cancel:${string}`;
 
 export class Notifications {
   readonly #listeners = new Map<Topic, Set<() => void>>();
 
-  /** The answer ends it. */
+  /** Returns a function that removes the listener. */
   on(topic: Topic, listener: () => void): () => void {
     const set = this.#listeners.get(topic) ?? new Set();
     set.add(listener);
@@ -16,45 +16,43 @@ export class Notifications {
     };
   }
 
-  wake(topic: Topic): void {
+  notify(topic: Topic): void {
     for (const listener of [...(this.#listeners.get(topic) ?? [])]) listener();
   }
 
-  /** For when wake-ups may have been missed. */
-  wakeAll(): void {
-    for (const topic of [...this.#listeners.keys()]) this.wake(topic);
+  /** Notifies every listener, for when notifications may have been lost. */
+  notifyAll(): void {
+    for (const topic of [...this.#listeners.keys()]) this.notify(topic);
   }
 }
 
-/** Settles at the next wake-up on the topic, when the signal aborts, or after a time; leaves nothing behind. */
-export class Bell {
-  #rung = false;
-  #waiting: (() => void) | undefined;
+/** Waits for notifications on one topic. It listens from its construction until `close`. */
+export class NotificationWaiter {
+  #notified = false;
+  #finishWait: (() => void) | undefined;
   readonly #off: () => void;
 
   constructor(notifications: Notifications, topic: Topic) {
-    this.#off = notifications.on(topic, () => this.ring());
+    this.#off = notifications.on(topic, () => {
+      this.#notified = true;
+      this.#finishWait?.();
+    });
   }
 
-  ring(): void {
-    this.#rung = true;
-    this.#waiting?.();
-  }
-
-  /** A ring since the last wait counts. */
+  /** Settles at the next notification, when `signal` aborts, or after `atMostMs`. One since the last wait counts. */
   wait(atMostMs: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const done = () => {
         clearTimeout(timer);
         signal.removeEventListener('abort', done);
-        this.#waiting = undefined;
-        this.#rung = false;
+        this.#finishWait = undefined;
+        this.#notified = false;
         resolve();
       };
       const timer = setTimeout(done, atMostMs);
       signal.addEventListener('abort', done, { once: true });
-      this.#waiting = done;
-      if (this.#rung || signal.aborted) done();
+      this.#finishWait = done;
+      if (this.#notified || signal.aborted) done();
     });
   }
 

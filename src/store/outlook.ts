@@ -1,10 +1,11 @@
-/** How long a waiting job will wait, from how long the latest jobs really ran on however many machines there are. */
-
+/** Where a waiting run stands, and how long it will wait: by how long the latest runs took, on however many machines. */
 import type { Sql } from './database.ts';
-import type { Outlook, RunKind } from './job-store.ts';
+import type { Outlook } from './job-store.ts';
+import type { RunKind } from './stored-run.ts';
 
 const sampleSize = 20;
 
+/** `undefined`: the run does not wait. */
 export async function outlook(sql: Sql, id: string): Promise<Outlook | undefined> {
   const [job] = await sql(`SELECT kind, priority, turn FROM agent_jobs WHERE id = $1 AND state = 'queued'`, [id]);
   if (!job) return undefined;
@@ -19,8 +20,8 @@ export async function outlook(sql: Sql, id: string): Promise<Outlook | undefined
   return { position, ...(expectedWaitMs !== undefined && { expectedWaitMs }) };
 }
 
-/** Until so many of the kind have ended, in milliseconds; `undefined` while none has ended yet. */
-export async function expectedWait(sql: Sql, kind: RunKind, jobs: number): Promise<number | undefined> {
+/** The time until so many runs of the kind will have ended, in milliseconds; `undefined` while none has ended yet. */
+export async function expectedWait(sql: Sql, kind: RunKind, runs: number): Promise<number | undefined> {
   const [latest] = await sql(
     `SELECT avg(finished_at - started_at) AS length FROM (
       SELECT finished_at, started_at FROM agent_jobs
@@ -30,5 +31,5 @@ export async function expectedWait(sql: Sql, kind: RunKind, jobs: number): Promi
   );
   if (latest?.['length'] === null || latest?.['length'] === undefined) return undefined;
   const [running] = await sql(`SELECT count(*) AS jobs FROM agent_jobs WHERE kind = $1 AND state = 'running'`, [kind]);
-  return (jobs * Number(latest['length'])) / Math.max(1, Number(running?.['jobs']));
+  return (runs * Number(latest['length'])) / Math.max(1, Number(running?.['jobs']));
 }

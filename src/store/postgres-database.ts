@@ -5,7 +5,7 @@ import type { Database, Row, Sql } from './database.ts';
 
 const int8 = pg.types.builtins.INT8;
 
-/** @param onError told of a connection that broke while nobody used it */
+/** @param onError called when a connection breaks while it is not in use */
 export function createPool(url: string, max: number, onError: (error: unknown) => void): pg.Pool {
   const pool = new pg.Pool({
     connectionString: url,
@@ -14,7 +14,7 @@ export function createPool(url: string, max: number, onError: (error: unknown) =
     keepAlive: true,
     connectionTimeoutMillis: 10_000,
     statement_timeout: 60_000,
-    // Counts and times fit a double; as text they would be one more thing to convert.
+    // PostgreSQL sends 64-bit integers as text. Counts and times are small enough for a number.
     types: { getTypeParser: (id, format) => (id === int8 ? Number : pg.types.getTypeParser(id, format)) },
   });
   pool.on('error', onError);
@@ -24,19 +24,19 @@ export function createPool(url: string, max: number, onError: (error: unknown) =
 export function openPostgres(pool: pg.Pool): Database {
   return {
     query: sqlOf(pool),
-    // Also what need only be durable `soon`: readers have seen an event's number, so it may not come back as another.
+    // `soon` is as durable as `durable`: a reader may have seen an event, whose number must not be used for another.
     async transaction(_durability, work) {
-      const client = await named(pool.connect());
+      const client = await explained(pool.connect());
       let broken: Error | undefined;
-      // A connection may also break between two statements, and then says so as an event.
+      // A connection that breaks between two statements emits an event instead of rejecting a promise.
       const onError = (error: Error) => {
         broken = error;
       };
       client.on('error', onError);
       try {
-        await named(client.query('BEGIN'));
+        await explained(client.query('BEGIN'));
         const result = await work(sqlOf(client));
-        await named(client.query('COMMIT'));
+        await explained(client.query('COMMIT'));
         return result;
       } catch (error) {
         await client.query('ROLLBACK').catch(onError);
@@ -51,23 +51,26 @@ export function openPostgres(pool: pg.Pool): Database {
 }
 
 function sqlOf(connection: pg.Pool | pg.PoolClient): Sql {
-  return async (text, values = []) => (await named(connection.query<Row>(text, values))).rows;
+  return async (text, values = []) => (await explained(connection.query<Row>(text, values))).rows;
 }
 
-/** Tells an outage from a fault: what failed because the database is away may be asked again. */
-async function named<T>(work: Promise<T>): Promise<T> {
+/** Turns an outage of the database into `store_unavailable`, which may be retried; other errors are faults. */
+async function explained<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {
     if (!isOutage(error)) throw error;
-    throw new ServiceError('store_unavailable', 'Cannot reach the job store: its database is away', {
+    throw new ServiceError('store_unavailable', 'Cannot use the job store: its database cannot be reached', {
       retryAfterSeconds: 5,
       cause: error,
     });
   }
 }
 
-/** Errors of the system and of the pool have no SQLSTATE; 08 is a broken connection, 57P a server that stops or starts. */
+/**
+ * By the codes in the PostgreSQL manual, appendix A: class 08 is a broken connection, 57P a server that stops or starts,
+ * 53300 too many connections. Errors of the system and of the pool have other codes or none.
+ */
 function isOutage(error: unknown): boolean {
   const { code = '', message = '' } = error as NodeJS.ErrnoException;
   return /^(E[A-Z]+|08...|57P..|53300)$/.test(code) || /^(Connection terminated|timeout exceeded)/.test(message);

@@ -1,36 +1,38 @@
-/** The engine for several machines: PostgreSQL, with pg-boss handing out the jobs and noticing dead workers. */
+/** The engine for several machines: PostgreSQL with pg-boss as its queue, which also notices dead workers. */
 import { randomUUID } from 'node:crypto';
 import { type Db, PgBoss } from 'pg-boss';
 import type { Sql, Value } from './database.ts';
 import type { Engine, Waiting } from './engine.ts';
-import type { JobStore, RunKind } from './job-store.ts';
+import type { JobStore } from './job-store.ts';
 import { Notifications } from './notifications.ts';
 import { createPool, openPostgres } from './postgres-database.ts';
 import { channel, listen } from './postgres-listener.ts';
 import { toLost } from './rows.ts';
 import { migrate } from './schema.ts';
 import { SqlJobStore } from './sql-job-store.ts';
+import type { Claim, RunKind } from './stored-run.ts';
 
 export type PostgresOptions = {
   url: string;
-  /** After how long a worker that says nothing counts as gone; at least 15 s. */
+  /** How long a worker may be silent before it counts as gone; at least 15 s. */
   workerTimeoutMs: number;
   onError(error: unknown): void;
 };
 
 const queueSchema = 'agent_queue';
 const queueNames: Record<RunKind, string> = { job: 'jobs', chat: 'chat' };
-/** pg-boss takes no shorter heartbeat. Seconds. */
+/** The shortest heartbeat that pg-boss accepts. Seconds. */
 const shortestHeartbeat = 10;
-/** How often dead workers are looked for, and what their jobs' own rows then need to follow. Seconds. */
+/** How often pg-boss looks for dead workers. Seconds. */
 const superviseEvery = 2;
+/** The time until the rows of a dead worker's runs have changed too. Seconds. */
 const longestToNotice = superviseEvery + 3;
-/** Numbers of PostgreSQL's advisory locks, which a whole database shares; any will do, as long as they stay. */
+/** Numbers of advisory locks, which are common to a whole database. They are arbitrary, but must never change. */
 const locks = { migration: 7_203_411_001, submission: 7_203_411_002 };
 
 export async function openPostgresStore(options: PostgresOptions): Promise<JobStore> {
   const pool = createPool(options.url, 10, options.onError);
-  // Apart, so that what pg-boss looks up in the middle of our transactions never waits for them to end.
+  // A pool of its own: pg-boss makes queries while our transactions run, and must not wait for their connections.
   const bossPool = createPool(options.url, 2, options.onError);
   const database = openPostgres(pool);
   const heartbeatSeconds = Math.max(shortestHeartbeat, Math.floor(options.workerTimeoutMs / 1000) - longestToNotice);
@@ -63,18 +65,18 @@ export async function openPostgresStore(options: PostgresOptions): Promise<JobSt
     async lockSubmissions(sql) {
       await sql(`SELECT pg_advisory_xact_lock(${locks.submission})`);
     },
-    async offer(sql, job) {
-      const priority = bossPriority(job);
-      await boss.send(queueNames[job.kind], {}, { id: job.id, priority, heartbeatSeconds, db: within(sql) });
+    async enqueue(sql, run) {
+      const priority = bossPriority(run);
+      await boss.send(queueNames[run.kind], {}, { id: run.id, priority, heartbeatSeconds, db: within(sql) });
     },
-    async take(sql, kind) {
+    async takeNext(sql, kind) {
       const [job] = await boss.fetch(queueNames[kind], { db: within(sql) });
       return job?.id;
     },
-    async withdraw(sql, kind, id) {
+    async removeFromQueue(sql, kind, id) {
       await boss.deleteJob(queueNames[kind], id, { db: within(sql) });
     },
-    touch: everySeconds(heartbeatSeconds / 4, async (kind, ids) => {
+    heartbeat: everySeconds(heartbeatSeconds / 4, async (kind, ids) => {
       await boss.touch(queueNames[kind], ids);
     }),
     async listLost() {
@@ -87,7 +89,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<JobSt
       return rows.map(toLost);
     },
     announce(topics) {
-      // Apart from the transaction: a notification takes a lock of the whole database while it commits.
+      // Outside the transaction: a notification takes a lock on the whole database while its transaction commits.
       pool
         .query(`SELECT pg_notify('${channel}', topic) FROM unnest($1::text[]) AS topic`, [topics])
         .catch(options.onError);
@@ -101,24 +103,28 @@ export async function openPostgresStore(options: PostgresOptions): Promise<JobSt
 }
 
 /**
- * pg-boss repeats nothing by itself: whether a job runs again after its worker is gone is for the job to say. It keeps
- * what waits for longer than anything may wait, and lets nothing run for longer than a day.
+ * pg-boss retries nothing by itself, because each job says whether it may run again. It keeps waiting runs for longer than
+ * a run may wait, and lets no run last longer than a day.
  */
 const day = 24 * 60 * 60;
 const queueOptions = { retryLimit: 0, retentionSeconds: 400 * day, expireInSeconds: day, deleteAfterSeconds: 30 * day };
 
-/** One number for priority and turn: pg-boss hands out the greatest first, and the oldest among equals. */
-function bossPriority({ priority, turn }: Waiting): number {
-  const turnsPerPriority = 100_000_000;
-  return priority * turnsPerPriority - Math.min(turn, turnsPerPriority - 1);
+/** Priority and round as one number: pg-boss takes the greatest first, and among equals the oldest. */
+function bossPriority({ priority, round }: Waiting): number {
+  const roundsPerPriority = 100_000_000;
+  return priority * roundsPerPriority - Math.min(round, roundsPerPriority - 1);
 }
 
-/** Lets pg-boss work inside one of our transactions. */
+/** Makes pg-boss work inside one of our transactions. */
 function within(sql: Sql): Db {
   return { executeSql: async (text, values) => ({ rows: await sql(text, values as Value[]) }) };
 }
 
-function everySeconds(seconds: number, touch: (kind: RunKind, ids: string[]) => Promise<void>): Engine['touch'] {
+/** Calls `touch` at most once per period and kind, although the workers report more often. */
+function everySeconds(
+  seconds: number,
+  touch: (kind: RunKind, ids: string[]) => Promise<void>,
+): (kind: RunKind, claims: Claim[]) => Promise<void> {
   const last: Record<RunKind, number> = { job: 0, chat: 0 };
   return async (kind, claims) => {
     if (claims.length === 0 || performance.now() - last[kind] < seconds * 1000) return;

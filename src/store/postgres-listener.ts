@@ -1,28 +1,25 @@
-/** Hears what other processes announce: one connection that listens, and comes back when it breaks. */
-import { setTimeout } from 'node:timers/promises';
+/** Receives the notifications of other processes, over one connection that is made again when it breaks. */
 import pg from 'pg';
+import { backoff } from '../waits.ts';
 import type { Notifications, Topic } from './notifications.ts';
 
 export const channel = 'agent_jobs';
 
-const longestRetryMs = 2000;
-
+/** @param onError called for each failed connection; the next one is made after a growing wait */
 export function listen(
   url: string,
   notifications: Notifications,
   onError: (error: unknown) => void,
 ): { stop(): Promise<void> } {
   const stopping = new AbortController();
+  const { signal } = stopping;
   const ended = (async () => {
-    for (let retryMs = 50; !stopping.signal.aborted; retryMs = Math.min(longestRetryMs, retryMs * 2)) {
-      try {
-        await listenOnce(url, notifications, stopping.signal, () => {
-          retryMs = 50;
-        });
-      } catch (error) {
-        if (!stopping.signal.aborted) onError(error);
-      }
-      await pause(retryMs, stopping.signal);
+    const waits = backoff({ firstMs: 50, longestMs: 2000 });
+    while (!signal.aborted) {
+      await listenOnce(url, notifications, signal, waits.reset).catch((error: unknown) => {
+        if (!signal.aborted) onError(error);
+      });
+      await waits.wait(signal);
     }
   })();
   return {
@@ -41,26 +38,23 @@ async function listenOnce(
   onStart: () => void,
 ): Promise<void> {
   const client = new pg.Client({ connectionString: url, application_name: 'claude-agent-server', keepAlive: true });
+  // Not `once`: the client may emit further errors after the first, also while it ends, and each needs a listener.
   const { promise: ended, resolve, reject } = Promise.withResolvers<void>();
+  ended.catch(() => {});
   client.on('error', reject);
   client.on('end', resolve);
-  client.on('notification', ({ payload = '' }) => notifications.wake(payload as Topic));
+  client.on('notification', ({ payload = '' }) => notifications.notify(payload as Topic));
   const onAbort = () => resolve();
   signal.addEventListener('abort', onAbort, { once: true });
   try {
     await client.connect();
     await client.query(`LISTEN ${channel}`);
     onStart();
-    // Whatever was announced while nobody listened.
-    notifications.wakeAll();
+    // Notifications that were sent before this connection listened are lost.
+    notifications.notifyAll();
     if (!signal.aborted) await ended;
   } finally {
     signal.removeEventListener('abort', onAbort);
-    ended.catch(() => {});
     await client.end().catch(() => {});
   }
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await setTimeout(ms, undefined, { signal }).catch(() => {});
 }

@@ -1,46 +1,46 @@
-/** Takes back what ran on a server or worker that is gone. */
-
+/** Recovers the runs whose worker is gone: they wait again, or they end. */
 import type { Store } from './change.ts';
-import { finishChat } from './chat-rows.ts';
+import { finishChat } from './chat-requests.ts';
 import type { ChatEnd } from './chat-store.ts';
 import type { Sql } from './database.ts';
-import type { JobEnd, JobError, JobRecord } from './job.ts';
-import type { Claim } from './job-store.ts';
+import { finish } from './finish.ts';
+import { type JobEnd, type JobError, type JobRecord, mayRunAgain } from './job.ts';
+import { requeue } from './requeue.ts';
 import { recordColumns, toEvent, toRecord } from './rows.ts';
-import { finish, requeue } from './runs.ts';
+import type { Claim } from './stored-run.ts';
 
 /** Of the text that an interrupted job had written, in characters. */
 const maxKeptOutput = 1_000_000;
 
+/** Returns how many runs it recovered. */
 export async function recoverLost(store: Store, { maxAttempts }: { maxAttempts: number }): Promise<number> {
   let count = 0;
   for (const { kind, ...lost } of await store.engine.listLost()) {
-    const taken =
-      kind === 'chat' ? await finishChat(store, lost, lostChat) : await takeBackJob(store, lost, maxAttempts);
-    if (taken) count += 1;
+    const recovered =
+      kind === 'chat' ? await finishChat(store, lost, endOfLostChat) : await recoverJob(store, lost, maxAttempts);
+    if (recovered) count += 1;
   }
   return count;
 }
 
-/** Nobody begins it anew: its client has heard a part of the answer, or would pay twice. */
-const lostChat: ChatEnd = {
+/** A lost chat run is not started again: its client has part of the answer, and a second run would cost again. */
+const endOfLostChat: ChatEnd = {
   failure: { code: 'interrupted', message: 'Cannot finish the run: the worker that ran it is gone', extra: {} },
 };
 
-async function takeBackJob(store: Store, lost: Claim, maxAttempts: number): Promise<boolean> {
+async function recoverJob(store: Store, lost: Claim, maxAttempts: number): Promise<boolean> {
   const [row] = await store.engine.database.query(
     `SELECT ${recordColumns}, attempt_seq FROM agent_jobs WHERE id = $1 AND attempt = $2 AND state = 'running'`,
     [lost.id, lost.attempt],
   );
   if (!row) return false;
   const job = toRecord(row);
-  const again = job.onInterrupt === 'requeue' && job.attempt < maxAttempts && job.cancelRequestedAt === undefined;
+  if (mayRunAgain(job, maxAttempts)) return requeue(store, 'job', lost);
   const output = await writtenText(store.engine.database.query, lost.id, Number(row['attempt_seq']));
-  const end: JobEnd = { ...endOfLost(job), output, stderr: '' };
-  return again ? requeue(store, 'job', lost) : finish(store, lost, end);
+  return finish(store, lost, { ...endOfLostJob(job), output, stderr: '' });
 }
 
-function endOfLost(job: JobRecord): { state: JobEnd['state']; error: JobError } {
+function endOfLostJob(job: JobRecord): { state: JobEnd['state']; error: JobError } {
   if (job.cancelRequestedAt !== undefined) {
     return { state: 'cancelled', error: { code: 'cancelled', message: 'The job was cancelled while it ran' } };
   }
@@ -48,7 +48,7 @@ function endOfLost(job: JobRecord): { state: JobEnd['state']; error: JobError } 
   return { state: 'interrupted', error: { code: 'interrupted', message } };
 }
 
-/** What the agent wrote, put together from its events. */
+/** The text that the agent wrote in this attempt, joined from its events. */
 async function writtenText(sql: Sql, id: string, after: number): Promise<string> {
   const rows = await sql(
     `SELECT seq, at, body FROM agent_job_events WHERE job_id = $1 AND seq > $2 AND body LIKE '{"type":"text"%' ORDER BY seq`,

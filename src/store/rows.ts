@@ -1,13 +1,12 @@
-/** How a job lies in its row. */
-
+/** How a job is stored in its row. */
 import type { Row, Value } from './database.ts';
 import type { JobEnd, JobRecord, JobSpec, JobState, JobSummary, StoredEvent, StoredEventBody } from './job.ts';
-import type { Claim, RunKind } from './job-store.ts';
+import type { Claim, RunKind } from './stored-run.ts';
 
-/** What of a job's wish has no column of its own. */
+/** The fields of a job's request that have no column of their own. */
 type StoredSpec = Omit<JobSpec, 'prompt' | 'owner' | 'agent' | 'priority' | 'idempotencyKey'>;
 
-/** What of a job's end has no column of its own. */
+/** The fields of a job's end that have no column of their own. */
 type StoredEnding = Omit<JobEnd, 'state' | 'output' | 'stderr' | 'result' | 'workspace'> & Pick<JobRecord, 'workspace'>;
 
 const listedPromptLength = 200;
@@ -88,7 +87,7 @@ function text(value: Value | undefined): string {
   return String(value ?? '');
 }
 
-/** A column that is null is a field that is absent. */
+/** A field whose column is null is absent. */
 function optional(name: keyof JobRecord, value: unknown): Partial<JobRecord> {
   return value === null || value === undefined ? {} : { [name]: value };
 }

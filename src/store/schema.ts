@@ -1,9 +1,12 @@
-/** The tables of the job store, in steps: a store made by an earlier version takes the steps that it lacks. */
+/** The tables of the job store, in steps: a store that an earlier version made gets the missing steps. */
 import type { Database } from './database.ts';
 
 /**
- * Append only: a step that has been released never changes. Both engines read every statement the same way.
- * Times are milliseconds since 1970. `turn` orders the waiting jobs of one priority so that owners alternate.
+ * Append only: a step that has been released never changes. Both engines accept every statement.
+ * Times are milliseconds since 1970.
+ * `turn` is the round in which a waiting run is served: a lower round goes first, so that owners alternate within one
+ * priority. The column keeps this name because the machines of a fleet are upgraded one at a time: servers of two versions
+ * work on the same tables. For the same reason the columns `callback` and `callback_due_at` keep theirs.
  */
 const steps: string[][] = [
   [
@@ -63,7 +66,7 @@ const steps: string[][] = [
   ],
 ];
 
-/** @param lock run first in the transaction, so that two processes do not do it at once */
+/** @param lock a statement that takes a lock until the transaction ends, so that two processes do not migrate at once */
 export async function migrate(database: Database, lock?: string): Promise<void> {
   await database.transaction('durable', async (sql) => {
     if (lock) await sql(lock);
@@ -72,7 +75,7 @@ export async function migrate(database: Database, lock?: string): Promise<void> 
     const version = Number(row?.['version'] ?? 0);
     if (version > steps.length) {
       throw new Error(
-        `Cannot open the job store: it is of version ${version}, this server knows up to ${steps.length}`,
+        `Cannot open the job store: its tables have version ${version}, and this server knows versions up to ${steps.length}`,
       );
     }
     for (const [at, statements] of steps.entries()) {

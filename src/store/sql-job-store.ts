@@ -1,21 +1,26 @@
 /** The job store in SQL, the same on both engines. */
-
-import { recordCallback, takeCallbacks } from './callback-rows.ts';
-import { createChatStore } from './chat-rows.ts';
+import { appendEvents } from './append-events.ts';
+import { cancel } from './cancel.ts';
+import { createChatStore } from './chat-requests.ts';
 import type { ChatStore } from './chat-store.ts';
+import { claimNext } from './claim.ts';
 import type { Sql, Value } from './database.ts';
+import { recordWebhook, takeDueWebhooks } from './due-webhooks.ts';
 import type { Engine } from './engine.ts';
-import type { CallbackReport, JobEnd, JobFilter, JobPage, JobRecord, JobSpec, JobState, StoredEvent } from './job.ts';
-import type { Claim, JobStore, NewEvent, Outlook, Retention, RunKind, SubmitOptions } from './job-store.ts';
+import { expireWaiting } from './expire.ts';
+import { finish } from './finish.ts';
+import { heartbeat } from './heartbeat.ts';
+import type { JobEnd, JobFilter, JobPage, JobRecord, JobSpec, JobState, StoredEvent, WebhookReport } from './job.ts';
+import type { JobStore, Outlook, Retention, SubmitOptions } from './job-store.ts';
 import { keepSecret } from './keep-secret.ts';
 import { Notifications } from './notifications.ts';
 import { outlook } from './outlook.ts';
 import { recoverLost } from './recover.ts';
-import { removeOld } from './retention.ts';
+import { removeOld } from './remove-old.ts';
+import { requeue } from './requeue.ts';
 import { recordColumns, summaryColumns, toEvent, toRecord, toSummary } from './rows.ts';
-import { appendEvents, claimNext, finish, heartbeat, requeue } from './runs.ts';
+import type { Claim, NewEvent, RunKind } from './stored-run.ts';
 import { submit } from './submit.ts';
-import { cancel, expireWaiting } from './waiting.ts';
 
 export class SqlJobStore implements JobStore {
   readonly engine: Engine;
@@ -24,7 +29,7 @@ export class SqlJobStore implements JobStore {
   readonly #sql: Sql;
   #closed: Promise<void> | undefined;
 
-  /** @param notifications rung by the engine for what other processes do */
+  /** @param notifications those on which the engine passes on the notifications of other processes */
   constructor(engine: Engine, notifications: Notifications = new Notifications()) {
     this.engine = engine;
     this.notifications = notifications;
@@ -70,15 +75,6 @@ export class SqlJobStore implements JobStore {
     return row && String(row['patch']);
   }
 
-  async counters() {
-    const rows = await this.#sql(
-      `SELECT state, count(*) AS jobs FROM agent_jobs
-       WHERE kind = 'job' AND state IN ('queued', 'running') GROUP BY state`,
-    );
-    const count = (state: JobState) => Number(rows.find((row) => row['state'] === state)?.['jobs'] ?? 0);
-    return { queued: count('queued'), running: count('running') };
-  }
-
   async state(id: string): Promise<JobState | undefined> {
     const [row] = await this.#sql('SELECT state FROM agent_jobs WHERE id = $1', [id]);
     return row && (row['state'] as JobState);
@@ -108,22 +104,22 @@ export class SqlJobStore implements JobStore {
     return heartbeat(this, kind, claims);
   }
 
-  appendEvents(claimed: Claim, lastSeq: number, events: NewEvent[]): Promise<boolean> {
-    return appendEvents(this, claimed, lastSeq, events);
+  appendEvents(claim: Claim, lastSeq: number, events: NewEvent[]): Promise<boolean> {
+    return appendEvents(this, claim, lastSeq, events);
   }
 
-  finish(claimed: Claim, end: JobEnd): Promise<boolean> {
-    return finish(this, claimed, end);
+  finish(claim: Claim, end: JobEnd): Promise<boolean> {
+    return finish(this, claim, end);
   }
 
-  requeue(claimed: Claim): Promise<boolean> {
-    return requeue(this, 'job', claimed);
+  requeue(claim: Claim): Promise<boolean> {
+    return requeue(this, 'job', claim);
   }
 
   async cancel(id: string) {
-    const did = await cancel(this, id);
+    const result = await cancel(this, id);
     const job = await this.get(id);
-    return job && { did, job };
+    return job && { result, job };
   }
 
   recoverLost(limits: { maxAttempts: number }): Promise<number> {
@@ -138,12 +134,12 @@ export class SqlJobStore implements JobStore {
     return removeOld(this.engine.database, retention);
   }
 
-  takeCallbacks(limit: number, leaseMs: number): Promise<JobRecord[]> {
-    return takeCallbacks(this.engine.database, limit, leaseMs);
+  takeDueWebhooks(limit: number, leaseMs: number): Promise<JobRecord[]> {
+    return takeDueWebhooks(this.engine.database, limit, leaseMs);
   }
 
-  recordCallback(id: string, report: CallbackReport): Promise<void> {
-    return recordCallback(this.engine.database, id, report);
+  recordWebhook(id: string, report: WebhookReport): Promise<void> {
+    return recordWebhook(this.engine.database, id, report);
   }
 
   keepSecret(name: string, offered: string): Promise<string> {

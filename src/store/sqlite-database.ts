@@ -1,4 +1,4 @@
-/** SQLite through Node's own module: one connection, statements one after another. */
+/** SQLite through Node's own module: one connection, which runs one statement or transaction at a time. */
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { ServiceError } from '../errors.ts';
 import type { Database, Row, Sql, Value } from './database.ts';
@@ -17,18 +17,18 @@ export function openSqlite(file: string): Database {
     return statement.all(named(values)) as Row[];
   };
 
-  // A transaction spans several steps of the event loop; nobody else may come in between on this one connection.
+  // A transaction takes several steps of the event loop. No other statement may run on the connection meanwhile.
   let last: Promise<unknown> = Promise.resolve();
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+  const oneAtATime = <T>(work: () => Promise<T>): Promise<T> => {
     const result = last.then(work).catch(explain);
     last = result.catch(() => {});
     return result;
   };
 
   return {
-    query: (text, values) => inTurn(() => run(text, values)),
+    query: (text, values) => oneAtATime(() => run(text, values)),
     transaction: (durability, work) =>
-      inTurn(async () => {
+      oneAtATime(async () => {
         connection.exec(`PRAGMA synchronous = ${durability === 'durable' ? 'FULL' : 'NORMAL'}`);
         connection.exec('BEGIN IMMEDIATE');
         try {
@@ -40,24 +40,24 @@ export function openSqlite(file: string): Database {
           throw error;
         }
       }),
-    close: () => inTurn(async () => connection.close()),
+    close: () => oneAtATime(async () => connection.close()),
   };
 }
 
-/** Of SQLite's result codes those that say that the file cannot be read or written now: full, locked, broken disk. */
+/** SQLite's result codes (sqlite.org/rescode.html) for a file that cannot be read or written now. */
 const outages: Record<number, string> = {
-  5: 'it is locked',
-  8: 'it may only be read',
+  5: 'its file is locked',
+  8: 'its file is read-only',
   10: 'the disk fails',
   13: 'the disk is full',
   14: 'its file cannot be opened',
 };
 
-/** Tells an outage from a fault: what failed because of the disk may be asked again. */
+/** Turns an error of the disk or the file into `store_unavailable`, which may be retried; other errors are faults. */
 function explain(error: unknown): never {
   const outage = outages[((error as { errcode?: number }).errcode ?? 0) & 0xff];
   if (outage === undefined) throw error;
-  throw new ServiceError('store_unavailable', `Cannot reach the job store: ${outage}`, {
+  throw new ServiceError('store_unavailable', `Cannot use the job store: ${outage}`, {
     retryAfterSeconds: 5,
     cause: error,
   });

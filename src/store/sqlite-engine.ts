@@ -9,7 +9,7 @@ import { migrate } from './schema.ts';
 import { SqlJobStore } from './sql-job-store.ts';
 import { openSqlite } from './sqlite-database.ts';
 
-/** @param folder held by this process alone (`lockFolder`) */
+/** @param folder in a folder whose lock the caller holds (`lockFolder`) */
 export async function openEmbeddedStore(folder: string): Promise<JobStore> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const database = openSqlite(join(folder, 'jobs.sqlite'));
@@ -18,20 +18,20 @@ export async function openEmbeddedStore(folder: string): Promise<JobStore> {
   const engine: Engine = {
     database,
     worker,
-    // Here the job's own row is the queue: what waits is what says so.
+    // The rows themselves are the queue: a run waits when its state is `queued`.
     lockSubmissions: async () => {},
-    offer: async () => {},
-    withdraw: async () => {},
-    touch: async () => {},
+    enqueue: async () => {},
+    removeFromQueue: async () => {},
+    heartbeat: async () => {},
     announce: () => {},
-    async take(sql, kind) {
+    async takeNext(sql, kind) {
       const [row] = await sql(
         `SELECT id FROM agent_jobs WHERE kind = $1 AND state = 'queued' ORDER BY priority DESC, turn, id LIMIT 1`,
         [kind],
       );
       return row && String(row['id']);
     },
-    // Nobody else may open this file, so whatever runs under another name belonged to a process that is gone.
+    // No other process may open this file, so a run with another worker's name belongs to a process that is gone.
     async listLost() {
       const rows = await database.query(
         `SELECT id, attempt, kind FROM agent_jobs WHERE state = 'running' AND worker <> $1`,

@@ -1,5 +1,4 @@
-/** Takes a job into the store: bounded, once per idempotency key, and in its owner's turn. */
-
+/** Adds a job to the store: within the bounds, once per idempotency key, in a round that is fair to all owners. */
 import { retryAfterSeconds } from '../admission/estimates.ts';
 import { ServiceError } from '../errors.ts';
 import type { Owner } from '../task.ts';
@@ -7,12 +6,13 @@ import { change, type Store } from './change.ts';
 import { insertEvents } from './change-state.ts';
 import type { Sql } from './database.ts';
 import type { JobRecord, JobSpec } from './job.ts';
-import type { RunKind, SubmitOptions } from './job-store.ts';
+import type { SubmitOptions } from './job-store.ts';
 import { expectedWait } from './outlook.ts';
 import { recordColumns, storedSpec, toRecord } from './rows.ts';
+import type { RunKind } from './stored-run.ts';
 import { orderedUuid } from './uuid.ts';
 
-type RoomBounds = Pick<SubmitOptions, 'maxWaiting' | 'tenant'>;
+type Bounds = Pick<SubmitOptions, 'maxWaiting' | 'tenant'>;
 
 export async function submit(
   store: Store,
@@ -20,19 +20,19 @@ export async function submit(
   { maxWaiting, tenant, fingerprint }: SubmitOptions,
 ): Promise<{ job: JobRecord; created: boolean }> {
   const { engine } = store;
-  return change(store, async ({ sql, tell }) => {
+  return change(store, async ({ sql, notify }) => {
     await engine.lockSubmissions(sql);
     const earlier = await findEarlier(sql, spec);
     if (earlier) {
       if (earlier.fingerprint === fingerprint) return { job: earlier.job, created: false };
-      throw new ServiceError('idempotency_conflict', 'Cannot take the job: this key came with another request before');
+      throw new ServiceError('idempotency_conflict');
     }
-    await checkRoom(sql, spec.owner, { maxWaiting, tenant });
+    await checkBounds(sql, spec.owner, { maxWaiting, tenant });
     const id = orderedUuid();
-    const turn = await nextTurn(sql, 'job', spec);
-    await engine.offer(sql, { id, kind: 'job', priority: spec.priority, turn });
-    tell('work');
-    return { job: await insert(sql, id, turn, spec, fingerprint), created: true };
+    const round = await nextRound(sql, 'job', spec);
+    await engine.enqueue(sql, { id, kind: 'job', priority: spec.priority, round });
+    notify('work');
+    return { job: await insert(sql, id, round, spec, fingerprint), created: true };
   });
 }
 
@@ -45,32 +45,34 @@ async function findEarlier(sql: Sql, spec: JobSpec): Promise<{ job: JobRecord; f
   return row && { job: toRecord(row), fingerprint: String(row['fingerprint']) };
 }
 
-async function checkRoom(sql: Sql, owner: Owner, bounds: RoomBounds): Promise<void> {
-  const problem = await fullness(sql, owner, bounds);
-  if (problem === undefined) return;
-  throw new ServiceError('job_queue_full', `Cannot queue the job: ${problem}`, {
+async function checkBounds(sql: Sql, owner: Owner, bounds: Bounds): Promise<void> {
+  const reached = await reachedBound(sql, owner, bounds);
+  if (reached === undefined) return;
+  throw new ServiceError('job_queue_full', `Cannot queue the job: ${reached}`, {
     retryAfterSeconds: retryAfterSeconds(await expectedWait(sql, 'job', 1)),
   });
 }
 
-/** Why there is no room. A tenant is told how many of its own jobs wait; of those of others, only that all is taken. */
-async function fullness(sql: Sql, owner: Owner, { maxWaiting, tenant }: RoomBounds): Promise<string | undefined> {
+/** The bound that no further job fits in. A tenant learns how many of its own jobs wait, but no number of other owners. */
+async function reachedBound(sql: Sql, owner: Owner, { maxWaiting, tenant }: Bounds): Promise<string | undefined> {
   const waiting = await countWaiting(sql, 'job');
   if (tenant) {
     const { maxWaitingPerKey, reserved, operator } = tenant;
     const own = await countWaiting(sql, 'job', owner);
     if (own >= maxWaitingPerKey) {
-      return `${own} jobs of this key wait, and MAX_WAITING_JOBS_PER_KEY is ${maxWaitingPerKey}`;
+      return `${own} of ${maxWaitingPerKey} waiting jobs of this key, the limit of MAX_WAITING_JOBS_PER_KEY`;
     }
     const operators = operator === undefined ? 0 : await countWaiting(sql, 'job', operator);
-    const room = maxWaiting - reserved;
-    // The operator's jobs fill the reserve first: they take no room of others before it is full.
-    if (waiting - operators >= room) return `all ${room} places for waiting jobs are taken`;
+    const shared = maxWaiting - reserved;
+    // The operator's jobs count in the reserve first, so they do not lessen what the other keys may have.
+    if (waiting - operators >= shared) {
+      return `the limit of ${shared} waiting jobs is reached (MAX_WAITING_JOBS less RESERVED_WAITING_JOBS)`;
+    }
   }
-  return waiting < maxWaiting ? undefined : `${waiting} of ${maxWaiting} places taken`;
+  return waiting < maxWaiting ? undefined : `${waiting} of ${maxWaiting} waiting jobs, the limit of MAX_WAITING_JOBS`;
 }
 
-/** @param owner absent: of all */
+/** @param owner absent: of all owners */
 export async function countWaiting(sql: Sql, kind: RunKind, owner?: Owner): Promise<number> {
   const whose = owner === undefined ? '' : 'AND owner = $2';
   const [row] = await sql(
@@ -81,27 +83,27 @@ export async function countWaiting(sql: Sql, kind: RunKind, owner?: Owner): Prom
 }
 
 /**
- * Owners alternate: a job's turn is one after its owner's last waiting one, but never before the round that is being
- * served. So the order needs no state besides the waiting jobs themselves.
+ * The round in which a new run is served. It is one after the round of its owner's last waiting run, and not before the
+ * round that is served now. So owners alternate, and the order needs no state besides the waiting runs.
  */
-export async function nextTurn(
+export async function nextRound(
   sql: Sql,
   kind: RunKind,
   { owner, priority }: Pick<JobSpec, 'owner' | 'priority'>,
 ): Promise<number> {
-  const [round] = await sql(
-    `SELECT min(turn) AS turn FROM agent_jobs WHERE kind = $1 AND state = 'queued' AND priority = $2`,
+  const [current] = await sql(
+    `SELECT min(turn) AS round FROM agent_jobs WHERE kind = $1 AND state = 'queued' AND priority = $2`,
     [kind, priority],
   );
   const [own] = await sql(
-    `SELECT max(turn) AS turn FROM agent_jobs
+    `SELECT max(turn) AS round FROM agent_jobs
      WHERE kind = $1 AND state = 'queued' AND priority = $2 AND owner = $3`,
     [kind, priority, owner],
   );
-  return Math.max(Number(round?.['turn'] ?? 0), Number(own?.['turn'] ?? -1) + 1);
+  return Math.max(Number(current?.['round'] ?? 0), Number(own?.['round'] ?? -1) + 1);
 }
 
-async function insert(sql: Sql, id: string, turn: number, spec: JobSpec, fingerprint: string): Promise<JobRecord> {
+async function insert(sql: Sql, id: string, round: number, spec: JobSpec, fingerprint: string): Promise<JobRecord> {
   const now = Date.now();
   const stored = storedSpec(spec);
   const [row] = await sql(
@@ -114,7 +116,7 @@ async function insert(sql: Sql, id: string, turn: number, spec: JobSpec, fingerp
       spec.owner,
       spec.agent ?? null,
       spec.priority,
-      turn,
+      round,
       now,
       spec.limits.waitMs > 0 ? now + Math.ceil(spec.limits.waitMs) : null,
       spec.idempotencyKey ?? null,

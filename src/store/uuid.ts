@@ -1,10 +1,10 @@
-/** Identifiers in order of time: UUID version 7 (RFC 9562), counted within a millisecond. */
+/** Identifiers whose order is the order of time: UUID version 7 (RFC 9562) with a counter within a millisecond. */
 import { randomBytes } from 'node:crypto';
 
 let lastMs = 0;
 let count = 0;
 
-/** Later ones of one process are always greater, as text too. */
+/** Of two identifiers that one process makes, the later one is greater, also when they are compared as text. */
 export function orderedUuid(nowMs = Date.now()): string {
   if (nowMs > lastMs) {
     lastMs = nowMs;

@@ -1,10 +1,10 @@
-/** Where a callback may go: never into the server's own network, unless that is allowed. */
+/** The addresses that a webhook may go to: only public ones, unless private ones are allowed. */
 import { lookup } from 'node:dns/promises';
 import { BlockList, isIP } from 'node:net';
 
 export type Address = { address: string; family: 4 | 6 };
 
-/** Everything that is not an address of the public internet (IANA special-purpose registries). */
+/** Networks that are not part of the public internet (the IANA special-purpose address registries). */
 const notPublic = new BlockList();
 for (const [network, prefix] of [
   ['0.0.0.0', 8],
@@ -35,38 +35,42 @@ for (const [network, prefix] of [
 const globalUnicast = new BlockList();
 globalUnicast.addSubnet('2000::', 3, 'ipv6');
 
-const intoOwnNetwork = 'it leads to a private, loopback or link-local address';
+const notAllowed = 'it leads to a private, loopback or link-local address';
 
-export function isPublic({ address, family }: Address): boolean {
-  if (family === 4) return !notPublic.check(address, 'ipv4');
-  return globalUnicast.check(address, 'ipv6') && !notPublic.check(address, 'ipv6');
-}
-
-/** Why a callback can never go there, as far as that can be said before a name is looked up. */
+/** Why a webhook can never go to this URL, by the URL alone; `undefined`: nothing is wrong with it. */
 export function callbackUrlProblem(url: string, allowPrivate: boolean): string | undefined {
   const parsed = URL.parse(url);
   if (!parsed || url.length > 2048) return 'it is not a URL of at most 2048 characters';
   if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') return 'it is neither http nor https';
   if (parsed.username || parsed.password) return 'it holds a user name or password';
   const literal = literalAddress(parsed);
-  return literal && !allowPrivate && !isPublic(literal) ? intoOwnNetwork : undefined;
+  return literal && !allowPrivate && !isPublic(literal) ? notAllowed : undefined;
 }
 
 /**
- * The one address that the callback then goes to, so that a second look-up cannot lead elsewhere. Throws an Error
- * whose message says why not.
+ * The address to connect to. The caller uses it instead of the name, because a second look-up could lead elsewhere.
+ * Throws an Error whose message is the reason.
  */
-export async function resolveCallback(url: URL, allowPrivate: boolean): Promise<Address> {
+export async function resolveAddress(url: URL, allowPrivate: boolean): Promise<Address> {
   const literal = literalAddress(url);
   const found = literal ? [literal] : await lookup(url.hostname, { all: true });
-  const [first] = found as Address[];
-  if (!first) throw new Error('its name has no address');
-  if (!allowPrivate && !found.every((address) => isPublic(address as Address))) {
-    throw new Error(intoOwnNetwork);
-  }
+  return chooseAddress(found as Address[], allowPrivate);
+}
+
+/** The first of the addresses of one name. One private address makes the whole name a private one. */
+export function chooseAddress(found: Address[], allowPrivate: boolean): Address {
+  const [first] = found;
+  if (!first) throw new Error('its host name has no address');
+  if (!allowPrivate && !found.every(isPublic)) throw new Error(notAllowed);
   return first;
 }
 
+export function isPublic({ address, family }: Address): boolean {
+  if (family === 4) return !notPublic.check(address, 'ipv4');
+  return globalUnicast.check(address, 'ipv6') && !notPublic.check(address, 'ipv6');
+}
+
+/** The address that the URL itself names; `undefined`: its host is a name that must be looked up. */
 function literalAddress(url: URL): Address | undefined {
   if (url.hostname === 'localhost' || url.hostname.endsWith('.localhost')) return { address: '127.0.0.1', family: 4 };
   const address = url.hostname.replace(/^\[(.*)\]$/, '$1');

@@ -1,4 +1,4 @@
-/** The root of all callback secrets: configured, or made once and kept where every machine that shares the jobs finds it. */
+/** The root of all webhook secrets: configured, or made once and kept for every machine that shares the jobs. */
 import { randomBytes } from 'node:crypto';
 import { callbackSecretProblem } from '../config/callback-secret.ts';
 import type { Config } from '../config/config.ts';
@@ -8,10 +8,10 @@ import type { JobStore } from '../store/job-store.ts';
 const name = 'callback-secret';
 
 /**
- * Throws an Error with one line when CALLBACK_SECRET cannot be used, or the kept root cannot be had.
- * @param keys also the one that is kept in the data folder, which the settings do not know
+ * Throws an Error with one line when CALLBACK_SECRET cannot be used, or the kept root cannot be read or written.
+ * @param keys every API key, also one that is kept in the data folder and so is not in the settings
  */
-export async function loadCallbackRoot(
+export async function loadRootSecret(
   { callbackSecret, dataDir, databaseUrl }: Pick<Config, 'callbackSecret' | 'dataDir' | 'databaseUrl'>,
   store: JobStore,
   keys: string[],
@@ -23,6 +23,6 @@ export async function loadCallbackRoot(
   }
   const make = () => `whsec_${randomBytes(32).toString('base64')}`;
   if (databaseUrl === undefined) return (await keepSecret(dataDir, name, make)).secret;
-  // A server that had its jobs to itself before brings its root along, so that its receivers need not change.
+  // A server that begins to share its jobs offers the root it has, so that its receivers can keep their secrets.
   return store.keepSecret(name, (await findKeptSecret(dataDir, name)) ?? make());
 }

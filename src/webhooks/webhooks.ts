@@ -1,29 +1,29 @@
-/** Tells the callback URLs of ended jobs, and goes on trying, also after a restart. */
-
-import type { CallbackReport, JobRecord } from '../store/job.ts';
+/** Sends the webhooks of ended jobs, and retries them with growing waits, also after a restart. */
+import type { JobRecord, WebhookReport } from '../store/job.ts';
 import type { JobStore } from '../store/job-store.ts';
 import type { Owner } from '../task.ts';
-import { sendCallback } from './request.ts';
+import { sendWebhook } from './send-webhook.ts';
 
-export type CallbackOptions = {
+export type WebhookOptions = {
   store: JobStore;
-  /** What the callbacks of this owner's jobs are signed with. */
+  /** The secret that signs the webhooks of this owner's jobs. */
   secretOf(owner: Owner): string;
+  /** Whether webhooks may go to private, loopback and link-local addresses. */
   allowPrivate: boolean;
-  /** The final record as clients know it. */
+  /** The final record as clients know it; it becomes the body, as JSON. */
   render(job: JobRecord): unknown;
-  onAttempt(job: JobRecord, report: CallbackReport): void;
+  /** Called after every attempt, once it is recorded. */
+  onAttempt(job: JobRecord, report: WebhookReport): void;
+  /** Called when the store fails. The next pass tries again. */
   onError(error: unknown): void;
-  /** Waits before the second and further attempts, in milliseconds; after the last one it is given up. */
+  /** Waits before the second and further attempts, in milliseconds. After the attempt that follows the last wait it gives up. */
   waitsMs?: number[];
-  /** How often it is looked for callbacks that are due, in milliseconds. */
+  /** How often it looks for webhooks that are due, in milliseconds. */
   everyMs?: number;
 };
 
-export type Callbacks = {
-  /** Looks for callbacks that are due, now. */
-  round(): Promise<void>;
-  /** Settles when no attempt is under way. */
+export type Webhooks = {
+  /** Sends nothing more. Settles when the attempts that have begun are recorded. */
   stop(): Promise<void>;
 };
 
@@ -31,17 +31,17 @@ const seconds = 1000;
 const minutes = 60 * seconds;
 const growingWaits = [5 * seconds, 30 * seconds, 2 * minutes, 10 * minutes, 30 * minutes, 60 * minutes, 240 * minutes];
 const atOnce = 8;
-/** Longer than an attempt can take: then the process that made it is gone. */
+/** Longer than an attempt can take. When it ends without a report, the process that made the attempt is gone. */
 const leaseMs = 60 * seconds;
 
-export function startCallbacks(options: CallbackOptions): Callbacks {
+export function startWebhooks(options: WebhookOptions): Webhooks {
   let current: Promise<void> | undefined;
   let stopped = false;
 
-  async function work(): Promise<void> {
+  async function sendAllDue(): Promise<void> {
     try {
       for (;;) {
-        const due = await options.store.takeCallbacks(atOnce, leaseMs);
+        const due = await options.store.takeDueWebhooks(atOnce, leaseMs);
         await Promise.all(due.map((job) => deliver(options, job)));
         if (due.length < atOnce) return;
       }
@@ -50,21 +50,20 @@ export function startCallbacks(options: CallbackOptions): Callbacks {
     }
   }
 
-  const round = async (): Promise<void> => {
+  const sendDue = async (): Promise<void> => {
     if (stopped) return;
-    current ??= work().finally(() => {
+    current ??= sendAllDue().finally(() => {
       current = undefined;
     });
     await current;
   };
-  const timer = setInterval(round, options.everyMs ?? 1000);
+  const timer = setInterval(sendDue, options.everyMs ?? 1000);
   const off = options.store.notifications.on('ended', () => {
-    // Not only the round that is under way: it may have looked before this job ended.
-    void Promise.resolve(current).then(round);
+    // A pass that has begun may have read the store before this job ended, so another one follows.
+    void Promise.resolve(current).then(sendDue);
   });
 
   return {
-    round,
     async stop() {
       off();
       clearInterval(timer);
@@ -74,32 +73,33 @@ export function startCallbacks(options: CallbackOptions): Callbacks {
   };
 }
 
-async function deliver(options: CallbackOptions, job: JobRecord): Promise<void> {
+async function deliver(options: WebhookOptions, job: JobRecord): Promise<void> {
   const attempts = (job.callback?.attempts ?? 0) + 1;
   const result = await attempt(options, job);
   const report = reportOf(result, attempts, options.waitsMs ?? growingWaits);
-  await options.store.recordCallback(job.id, report);
+  await options.store.recordWebhook(job.id, report);
   options.onAttempt(job, report);
 }
 
-type Attempted = { status?: number; detail?: string };
+/** `detail`: why the attempt failed; absent when it succeeded. */
+type AttemptResult = { status?: number; detail?: string };
 
-async function attempt({ secretOf, allowPrivate, render }: CallbackOptions, job: JobRecord): Promise<Attempted> {
+async function attempt({ secretOf, allowPrivate, render }: WebhookOptions, job: JobRecord): Promise<AttemptResult> {
   try {
     const body = JSON.stringify(render(job));
     const secret = secretOf(job.owner);
-    const status = await sendCallback({ url: job.callbackUrl ?? '', id: job.id, body, secret, allowPrivate });
+    const status = await sendWebhook({ url: job.callbackUrl ?? '', id: job.id, body, secret, allowPrivate });
     return status >= 200 && status < 300 ? { status } : { status, detail: `the receiver answered ${status}` };
   } catch (error) {
     return { detail: (error as Error).message };
   }
 }
 
-function reportOf({ status, detail }: Attempted, attempts: number, waitsMs: number[]): CallbackReport {
-  const tried = { attempts, ...(status !== undefined && { status }), ...(detail !== undefined && { detail }) };
-  if (detail === undefined) return { state: 'delivered', deliveredAt: Date.now(), ...tried };
+function reportOf({ status, detail }: AttemptResult, attempts: number, waitsMs: number[]): WebhookReport {
+  const facts = { attempts, ...(status !== undefined && { status }), ...(detail !== undefined && { detail }) };
+  if (detail === undefined) return { state: 'delivered', deliveredAt: Date.now(), ...facts };
   const waitMs = waitsMs[attempts - 1];
-  // 410 is the receiver's way to say that it wants no more.
-  if (waitMs === undefined || status === 410) return { state: 'gave_up', ...tried };
-  return { state: 'pending', nextAttemptAt: Date.now() + waitMs, ...tried };
+  // By the Standard Webhooks specification a receiver answers 410 when it wants no more webhooks.
+  if (waitMs === undefined || status === 410) return { state: 'gave_up', ...facts };
+  return { state: 'pending', nextAttemptAt: Date.now() + waitMs, ...facts };
 }

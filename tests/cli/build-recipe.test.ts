@@ -1,4 +1,4 @@
-/** The recipe for builds of docs/jobs.md, run as it stands there: from a checkout, on Node alone. */
+/** The build step in docs/jobs.md works unchanged: from a checkout, and with nothing but Node. */
 import assert from 'node:assert/strict';
 import { cp, mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -11,7 +11,7 @@ import { startScriptedService } from '../support/scripted-agent.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-test('a build hands in its job from a checkout, without installing anything', async (t) => {
+test('a build submits its job from a checkout, without installing anything', async (t) => {
   const service = await startScriptedService(t);
   const build = await scratchFolder(t);
   await mkdir(join(build, 'claude-agent-server'));
@@ -19,7 +19,7 @@ test('a build hands in its job from a checkout, without installing anything', as
     await cp(join(root, part), join(build, 'claude-agent-server', part), { recursive: true });
   }
   const text = await readFile(join(root, 'docs', 'jobs.md'), 'utf8');
-  const [, folded = ''] = /- name: Mend the build\n[\s\S]*? {2}run: >\n([\s\S]*?)```/.exec(text) ?? [];
+  const [, folded = ''] = /- name: Fix the build\n[\s\S]*? {2}run: >\n([\s\S]*?)```/.exec(text) ?? [];
   const command = folded
     .trim()
     .replace(/\n\s+/g, ' ')

@@ -1,4 +1,4 @@
-/** `demo` shows the whole product without an account, says that its model is a stand-in, and leaves nothing behind. */
+/** `demo` works without an account, says that its model is a fake model, and removes all that it made. */
 import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { type TestContext, test } from 'node:test';
@@ -12,30 +12,30 @@ import { waitUntil } from '../support/wait-until.ts';
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
-/** What the demo makes, it makes in `TMPDIR`. */
+/** The demo makes all its files in `TMPDIR`. */
 async function demoHost(t: TestContext) {
   const folder = await scratchFolder(t);
   return { folder, env: { ...hostEnvironment(), TMPDIR: folder } };
 }
 
-async function leftIn(folder: string): Promise<string[]> {
+async function remainsIn(folder: string): Promise<string[]> {
   return (await readdir(folder)).filter((name) => name.startsWith('claude-agent-server'));
 }
 
-test('one question and its answer, and then nothing is left', async (t) => {
+test('with --once it answers one question, ends, and leaves no files', async (t) => {
   const { folder, env } = await demoHost(t);
   const result = await runCommand(process.execPath, [main, 'demo', '--once'], { cwd: folder, env, timeoutMs: 60_000 });
   const printed = result.stdout.toString('utf8');
   assert.equal(result.code, 0, `${printed}${result.stderr}`);
-  assert.match(printed, /NOT a language model: it is a scripted stand-in/);
+  assert.match(printed, /NOT a language model: it is a fake model/);
   assert.match(printed, /^curl .*\/v1\/chat\/completions/m);
   assert.match(printed, /status 200/);
   assert.match(printed, /"object": "chat\.completion"/);
-  assert.match(printed, /In words: This is the fake model/);
-  assert.deepEqual(await leftIn(folder), []);
+  assert.match(printed, /The text of the answer: This is the fake model/);
+  assert.deepEqual(await remainsIn(folder), []);
 });
 
-test('without --once it stays up for more questions, until Ctrl-C', async (t) => {
+test('without --once it answers further questions until Ctrl-C', async (t) => {
   const { folder, env } = await demoHost(t);
   const marker = `demo-test-${process.pid}`;
   const demo = await startProcess(process.execPath, [main, 'demo'], { cwd: folder, env, stdin: 'ignore', marker });
@@ -44,21 +44,21 @@ test('without --once it stays up for more questions, until Ctrl-C', async (t) =>
   demo.child.stdout?.on('data', (chunk: Buffer) => {
     printed += chunk;
   });
-  await waitUntil('the demo has answered and waits', () => printed.includes('Ctrl-C ends the demo'), 60_000);
+  await waitUntil('the demo has answered and waits for more', () => printed.includes('Ctrl-C ends the demo'), 60_000);
   const [url = ''] = /http:\S+\/v1\/chat\/completions/.exec(printed) ?? [];
   const [, authorization = ''] = /'authorization: ([^']+)'/.exec(printed) ?? [];
-  const body = JSON.stringify({ model: 'haiku', messages: [{ role: 'user', content: '[[say: asked again]]' }] });
+  const body = JSON.stringify({ model: 'haiku', messages: [{ role: 'user', content: '[[say: second answer]]' }] });
   const headers = { authorization, 'content-type': 'application/json' };
   const response = await fetch(url, { method: 'POST', headers, body });
-  assert.match(await response.text(), /asked again/);
+  assert.match(await response.text(), /second answer/);
 
   process.kill(demo.pid, 'SIGINT');
   assert.deepEqual(await demo.exited, { code: 0, signal: null });
-  assert.deepEqual(await leftIn(folder), []);
+  assert.deepEqual(await remainsIn(folder), []);
   assert.deepEqual(await listMarked((value) => value === marker), []);
 });
 
-test('a flag that does not exist is refused', async (t) => {
+test('an unknown flag is refused', async (t) => {
   const { folder, env } = await demoHost(t);
   const result = await runCommand(process.execPath, [main, 'demo', '--nonsense'], {
     cwd: folder,
@@ -67,5 +67,5 @@ test('a flag that does not exist is refused', async (t) => {
   });
   assert.equal(result.code, 1);
   assert.match(result.stderr, /--nonsense/);
-  assert.deepEqual(await leftIn(folder), []);
+  assert.deepEqual(await remainsIn(folder), []);
 });

@@ -1,4 +1,4 @@
-/** `doctor` names what is wrong with a real, broken installation, and the command that mends it. */
+/** `doctor` finds what is wrong with a real installation, and names the command that fixes it. */
 import assert from 'node:assert/strict';
 import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import { createServer as createHttpServer } from 'node:http';
@@ -14,7 +14,7 @@ import { runCommand } from '../../src/processes/child-process.ts';
 import { packagedClaude, scratchFolder } from '../support/fake-model-agent.ts';
 import { git, makeClone, makeSandbox } from '../support/git-repositories.ts';
 
-/** An installation that works: the real CLI with a key, a scratch home and data folder, a free port. */
+/** A working installation: the real CLI with a key, an empty home and data folder, a free port. */
 async function installation(t: TestContext) {
   const home = await scratchFolder(t);
   const environment = fakeModelEnvironment('http://127.0.0.1:9', home, hostEnvironment());
@@ -39,14 +39,14 @@ test('an installation that works has no failure', async (t) => {
   lineWith(lines, /^ok .*data folder .* will be made on the first start/);
 });
 
-test('no sign-in', async (t) => {
+test('a missing sign-in is a failure', async (t) => {
   const { examine } = await installation(t);
   const { ok, lines } = await examine({}, { ANTHROPIC_API_KEY: undefined });
   assert.equal(ok, false);
-  lineWith(lines, /^failure .*not signed in: .* To mend it: .*claude auth login, or set ANTHROPIC_API_KEY/);
+  lineWith(lines, /^failure .*not signed in: .* To fix it: .*claude auth login, or set ANTHROPIC_API_KEY/);
 });
 
-test('a login is told apart from a key', async (t) => {
+test('a sign-in by login is not taken for one by key', async (t) => {
   const { examine, home } = await installation(t);
   await mkdir(join(home, '.claude'));
   const login = {
@@ -61,31 +61,31 @@ test('a login is told apart from a key', async (t) => {
   lineWith(lines, /^ok .*signed in: login \(max\)/);
 });
 
-test('no claude, and one that is something else', async (t) => {
+test('a claude that is missing, or is another program, is a failure', async (t) => {
   const { examine, home } = await installation(t);
   const missing = await examine({ CLAUDE_BIN: join(home, 'claude') });
   assert.equal(missing.ok, false);
-  lineWith(missing.lines, /^failure .*was not found\. To mend it: npm install .*CLAUDE_BIN/);
+  lineWith(missing.lines, /^failure .*was not found\. To fix it: npm install .*CLAUDE_BIN/);
   const other = join(home, 'other');
   await writeFile(other, '#!/bin/sh\necho "unknown option $1" >&2; exit 2\n');
   await chmod(other, 0o755);
   lineWith(
     (await examine({ CLAUDE_BIN: other })).lines,
-    /^failure .*does not tell its version: unknown option --version/,
+    /^failure .*The version of .* is not known: unknown option --version/,
   );
 });
 
-test('a claude whose sign-in cannot be found out is only a warning', async (t) => {
+test('a claude whose sign-in is not known is only a warning', async (t) => {
   const { examine, home } = await installation(t);
   const old = join(home, 'old');
   await writeFile(old, '#!/bin/sh\n[ "$1" = --version ] && echo "9.0.0 (Claude Code)" || exit 1\n');
   await chmod(old, 0o755);
   const { ok, lines } = await examine({ CLAUDE_BIN: old });
   assert.equal(ok, true);
-  lineWith(lines, /^warning .*not known/);
+  lineWith(lines, /^warning .*It is not known whether Claude Code is signed in/);
 });
 
-test('a claude that is too old is a failure that names the version and the remedy', async (t) => {
+test('a claude that is too old is a failure that names its version and the fix', async (t) => {
   const { examine, home } = await installation(t);
   const old = join(home, 'old');
   for (const [version, ok] of [
@@ -109,7 +109,7 @@ test('a claude that is too old is a failure that names the version and the remed
   }
 });
 
-test('a port that is taken, and an address that is not of this machine', async (t) => {
+test('a port that is taken, or an address of another machine, is a failure', async (t) => {
   const { examine } = await installation(t);
   const holder = createServer();
   await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
@@ -121,14 +121,14 @@ test('a port that is taken, and an address that is not of this machine', async (
   lineWith((await examine({ HOST: '192.0.2.1' })).lines, /^failure .*192\.0\.2\.1 cannot be used.*HOST/);
 });
 
-test('a data folder that cannot be one, and one that others can open', async (t) => {
+test('a data folder that cannot be made is a failure, and one that others can open is a warning', async (t) => {
   const { examine, home } = await installation(t);
   const file = join(home, 'file');
   await writeFile(file, '');
   for (const folder of [file, join(file, 'below')]) {
     const { ok, lines } = await examine({ DATA_DIR: folder });
     assert.equal(ok, false);
-    lineWith(lines, /^failure .*file is not a folder\. To mend it: set DATA_DIR/);
+    lineWith(lines, /^failure .*file is not a folder\. To fix it: set DATA_DIR/);
   }
   const open = join(home, 'open');
   await mkdir(open);
@@ -136,11 +136,11 @@ test('a data folder that cannot be one, and one that others can open', async (t)
   lineWith((await examine({ DATA_DIR: open })).lines, /^warning .*other users.*chmod go= /);
 });
 
-test('a workspace that is missing, no repository, or without a remote', async (t) => {
+test('a missing workspace is a failure; one without a repository or a remote is a warning, unless it is required', async (t) => {
   const { examine, home } = await installation(t);
   const missing = await examine({ WORKSPACE_DIR: join(home, 'missing') });
   assert.equal(missing.ok, false);
-  lineWith(missing.lines, /^failure .*missing is not a folder\. To mend it: git clone/);
+  lineWith(missing.lines, /^failure .*missing is not a folder\. To fix it: git clone/);
   const folder = await scratchFolder(t);
   const plain = await examine({ WORKSPACE_DIR: folder });
   assert.equal(plain.ok, true);
@@ -151,7 +151,7 @@ test('a workspace that is missing, no repository, or without a remote', async (t
   assert.equal((await examine({ WORKSPACE_DIR: folder, GIT_SYNC: 'required' })).ok, false);
 });
 
-test('a remote that answers, and one that is gone', async (t) => {
+test('a remote that answers is ok, and one that does not is a warning, or a failure where it is required', async (t) => {
   const { examine } = await installation(t);
   const sandbox = makeSandbox();
   t.after(sandbox.remove);
@@ -160,12 +160,12 @@ test('a remote that answers, and one that is gone', async (t) => {
   await rm(remote, { recursive: true });
   const dead = await examine({ WORKSPACE_DIR: clone });
   assert.equal(dead.ok, true);
-  lineWith(dead.lines, /^warning .*cannot be reached: .*remote\.git.* To mend it: git -C .* fetch/);
+  lineWith(dead.lines, /^warning .*cannot be reached: .*remote\.git.* To fix it: git -C .* fetch/);
   assert.equal((await examine({ WORKSPACE_DIR: clone, GIT_SYNC: 'required' })).ok, false);
   assert.equal(git(clone, 'status', '--porcelain'), '');
 });
 
-test('a remote that wants a password is not waited for', async (t) => {
+test('a remote that asks for a password is a warning at once', async (t) => {
   const { examine } = await installation(t);
   const sandbox = makeSandbox();
   t.after(sandbox.remove);
@@ -185,7 +185,7 @@ test('a remote that wants a password is not waited for', async (t) => {
   lineWith((await examine({ WORKSPACE_DIR: clone })).lines, /^warning .*cannot be reached: .*could not read Username/);
 });
 
-test('nothing on PATH: no git, no sandbox', async (t) => {
+test('a missing git is a failure, and a missing sandbox a warning, or a failure where it is required', async (t) => {
   const { examine, home } = await installation(t);
   const folder = await scratchFolder(t);
   git(folder, 'init', '--quiet');
@@ -198,7 +198,7 @@ test('nothing on PATH: no git, no sandbox', async (t) => {
   lineWith(required.lines, /^failure .*not contained/);
 });
 
-test('an agent that may do everything without a sandbox is a failure, or a warning where SANDBOX=off says so', async (t) => {
+test('full access without a sandbox is a failure, or a warning with SANDBOX=off', async (t) => {
   const { examine, home } = await installation(t);
   lineWith(
     (await examine({ AGENT_ACCESS: 'full' })).lines,
@@ -209,21 +209,21 @@ test('an agent that may do everything without a sandbox is a failure, or a warni
   lineWith(found.lines, /^failure .*not contained: .*AGENT_ACCESS=full lets them run any/);
 });
 
-test("the operator's own settings that agents do not get are named", async (t) => {
+test("the operator's own Claude Code settings that agents do not get are named", async (t) => {
   const { examine, home } = await installation(t);
   await mkdir(join(home, '.claude', 'agents'), { recursive: true });
   lineWith((await examine()).lines, /^ok .*do not get your own .*agents.*AGENT_HOME=import/);
   lineWith((await examine({ AGENT_HOME: 'import' })).lines, /^ok .*Agents read your Claude Code settings/);
 });
 
-test('a Node that is too old', async () => {
+test('a Node that is too old is a failure', async () => {
   assert.equal((await checkNode('20.20.2')).state, 'failure');
   assert.equal((await checkNode('22.17.9')).state, 'failure');
   assert.equal((await checkNode('22.18.0')).state, 'ok');
   assert.equal((await checkNode('24.0.0')).state, 'ok');
 });
 
-test('the command prints every line, and its exit status says whether the server would work', async (t) => {
+test('the command prints every finding, and its exit status says whether the server would work', async (t) => {
   const { environment, settings } = await installation(t);
   const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
   const env = { ...environment, ...settings };

@@ -1,4 +1,4 @@
-/** The first start: whom it shows the new key, and that the commands of README work as they stand there. */
+/** The first start: where the new key is shown, and that the commands of README work unchanged. */
 import assert from 'node:assert/strict';
 import { readFile, stat } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
@@ -15,7 +15,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const server = [process.execPath, join(root, 'bin', 'claude-agent-server.js'), 'serve'];
 const scriptedAgent = fileURLToPath(new URL('../support/agents/scripted', import.meta.url));
 
-/** Started by this command line, with a home of its own and without a key; `printed` has both outputs. */
+/** Starts a server by a command line, with an empty home and without a key. */
 async function startFirst(t: TestContext, [command = '', ...args]: string[], PORT = '0') {
   const home = await scratchFolder(t);
   const { PATH } = hostEnvironment();
@@ -30,7 +30,7 @@ async function startFirst(t: TestContext, [command = '', ...args]: string[], POR
       printed += chunk;
     });
   }
-  await waitUntil('the server says where the key is', () => printed.includes('api-key'), 60_000);
+  await waitUntil('the server prints where the key is', () => printed.includes('api-key'), 60_000);
   const path = join(home, '.local', 'share', 'claude-agent-server', 'api-key');
   const key = (await readFile(path, 'utf8')).trim();
   assert.match(key, /^cas-[\w-]{32}$/);
@@ -43,24 +43,24 @@ async function startFirst(t: TestContext, [command = '', ...args]: string[], POR
   return { env, path, key, end };
 }
 
-test('without a terminal the first start tells where the key is, and never the key', async (t) => {
+test('without a terminal the first start prints where the key is, but not the key', async (t) => {
   const { path, key, end } = await startFirst(t, ['sh', '-c', `umask 0; exec "$0" "$@"`, ...server]);
   const printed = await end();
-  assert.ok(printed.includes(`The API key was made now and is kept in ${path}\n`), printed);
+  assert.ok(printed.includes(`A new API key was made; it is kept in ${path}\n`), printed);
   assert.ok(!printed.includes(key));
   assert.ok(!printed.includes(key.slice(4)));
 });
 
 test('on a pseudo-terminal of util-linux the first start shows the key', async (t) => {
-  if (!(await isThere('script', 'util-linux'))) return t.skip('there is no script of util-linux');
+  if (!(await isInstalled('script', 'util-linux'))) return t.skip('there is no script of util-linux');
   const { path, key, end } = await startFirst(t, ['script', '-qefc', `exec '${server.join("' '")}'`, '/dev/null']);
   const printed = await end();
   assert.ok(printed.includes(`API key (shown once): ${key}\r\n`), printed);
   assert.ok(printed.includes(path));
 });
 
-test('the commands of README work when they are pasted one after the other', async (t) => {
-  if (!(await isThere('curl'))) return t.skip('there is no curl');
+test('the commands of README work when they are pasted in order', async (t) => {
+  if (!(await isInstalled('curl'))) return t.skip('there is no curl');
   const readme = await readFile(join(root, 'README.md'), 'utf8');
   const [, chapter = ''] = /## Run it for real\n([\s\S]*?)\n## /.exec(readme) ?? [];
   const port = await freePort();
@@ -79,7 +79,7 @@ test('the commands of README work when they are pasted one after the other', asy
   assert.ok(!(await end()).includes(key));
 });
 
-async function isThere(command: string, named = command): Promise<boolean> {
+async function isInstalled(command: string, named = command): Promise<boolean> {
   const options = { cwd: root, env: hostEnvironment(), timeoutMs: 10_000 };
   const found = await runCommand(command, ['--version'], options).catch(() => undefined);
   return found?.stdout.includes(named) ?? false;

@@ -1,4 +1,4 @@
-/** What a start says of the agents, when it is refused, and whether the server is ready. */
+/** When the server refuses to start, what it prints about its agents, and when it is ready. */
 import assert from 'node:assert/strict';
 import { chmod, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -14,16 +14,16 @@ import { waitUntil } from '../support/wait-until.ts';
 
 const main = fileURLToPath(new URL('../../bin/claude-agent-server.js', import.meta.url));
 
-/** A start that is expected to fail: its exit status and what it said on standard error. */
-async function failedStart(t: TestContext, settings: Environment): Promise<{ code: number | null; said: string }> {
+/** Starts a server that is expected to fail, and returns its exit status and its standard error. */
+async function failedStart(t: TestContext, settings: Environment): Promise<{ code: number | null; stderr: string }> {
   const folder = await scratchFolder(t);
   const env = { PATH: hostEnvironment()['PATH'], HOME: folder, DATA_DIR: join(folder, 'data'), PORT: '0', ...settings };
   const options = { cwd: '/', env, timeoutMs: 20_000 };
   const { code, stderr } = await runCommand(process.execPath, [main, 'serve'], options);
-  return { code, said: stderr };
+  return { code, stderr };
 }
 
-/** A command that only tells a version. */
+/** A command that only prints a version. */
 async function claudeOf(t: TestContext, version: string): Promise<string> {
   const file = join(await scratchFolder(t), 'claude');
   await writeFile(file, `#!/bin/sh\n[ "$1" = --version ] && echo "${version} (Claude Code)"\n`);
@@ -31,18 +31,18 @@ async function claudeOf(t: TestContext, version: string): Promise<string> {
   return file;
 }
 
-test('a claude that is too old is refused at the start, with the remedy', async (t) => {
+test('the server does not start with a claude that is too old, and names the fix', async (t) => {
   for (const version of ['2.1.298', '2.0.1', '1.0.128']) {
-    const { code, said } = await failedStart(t, { CLAUDE_BIN: await claudeOf(t, version) });
+    const { code, stderr } = await failedStart(t, { CLAUDE_BIN: await claudeOf(t, version) });
     assert.equal(code, 1);
     assert.match(
-      said,
+      stderr,
       new RegExp(`claude ${version}: the server needs 2\\.1\\.299 or newer; .*claude update.*CLAUDE_BIN`),
     );
   }
 });
 
-test('the packaged claude is used though another one is on PATH', async (t) => {
+test('the packaged claude is used even when another one is on PATH', async (t) => {
   const planted = await claudeOf(t, '1.0.0');
   const { environment } = await fakeModelAgent(t);
   const settings = { PATH: `${join(planted, '..')}:${environment['PATH']}`, ANTHROPIC_API_KEY: 'x' };
@@ -50,33 +50,33 @@ test('the packaged claude is used though another one is on PATH', async (t) => {
   assert.match(server.stdout(), /listens on/);
 });
 
-test('full access without a sandbox starts only when SANDBOX=off says so', async (t) => {
+test('full access without a sandbox starts only with SANDBOX=off', async (t) => {
   const nothing = await scratchFolder(t);
-  const { code, said } = await failedStart(t, { AGENT_ACCESS: 'full', PATH: nothing });
+  const { code, stderr } = await failedStart(t, { AGENT_ACCESS: 'full', PATH: nothing });
   assert.equal(code, 1);
   assert.match(
-    said,
+    stderr,
     /Cannot start with AGENT_ACCESS=full: agents are not contained: .*bubblewrap.*or set SANDBOX=off/s,
   );
   const required = await failedStart(t, { SANDBOX: 'required', PATH: nothing });
   assert.equal(required.code, 1);
-  assert.match(required.said, /Cannot start with SANDBOX=required: .*apt-get install bubblewrap/);
+  assert.match(required.stderr, /Cannot start with SANDBOX=required: .*apt-get install bubblewrap/);
   const server = await startServerProcess(t, { AGENT_ACCESS: 'full', SANDBOX: 'off', PATH: nothing });
   await waitUntil('it warns', () => /WARNING: agents are not contained: SANDBOX=off/.test(server.stdout()));
 });
 
-test('the start says that agents are contained, and that a workspace is trusted', {
+test('the start prints that agents run in a sandbox, and that a workspace is trusted', {
   skip: withoutBubblewrap,
 }, async (t) => {
   const server = await startServerProcess(t, { TRUST_WORKSPACE: 'on' });
-  await waitUntil('it says so', () => /agents run in a sandbox \(bwrap\)/.test(server.stdout()));
+  await waitUntil('it is printed', () => /agents run in a sandbox \(bwrap\)/.test(server.stdout()));
   assert.match(
     server.stdout(),
     /TRUST_WORKSPACE=on: hooks, settings and MCP servers of the workspace run with your key/,
   );
 });
 
-test('the log says whether agents are contained, and what is missing', async (t) => {
+test('the log has whether agents run in a sandbox, and what is missing', async (t) => {
   const nothing = await scratchFolder(t);
   const server = await startServerProcess(t, { LOG_LEVEL: 'info', PATH: nothing });
   await waitUntil('it is logged', () =>
@@ -87,7 +87,7 @@ test('the log says whether agents are contained, and what is missing', async (t)
   await waitUntil('it is logged', () => /"sandbox":"bwrap".*agents are contained/.test(contained.stderr()));
 });
 
-test('/ready is 503 without the command, and 200 again when it is back', async (t) => {
+test('/ready is 503 while the command is missing, and 200 when it is there', async (t) => {
   const command = join(await scratchFolder(t), 'claude');
   await writeFile(command, '#!/bin/sh\necho "{\\"loggedIn\\":true,\\"authMethod\\":\\"api_key\\"}"\n', { mode: 0o755 });
   const service = await startTestService(t, { CLAUDE_BIN: command, SANDBOX: 'off' });
@@ -100,7 +100,7 @@ test('/ready is 503 without the command, and 200 again when it is back', async (
   assert.equal((await service.get('/ready')).status, 200);
 });
 
-test('/ready is 503 while nobody is signed in, as the real CLI tells', async (t) => {
+test('/ready is 503 while the real CLI is not signed in', async (t) => {
   const { environment } = await fakeModelAgent(t);
   const settings = { CLAUDE_BIN: packagedClaude };
   const signedOut = await startTestService(t, settings, { ...environment, ANTHROPIC_API_KEY: undefined });
@@ -111,7 +111,7 @@ test('/ready is 503 while nobody is signed in, as the real CLI tells', async (t)
   assert.equal((await signedIn.get('/ready')).status, 200);
 });
 
-test('/ready does not ask the command again for each probe', async (t) => {
+test('/ready does not start the command for each probe', async (t) => {
   const folder = await scratchFolder(t);
   const command = join(folder, 'claude');
   await writeFile(command, `#!/bin/sh\necho asked >> ${folder}/asked\necho '{"loggedIn":true}'\n`, { mode: 0o755 });
@@ -122,7 +122,7 @@ test('/ready does not ask the command again for each probe', async (t) => {
   assert.equal(await readFile(join(folder, 'asked'), 'utf8'), 'asked\n');
 });
 
-test('a command that never answers keeps neither /ready nor the end of the server', async (t) => {
+test('a command that never answers delays neither /ready nor the end of the server', async (t) => {
   const service = await startTestService(t, { CLAUDE_BIN: faultAgent('hangs'), SANDBOX: 'off' });
   const probe = service.get('/ready').catch(() => undefined);
   await service.close(0);

@@ -55,7 +55,7 @@ describe('the budget of a job', () => {
   for (const name of ['CHAT_BUDGET_USD', 'JOB_BUDGET_USD']) {
     test(`${name} above MAX_BUDGET_USD is an error of the settings`, () => {
       assert.throws(() => loadConfig([], { [name]: '100.5' }), {
-        message: `Cannot use ${name}=100.5: MAX_BUDGET_USD=100 is the most that a run may have`,
+        message: `Cannot use ${name}=100.5: it is above MAX_BUDGET_USD=100`,
       });
       loadConfig([], { [name]: '100.5', MAX_BUDGET_USD: '100.5' });
     });
@@ -76,11 +76,17 @@ describe('waiting jobs', () => {
     const full = await submit(service, 'ada');
     assert.equal(full.status, 429);
     assert.match(full.headers.get('retry-after') ?? '', /^\d+$/);
-    assert.match(await errorText(full), /3 jobs of this key wait, and MAX_WAITING_JOBS_PER_KEY is 3/);
+    assert.match(await errorText(full), /3 of 3 waiting jobs of this key, the limit of MAX_WAITING_JOBS_PER_KEY$/);
     assert.equal(await many('bob'), 1);
-    assert.match(await errorText(await submit(service, 'bob')), /all 4 places for waiting jobs are taken$/);
+    assert.match(
+      await errorText(await submit(service, 'bob')),
+      /the limit of 4 waiting jobs is reached \(MAX_WAITING_JOBS less RESERVED_WAITING_JOBS\)$/,
+    );
     assert.equal(await many(service.token), 2);
-    assert.match(await errorText(await submit(service, service.token)), /6 of 6 places taken$/);
+    assert.match(
+      await errorText(await submit(service, service.token)),
+      /6 of 6 waiting jobs, the limit of MAX_WAITING_JOBS$/,
+    );
   });
 
   test('the bounds hold for all machines together', { skip: postgresMissing() ?? false }, async (t: TestContext) => {

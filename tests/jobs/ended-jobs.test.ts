@@ -50,7 +50,7 @@ describeStore('The end of a job', (onStore) => {
   onStore('cancels what waits, asks what runs to stop, and leaves alone what has ended', async (store) => {
     const waiting = await submit(store);
     const cancelled = await store.cancel(waiting.id);
-    assert.equal(cancelled?.did, 'never_started');
+    assert.equal(cancelled?.result, 'never_started');
     assert.equal(cancelled?.job.state, 'cancelled');
     assert.equal(cancelled?.job.error?.code, 'cancelled');
     assert.equal(await store.claim(), undefined);
@@ -61,13 +61,13 @@ describeStore('The end of a job', (onStore) => {
     const off = store.notifications.on(`cancel:${running.id}`, () => {
       rung = true;
     });
-    assert.equal((await store.cancel(running.id))?.did, 'stopping');
+    assert.equal((await store.cancel(running.id))?.result, 'stopping');
     await waitUntil('the runner is told', () => rung);
     off();
     const { lost, toStop } = await store.heartbeat('job', [running]);
     assert.deepEqual({ lost, toStop: toStop.map(({ id }) => id) }, { lost: [], toStop: [running.id] });
     await store.finish(running, { ...completed, state: 'cancelled' });
-    assert.equal((await store.cancel(running.id))?.did, 'finished');
+    assert.equal((await store.cancel(running.id))?.result, 'finished');
     assert.equal(await store.cancel('00000000-0000-7000-8000-000000000000'), undefined);
   });
 
@@ -182,23 +182,23 @@ describeStore('The end of a job', (onStore) => {
     async (store, stores) => {
       const { id } = await runThrough(store, { callbackUrl: 'https://example.org/hook' });
       const silent = await runThrough(store);
-      const takers = await Promise.all([1, 2, 3].map(() => store.takeCallbacks(10, 60_000)));
+      const takers = await Promise.all([1, 2, 3].map(() => store.takeDueWebhooks(10, 60_000)));
       assert.deepEqual(
         takers.flat().map((job) => job.id),
         [id],
       );
       assert.deepEqual(await store.removeOld({ ...keepAll, ttlMs: -1000 }), [silent.id]);
-      await store.recordCallback(id, {
+      await store.recordWebhook(id, {
         state: 'pending',
         attempts: 1,
         nextAttemptAt: Date.now() - 1,
         detail: 'refused',
       });
       const next = await stores.afterCrash();
-      const [due] = await next.takeCallbacks(10, 60_000);
+      const [due] = await next.takeDueWebhooks(10, 60_000);
       assert.equal(due?.callback?.attempts, 1);
-      await next.recordCallback(id, { state: 'delivered', attempts: 2, deliveredAt: 5, status: 200 });
-      assert.deepEqual(await next.takeCallbacks(10, 0), []);
+      await next.recordWebhook(id, { state: 'delivered', attempts: 2, deliveredAt: 5, status: 200 });
+      assert.deepEqual(await next.takeDueWebhooks(10, 0), []);
       assert.deepEqual((await next.get(id))?.callback, {
         state: 'delivered',
         attempts: 2,

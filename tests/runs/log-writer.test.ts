@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LogWriter } from '../../src/runs/log-writer.ts';
-import type { NewEvent } from '../../src/store/job-store.ts';
+import type { NewEvent } from '../../src/store/stored-run.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 const bounds = { maxEvents: 100, maxBytes: 10_000 };

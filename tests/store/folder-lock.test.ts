@@ -1,4 +1,4 @@
-/** One data folder, one server. */
+/** A data folder that only one server may use at a time. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -16,14 +16,14 @@ const holder = `
   setInterval(() => {}, 1000);
 `;
 
-test('a folder belongs to one process, until that ends, even by SIGKILL', async () => {
+test('one process holds the lock until it ends, also when SIGKILL ends it', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'lock-'));
   const child = spawn(process.execPath, ['--input-type=module', '-e', holder, folder]);
   await once(child.stdout, 'data');
-  assert.throws(() => lockFolder(folder), /^Error: Cannot open DATA_DIR: another server is running on it$/);
+  assert.throws(() => lockFolder(folder), /^Error: Cannot use DATA_DIR=.*: another server is running on it$/);
   child.kill('SIGKILL');
   await once(child, 'exit');
-  const release = await waitUntil('the folder is free', () => {
+  const release = await waitUntil('the lock is free', () => {
     try {
       return lockFolder(folder);
     } catch {

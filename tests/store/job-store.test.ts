@@ -1,4 +1,4 @@
-/** How jobs wait, are handed out and told of, in every store. */
+/** How jobs are submitted, wait, are claimed, and get their events, on every engine. */
 import assert from 'node:assert/strict';
 import { errorTable, ServiceError } from '../../src/errors.ts';
 import { jobSpec } from '../support/job-engines.ts';
@@ -6,7 +6,7 @@ import { waitUntil } from '../support/wait-until.ts';
 import { claim, codeIs, completed, describeStore, eventsOf, runThrough, submit, unlimited } from './store-suite.ts';
 
 describeStore('The job store', (onStore) => {
-  onStore('gives back a job as it was submitted, also after a crash', async (store, stores) => {
+  onStore('returns a job as it was submitted, also after a crash', async (store, stores) => {
     const spec = jobSpec({
       prompt: 'Zähle 📁 "files"\n$1',
       agent: 'reviewer',
@@ -36,7 +36,7 @@ describeStore('The job store', (onStore) => {
     assert.equal(await store.get('00000000-0000-7000-8000-000000000000'), undefined);
   });
 
-  onStore('takes one job for one idempotency key of one owner', async (store) => {
+  onStore('keeps one job for one idempotency key of one owner', async (store) => {
     const same = await Promise.all(
       Array.from({ length: 8 }, () => store.submit(jobSpec({ idempotencyKey: 'k' }), unlimited)),
     );
@@ -50,7 +50,7 @@ describeStore('The job store', (onStore) => {
     );
   });
 
-  onStore('takes no more jobs than may wait', async (store) => {
+  onStore('refuses a job when as many wait as may wait', async (store) => {
     await runThrough(store);
     const results = await Promise.allSettled(
       Array.from({ length: 5 }, () => store.submit(jobSpec(), { ...unlimited, maxWaiting: 2 })),
@@ -58,7 +58,7 @@ describeStore('The job store', (onStore) => {
     assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 2);
     await assert.rejects(store.submit(jobSpec(), { ...unlimited, maxWaiting: 2 }), (error) => {
       assert.ok(error instanceof ServiceError);
-      assert.equal(error.message, 'Cannot queue the job: 2 of 2 places taken');
+      assert.equal(error.message, 'Cannot queue the job: 2 of 2 waiting jobs, the limit of MAX_WAITING_JOBS');
       assert.equal(errorTable[error.code].status, 429);
       assert.ok(Number(error.extra.retryAfterSeconds) >= 1);
       return true;
@@ -67,7 +67,7 @@ describeStore('The job store', (onStore) => {
     await submit(store);
   });
 
-  onStore('bounds what one key has waiting, and keeps a reserve for the operator', async (store) => {
+  onStore('limits the waiting jobs of one key, and reserves some for the operator', async (store) => {
     const operator = 'op';
     const bounds = { ...unlimited, maxWaiting: 10, tenant: { maxWaitingPerKey: 4, reserved: 3, operator } };
     const { tenant: _, ...ofOperator } = bounds;
@@ -76,20 +76,22 @@ describeStore('The job store', (onStore) => {
       const tries = Array.from({ length: 12 }, () => store.submit(jobSpec({ owner }), options));
       const results = await Promise.allSettled(tries);
       const refused = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as Error] : []));
-      return { taken: 12 - refused.length, told: [...new Set(refused.map(({ message }) => message))] };
+      return { taken: 12 - refused.length, messages: [...new Set(refused.map(({ message }) => message))] };
     };
-    const own = 'Cannot queue the job: 4 jobs of this key wait, and MAX_WAITING_JOBS_PER_KEY is 4';
-    assert.deepEqual(await many('a'), { taken: 4, told: [own] });
-    const all = 'Cannot queue the job: all 7 places for waiting jobs are taken';
-    assert.deepEqual(await many('b'), { taken: 3, told: [all] });
-    assert.deepEqual(await many('c'), { taken: 0, told: [all] });
-    assert.deepEqual(await many(operator), { taken: 3, told: ['Cannot queue the job: 10 of 10 places taken'] });
-    // The operator's own jobs are in the reserve: what others may have does not shrink by them.
+    const own = 'Cannot queue the job: 4 of 4 waiting jobs of this key, the limit of MAX_WAITING_JOBS_PER_KEY';
+    assert.deepEqual(await many('a'), { taken: 4, messages: [own] });
+    const all =
+      'Cannot queue the job: the limit of 7 waiting jobs is reached (MAX_WAITING_JOBS less RESERVED_WAITING_JOBS)';
+    assert.deepEqual(await many('b'), { taken: 3, messages: [all] });
+    assert.deepEqual(await many('c'), { taken: 0, messages: [all] });
+    const total = 'Cannot queue the job: 10 of 10 waiting jobs, the limit of MAX_WAITING_JOBS';
+    assert.deepEqual(await many(operator), { taken: 3, messages: [total] });
+    // The operator's jobs count in the reserve, so they do not lessen what the other keys may have.
     await claim(store);
     assert.equal((await many('c')).taken, 1);
   });
 
-  onStore('keeps the first secret of a name for all that share it', async (store, stores) => {
+  onStore('keeps the first secret of a name for all processes that share the store', async (store, stores) => {
     const offers = Array.from({ length: 8 }, (_, at) => store.keepSecret('root', `secret ${at}`));
     const secrets = new Set(await Promise.all(offers));
     assert.equal(secrets.size, 1);
@@ -98,7 +100,7 @@ describeStore('The job store', (onStore) => {
     assert.equal(await store.keepSecret('another', 'a'), 'a');
   });
 
-  onStore('hands out jobs by priority, and owners take turns within one', async (store) => {
+  onStore('gives out jobs by priority, and within one priority owners alternate', async (store) => {
     const names = new Map<string, string>();
     for (const [name, owner, priority] of [
       ['a1', 'a', 0],
@@ -113,13 +115,13 @@ describeStore('The job store', (onStore) => {
     }
     const order: (string | undefined)[] = [];
     for (let at = 0; at < 4; at += 1) order.push(names.get((await claim(store)).id));
-    // One that comes late to a flood takes its turn in the present round.
+    // An owner that comes later is served in the current round.
     names.set((await submit(store, { owner: 'c' })).id, 'c1');
     for (let job = await store.claim(); job; job = await store.claim()) order.push(names.get(job.id));
     assert.deepEqual(order, ['high', 'a1', 'b1', 'a2', 'b2', 'c1', 'a3', 'low']);
   });
 
-  onStore('hands out each job once, however many ask', async (store) => {
+  onStore('gives each job to one worker only', async (store) => {
     const ids = new Set<string>();
     for (let at = 0; at < 20; at += 1) ids.add((await submit(store)).id);
     const claims = await Promise.all(Array.from({ length: 30 }, () => store.claim()));
@@ -128,10 +130,10 @@ describeStore('The job store', (onStore) => {
     for (let job = await store.claim(); job; job = await store.claim()) claimed.push(job.id);
     assert.deepEqual(new Set(claimed), ids);
     assert.equal(await store.hasWaiting('job'), false);
-    assert.deepEqual(await store.counters(), { queued: 0, running: 20 });
+    assert.equal((await store.list({ state: 'running', limit: 100 })).jobs.length, 20);
   });
 
-  onStore('tells where a job stands, and how long it will wait once jobs have run', async (store) => {
+  onStore('knows the position of a waiting job, and its expected wait once jobs have run', async (store) => {
     const first = await submit(store);
     assert.deepEqual(await store.outlook(first.id), { position: 1 });
     const running = await claim(store);
@@ -147,7 +149,7 @@ describeStore('The job store', (onStore) => {
     assert.equal(await store.outlook(first.id), undefined);
   });
 
-  onStore('numbers events without gaps, writes a repeated batch once, and refuses a stale run', async (store) => {
+  onStore('numbers events without gaps, writes a repeated batch once, and refuses a stale claim', async (store) => {
     await submit(store);
     const job = await claim(store);
     assert.equal(job.events, 2);

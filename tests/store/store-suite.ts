@@ -1,9 +1,10 @@
-/** The store of jobs on its own, on every engine: what its tests begin with. */
+/** What the tests of the job store share: they run on every engine. */
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { ServiceError } from '../../src/errors.ts';
 import type { JobEnd, JobRecord, StoredEvent } from '../../src/store/job.ts';
-import type { Claim, JobStore } from '../../src/store/job-store.ts';
+import type { JobStore } from '../../src/store/job-store.ts';
+import type { Claim } from '../../src/store/stored-run.ts';
 import { jobSpec, type TestStores, testEngines } from '../support/job-engines.ts';
 
 export const unlimited = { maxWaiting: 1000, fingerprint: 'the same' };

@@ -3,14 +3,14 @@ import assert from 'node:assert/strict';
 import { createSlots } from '../../src/admission/slots.ts';
 import type { ExecuteTask } from '../../src/jobs/claimed-job.ts';
 import { createJobs, type Jobs, type JobsOptions, type JobView } from '../../src/jobs/jobs.ts';
-import type { CallbackReport, JobState } from '../../src/store/job.ts';
+import type { JobState, WebhookReport } from '../../src/store/job.ts';
 import type { JobStore } from '../../src/store/job-store.ts';
 import type { Outcome, RunEvent, Task, WorkspaceResult } from '../../src/task.ts';
 import type { WorkspaceLease } from '../../src/workspaces/workspaces.ts';
 import { jobSpec } from './job-engines.ts';
 import { waitUntil } from './wait-until.ts';
 
-export type TestJobs = Jobs & { callbacksTried: CallbackReport[]; errors: unknown[] };
+export type TestJobs = Jobs & { callbacksTried: WebhookReport[]; errors: unknown[] };
 
 /** Stands for a workspace and an agent in it. */
 export type Script = (task: Task, tools: ScriptTools) => Promise<Outcome>;
@@ -50,7 +50,7 @@ export async function startJobs(
   given: Partial<JobsOptions> & { capacity?: number; chats?: boolean } = {},
 ): Promise<TestJobs> {
   const { capacity = 2, chats = false, ...options } = given;
-  const callbacksTried: CallbackReport[] = [];
+  const callbacksTried: WebhookReport[] = [];
   const errors: unknown[] = [];
   const slots = createSlots({ capacity, maxQueued: 0, waitMs: 1000 });
   const jobs = await createJobs({

@@ -1,4 +1,4 @@
-/** What callbacks are signed with: a secret per key, never a key, the same on all machines, told to its own key only. */
+/** The secrets that sign webhooks: one per API key, never a key itself, equal on all machines, and shown only to its own key. */
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
@@ -9,7 +9,7 @@ import { describe, type TestContext, test } from 'node:test';
 import OpenAI from 'openai';
 import { loadConfig } from '../../src/config/config.ts';
 import { startService } from '../../src/service.ts';
-import { callbackSecretOf } from '../../src/webhooks/secret.ts';
+import { webhookSecretOf } from '../../src/webhooks/secret.ts';
 import { requirement } from '../contract/requirements.ts';
 import { scratchFolder } from '../support/fake-model-agent.ts';
 import { execute, promptFor } from '../support/http-jobs.ts';
@@ -44,7 +44,7 @@ async function secretFor(service: TestService, key = testToken): Promise<string>
   return ((await response.json()) as { secret: string }).secret;
 }
 
-/** As it stands in docs/jobs.md. */
+/** The check that docs/jobs.md shows to receivers. */
 async function documentedCheck(): Promise<IsGenuine> {
   const text = await readFile(new URL('../../docs/jobs.md', import.meta.url), 'utf8');
   const code = /```js\n([^`]*function isGenuine[\s\S]*?)```/.exec(text)?.[1] ?? '';
@@ -57,7 +57,7 @@ function signedWith(key: Buffer | string, { headers, body }: Received): boolean 
   return headers['webhook-signature'] === `v1,${createHmac('sha256', key).update(text).digest('base64')}`;
 }
 
-describe('callback secrets', () => {
+describe('webhook secrets', () => {
   test(requirement('J-24'), async (t) => {
     const { url, received } = await startReceiver(t);
     const service = await startScriptedService(t, { API_KEYS: 'ada,bob', CALLBACK_ALLOW_PRIVATE: 'on' });
@@ -73,20 +73,20 @@ describe('callback secrets', () => {
     for (const [at, key] of keys.entries()) {
       const before = received.length;
       const id = await execute(service, { prompt: promptFor({ say: ['Paris.'] }), callback_url: url }, as(key));
-      const callback = await waitUntil('the callback has come', () => received[before]);
-      assert.equal(callback.headers['webhook-id'], id);
-      const genuine = secrets.map((secret) => isGenuine(callback.headers, callback.body, secret));
+      const webhook = await waitUntil('the webhook arrives', () => received[before]);
+      assert.equal(webhook.headers['webhook-id'], id);
+      const genuine = secrets.map((secret) => isGenuine(webhook.headers, webhook.body, secret));
       assert.deepEqual(
         genuine,
         keys.map((_, other) => other === at),
       );
-      // An implementation of the same specification that is not ours.
-      await webhooks.verifySignature(callback.body, callback.headers, secrets[at]);
+      // Another implementation of the same specification.
+      await webhooks.verifySignature(webhook.body, webhook.headers, secrets[at]);
       for (const guess of [...keys, root, Buffer.from(root.slice(6), 'base64')]) {
-        assert.equal(signedWith(guess, callback), false, `signed with ${guess}`);
+        assert.equal(signedWith(guess, webhook), false, `signed with ${guess}`);
       }
       const record = await (await service.get(`/jobs/${id}`)).text();
-      for (const secret of [...secrets, root]) assert.ok(!(record + callback.body).includes(secret));
+      for (const secret of [...secrets, root]) assert.ok(!(record + webhook.body).includes(secret));
     }
   });
 
@@ -102,7 +102,7 @@ describe('callback secrets', () => {
     assert.ok(!(await (await service.get('/metrics')).text()).includes('whsec_'));
   });
 
-  test('the root is made once, for the own user alone, and outlives a restart', async (t) => {
+  test('the root is made once, only its own user can read it, and it is kept over a restart', async (t) => {
     const before = process.umask(0);
     t.after(() => process.umask(before));
     const dataDir = join(await scratchFolder(t), 'data');
@@ -115,7 +115,7 @@ describe('callback secrets', () => {
     assert.equal(await secretFor(next), secret);
   });
 
-  test('CALLBACK_SECRET is the root: never a secret of any key itself, and the same wherever it is set', async (t) => {
+  test('CALLBACK_SECRET is the root: it is no key’s secret itself, and gives the same secrets on every server', async (t) => {
     const root = 'a root that is long enough';
     const one = await startTestService(t, { CALLBACK_SECRET: root, API_KEYS: 'ada' });
     const other = await startTestService(t, { CALLBACK_SECRET: root, API_KEYS: 'ada' });
@@ -132,7 +132,7 @@ describe('callback secrets', () => {
     const postgres = await startPostgres();
     t.after(() => postgres.stop());
     const { url } = await postgres.createDatabase();
-    // One of them has had its jobs to itself before.
+    // The first machine had a store of its own before.
     const alone = await startTestService(t);
     const secret = await secretFor(alone);
     await alone.close(0);
@@ -153,16 +153,16 @@ describe('CALLBACK_SECRET is refused', () => {
     ['as the key of the operator', { API_BEARER_TOKEN: long, CALLBACK_SECRET: long }, /one of the API keys/],
     ['as another key', { API_KEYS: `other,${long}`, CALLBACK_SECRET: `${long}\n` }, /one of the API keys/],
     ['when it is short enough to be guessed', { CALLBACK_SECRET: 'tiger-tiger' }, /11 bytes .* at least 24/],
-    ['when its bytes are too few', { CALLBACK_SECRET: `whsec_${btoa(long.slice(0, 20))}` }, /20 bytes/],
+    ['when it has too few bytes as base64', { CALLBACK_SECRET: `whsec_${btoa(long.slice(0, 20))}` }, /20 bytes/],
     ['when it is not base64', { CALLBACK_SECRET: `whsec_${long}%` }, /not base64/],
   ] as const) {
     test(why, () => {
       assert.throws(
         () => loadConfig([], given),
-        ({ message: told }: Error) => {
-          assert.match(told, message);
-          assert.match(told, /^Cannot use CALLBACK_SECRET: [^\n]*$/);
-          assert.ok(!told.includes(given.CALLBACK_SECRET.trim()));
+        ({ message: text }: Error) => {
+          assert.match(text, message);
+          assert.match(text, /^Cannot use CALLBACK_SECRET: [^\n]*$/);
+          assert.ok(!text.includes(given.CALLBACK_SECRET.trim()));
           return true;
         },
       );
@@ -183,12 +183,12 @@ describe('CALLBACK_SECRET is refused', () => {
   });
 });
 
-test('a secret tells nothing of the root, and each owner has another', () => {
+test('a root in the form whsec_ counts by its bytes, and each root and each owner gives another secret', () => {
   const cases: [root: string, owner: string, secret: string][] = [
-    ['whsec_c2VjcmV0', 'a', callbackSecretOf('secret', 'a')],
-    ['secret', 'b', callbackSecretOf('whsec_c2VjcmV0', 'b')],
+    ['whsec_c2VjcmV0', 'a', webhookSecretOf('secret', 'a')],
+    ['secret', 'b', webhookSecretOf('whsec_c2VjcmV0', 'b')],
   ];
-  for (const [root, owner, secret] of cases) assert.equal(callbackSecretOf(root, owner), secret);
-  assert.notEqual(callbackSecretOf('secret', 'a'), callbackSecretOf('secret', 'b'));
-  assert.notEqual(callbackSecretOf('secret', 'a'), callbackSecretOf('secret2', 'a'));
+  for (const [root, owner, secret] of cases) assert.equal(webhookSecretOf(root, owner), secret);
+  assert.notEqual(webhookSecretOf('secret', 'a'), webhookSecretOf('secret', 'b'));
+  assert.notEqual(webhookSecretOf('secret', 'a'), webhookSecretOf('secret2', 'a'));
 });

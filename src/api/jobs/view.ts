@@ -1,7 +1,7 @@
 /** A job as clients read it, in the names of the API. What is not known, or not yet, is null. */
 
 import type { JobView } from '../../jobs/jobs.ts';
-import type { CallbackReport, JobSummary } from '../../store/job.ts';
+import type { JobSummary, WebhookReport } from '../../store/job.ts';
 import type { ModelUsage, Usage } from '../../task.ts';
 
 export type JobJson = ReturnType<typeof renderJob>;
@@ -80,7 +80,7 @@ function workspaceOf({ workspace, sync }: JobView) {
   };
 }
 
-function callbackOf({ state, attempts, nextAttemptAt, deliveredAt, status, detail }: CallbackReport) {
+function callbackOf({ state, attempts, nextAttemptAt, deliveredAt, status, detail }: WebhookReport) {
   return {
     state,
     attempts,

@@ -1,23 +1,23 @@
-/** How `jobs` ends: its exit statuses, and the one error that carries one. */
+/** The exit statuses of `jobs`, and the error that has one. */
 import type { JobJson } from '../../api/jobs/view.ts';
 
 export const exitStatus = {
   done: 0,
   failed: 1,
-  /** The command, or what it asks of the server, is wrong: an option, a field, the key, the id of a job. */
+  /** The command or its request is wrong: an option, a field, the key, the id of a job. */
   usage: 2,
-  /** The server cannot be reached, or takes no more jobs now. */
+  /** The server cannot be reached, or accepts no more jobs now. */
   unavailable: 3,
   interrupted: 4,
-  /** As `timeout` ends. */
+  /** As the command `timeout`. */
   timeout: 124,
-  /** As a shell tells of Ctrl-C. */
+  /** As a shell for a command that was ended by Ctrl-C. */
   cancelled: 130,
 } as const;
 
 export type ExitStatus = (typeof exitStatus)[keyof typeof exitStatus];
 
-/** Its message is one line for the user. */
+/** Ends the command with a status; its message is one line for the user. */
 export class CommandFailure extends Error {
   readonly status: ExitStatus;
 
@@ -28,7 +28,7 @@ export class CommandFailure extends Error {
   }
 }
 
-/** Of a job that has ended. A branch that was asked for and is not there is a failure too. */
+/** The exit status for an ended job. A completed job whose branch could not be pushed counts as failed. */
 export function exitStatusOf({ status, workspace }: Pick<JobJson, 'status' | 'workspace'>): ExitStatus {
   switch (status) {
     case 'completed':

@@ -1,39 +1,38 @@
-/** Follows the events of a job over as many connections as it takes: none is missed, none comes twice. */
+/** Follows the events of a job, and reconnects when the connection breaks: no event is missed or repeated. */
 import type { EventJson } from '../../api/jobs/events.ts';
+import { backoff } from '../../waits.ts';
 import { CommandFailure, exitStatus } from './exit-status.ts';
 import type { JobClient } from './job-client.ts';
 
 export type FollowOptions = {
-  /** The number of the latest event that the caller has; 0: none. */
+  /** The number of the latest event that the caller has; 0: it has none. */
   after: number;
   signal: AbortSignal;
-  /** Told when the connection is lost, and why, once until it is there again. */
+  /** Called with the reason when the connection is lost, once until events arrive again. */
   onLost(reason: string): void;
-  /** How long it goes on trying while the server does not answer. */
-  giveUpMs?: number;
 };
 
 /** `seq`: the event's number in its job. */
 export type Followed = { seq: number; event: EventJson };
 
-const firstWaitMs = 200;
-const longestWaitMs = 5000;
+/** How long it tries to reconnect. Milliseconds. */
+const giveUpMs = 120_000;
 
-/** Ends after the job's last event or when `signal` aborts. Throws a `CommandFailure`. */
+/** Ends after the job's last event, or when `signal` aborts. Throws a `CommandFailure`. */
 export async function* followEvents(client: JobClient, id: string, options: FollowOptions): AsyncGenerator<Followed> {
-  const { signal, onLost, giveUpMs = 120_000 } = options;
+  const { signal, onLost } = options;
   let last = options.after;
   let lostAt: number | undefined;
-  let waitMs = firstWaitMs;
+  const waits = backoff({ firstMs: 200, longestMs: 5000 });
   while (!signal.aborted) {
-    let reason = 'the server ended it';
+    let reason = 'the server closed it';
     try {
       const response = await client.events(id, last, signal);
       if (!response) return;
       for await (const followed of framesOf(response)) {
         last = followed.seq;
         lostAt = undefined;
-        waitMs = firstWaitMs;
+        waits.reset();
         yield followed;
         if (isLast(followed.event)) return;
       }
@@ -45,8 +44,7 @@ export async function* followEvents(client: JobClient, id: string, options: Foll
     if (lostAt === undefined) onLost(reason);
     lostAt ??= performance.now();
     if (performance.now() - lostAt > giveUpMs) throw new CommandFailure(exitStatus.unavailable, reason);
-    await pause(waitMs, signal);
-    waitMs = Math.min(longestWaitMs, waitMs * 2);
+    await waits.wait(signal);
   }
 }
 
@@ -63,21 +61,8 @@ async function* framesOf(response: Response): AsyncGenerator<Followed> {
     for (const frame of frames) {
       const [, seq] = /^id: (\d+)$/m.exec(frame) ?? [];
       const [, data] = /^data: (.*)$/m.exec(frame) ?? [];
-      // Comments, which only keep the connection alive, have neither.
+      // A comment has neither; it only keeps the connection alive.
       if (seq !== undefined && data !== undefined) yield { seq: Number(seq), event: JSON.parse(data) as EventJson };
     }
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
-    if (signal.aborted) done();
-  });
 }

@@ -1,4 +1,4 @@
-/** The job API of a running server, as the command line uses it. Whatever goes wrong is a `CommandFailure`. */
+/** A client of the job API of a running server. Every function throws a `CommandFailure` when it fails. */
 import type { JobJson, ListedJobJson } from '../../api/jobs/view.ts';
 import { CommandFailure, type ExitStatus, exitStatus } from './exit-status.ts';
 
@@ -11,17 +11,17 @@ export type JobClient = {
   list(query: Record<string, string>): Promise<{ jobs: ListedJobJson[]; next_cursor: string | null }>;
   cancel(id: string): Promise<{ status: string; result: 'never_started' | 'stopping' }>;
   diff(id: string): Promise<string>;
-  /** The answer with the events after number `after`, its body unread; `undefined`: there are no more. */
+  /** A response whose body is the stream of the events after number `after`; `undefined`: there are no more events. */
   events(id: string, after: number, signal: AbortSignal): Promise<Response | undefined>;
 };
 
-/** Of an answer that comes at once. */
+/** The time limit of every request but a stream of events. Milliseconds. */
 const deadlineMs = 60_000;
 
 export function createJobClient(url: string, key: string): JobClient {
   const base = url.replace(/\/+$/, '');
 
-  async function ask(method: string, path: string, init: RequestInit = {}): Promise<Response> {
+  async function request(method: string, path: string, init: RequestInit = {}): Promise<Response> {
     const headers = { authorization: `Bearer ${key}`, ...(init.headers as Record<string, string>) };
     const signal = init.signal ?? AbortSignal.timeout(deadlineMs);
     const response = await fetch(base + path, { ...init, method, headers, signal }).catch((error: unknown) => {
@@ -31,12 +31,16 @@ export function createJobClient(url: string, key: string): JobClient {
     return response;
   }
 
-  async function askForJson<T>(method: string, path: string, init?: RequestInit): Promise<T> {
-    const response = await ask(method, path, init);
+  async function requestJson<T>(method: string, path: string, init?: RequestInit): Promise<T> {
+    const response = await request(method, path, init);
     try {
       return (await response.json()) as T;
     } catch (error) {
-      if (error instanceof SyntaxError) throw new CommandFailure(exitStatus.unavailable, `${base} is no such server`);
+      if (error instanceof SyntaxError)
+        throw new CommandFailure(
+          exitStatus.unavailable,
+          `${base} is not a claude-agent-server: its answer is not JSON`,
+        );
       throw unreachable(base, error);
     }
   }
@@ -47,16 +51,16 @@ export function createJobClient(url: string, key: string): JobClient {
         'content-type': 'application/json',
         ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),
       };
-      const either = AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]);
-      return askForJson('POST', '/execute', { headers, body: JSON.stringify(body), signal: either });
+      const ended = AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]);
+      return requestJson('POST', '/execute', { headers, body: JSON.stringify(body), signal: ended });
     },
-    job: (id) => askForJson('GET', pathOf(id)),
-    list: (query) => askForJson('GET', `/jobs?${new URLSearchParams(query)}`),
-    cancel: (id) => askForJson('DELETE', pathOf(id)),
-    diff: async (id) => (await ask('GET', `${pathOf(id)}/diff`)).text(),
+    job: (id) => requestJson('GET', pathOf(id)),
+    list: (query) => requestJson('GET', `/jobs?${new URLSearchParams(query)}`),
+    cancel: (id) => requestJson('DELETE', pathOf(id)),
+    diff: async (id) => (await request('GET', `${pathOf(id)}/diff`)).text(),
     async events(id, after, signal) {
       const headers = { 'last-event-id': String(after), accept: 'text/event-stream' };
-      const response = await ask('GET', `${pathOf(id)}/events`, { headers, signal });
+      const response = await request('GET', `${pathOf(id)}/events`, { headers, signal });
       return response.status === 204 ? undefined : response;
     },
   };
@@ -68,16 +72,17 @@ function pathOf(id: string): string {
 
 function unreachable(base: string, error: unknown): CommandFailure {
   const { name, message, cause } = error as Error & { cause?: { code?: string; message?: string } };
-  const why = name === 'TimeoutError' ? 'no answer in time' : (cause?.code ?? cause?.message ?? message);
-  return new CommandFailure(exitStatus.unavailable, `Cannot reach the server at ${base}: ${why}`);
+  const reason =
+    name === 'TimeoutError' ? `no answer within ${deadlineMs / 1000} s` : (cause?.code ?? cause?.message ?? message);
+  return new CommandFailure(exitStatus.unavailable, `Cannot reach the server at ${base}: ${reason}`);
 }
 
-/** The reason as the server gives it, and the status that goes with it. */
+/** The reason that the server gives, and the exit status for it. */
 async function refusalOf(response: Response): Promise<CommandFailure> {
   const text = await response.text().catch(() => '');
   const retryAfter = response.headers.get('retry-after');
-  const again = retryAfter ? `; try again in ${retryAfter} s` : '';
-  return new CommandFailure(statusOf(response.status), `${reasonIn(text) ?? `HTTP ${response.status}`}${again}`);
+  const retry = retryAfter ? `; retry in ${retryAfter} s` : '';
+  return new CommandFailure(statusOf(response.status), `${reasonIn(text) ?? `HTTP ${response.status}`}${retry}`);
 }
 
 function reasonIn(text: string): string | undefined {

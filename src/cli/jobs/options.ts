@@ -1,4 +1,4 @@
-/** The options of `jobs`: which server, which key, and what the job is to be. */
+/** The options of `jobs`: the server, the key, and the fields of a new job. */
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
 import { findApiKey } from '../../config/api-key.ts';
 import { type Config, loadConfig } from '../../config/config.ts';
@@ -7,7 +7,7 @@ import { createJobClient, type JobClient } from './job-client.ts';
 
 export const serverOptions = { url: { type: 'string' }, key: { type: 'string' } } satisfies ParseArgsOptionsConfig;
 
-export const wishOptions = {
+export const jobOptions = {
   agent: { type: 'string' },
   model: { type: 'string' },
   effort: { type: 'string' },
@@ -17,9 +17,9 @@ export const wishOptions = {
   'idempotency-key': { type: 'string' },
 } satisfies ParseArgsOptionsConfig;
 
-type Wish = { [Name in keyof typeof wishOptions]?: string };
+type JobOptions = { [Name in keyof typeof jobOptions]?: string };
 
-/** As `node:util` reads them; throws a `CommandFailure` for one that is not known, or lacks its value. */
+/** As `parseArgs` of `node:util`. Throws a `CommandFailure` for an unknown option, or one without its value. */
 export function readOptions<const Options extends ParseArgsOptionsConfig>(args: string[], options: Options) {
   try {
     return parseArgs({ args, options, allowPositionals: true, strict: true });
@@ -29,24 +29,27 @@ export function readOptions<const Options extends ParseArgsOptionsConfig>(args: 
 }
 
 /** The body of `POST /execute`. */
-export function bodyOf(prompt: string, { agent, model, effort, budget, timeout, deliver }: Wish) {
+export function bodyOf(prompt: string, { agent, model, effort, budget, timeout, deliver }: JobOptions) {
   return {
     prompt,
     ...(agent === undefined ? {} : { agent }),
     ...(model === undefined ? {} : { model }),
     ...(effort === undefined ? {} : { effort }),
-    ...(budget === undefined ? {} : { max_budget_usd: numberIn('budget', budget) }),
-    ...(timeout === undefined ? {} : { timeout_seconds: numberIn('timeout', timeout) }),
+    ...(budget === undefined ? {} : { max_budget_usd: numberOf('budget', budget) }),
+    ...(timeout === undefined ? {} : { timeout_seconds: numberOf('timeout', timeout) }),
     ...(deliver === undefined ? {} : { deliver }),
   };
 }
 
-/** The server of the options, else the one that these settings would start on this machine. */
+/** A client of the server in the options, or else of the server on this machine with the same settings. */
 export async function clientOf({ url, key }: { url?: string; key?: string }): Promise<JobClient> {
   if (url !== undefined && key !== undefined) return createJobClient(checkedUrl(url), key);
   const config = readSettings();
   const token = key ?? (await findApiKey(config.apiBearerToken, config.dataDir));
-  if (!token) throw usage('Cannot ask the server: there is no key; set API_BEARER_TOKEN, or DATA_DIR to the server’s');
+  if (!token)
+    throw usage(
+      'Cannot use the server: there is no key; set API_BEARER_TOKEN, or set DATA_DIR to the data folder of the server',
+    );
   return createJobClient(url === undefined ? localUrl(config) : checkedUrl(url), token);
 }
 
@@ -59,21 +62,21 @@ function readSettings(): Config {
 }
 
 function localUrl({ host, port }: { host: string; port: number }): string {
-  if (port === 0) throw usage('Cannot tell where the server listens: PORT is 0; give --url');
-  // What a server listens on when it listens on every address is not where it is found.
-  const found = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
-  return `http://${found.includes(':') ? `[${found}]` : found}:${port}`;
+  if (port === 0) throw usage('Cannot find the server: PORT is 0, so its port is not known; use --url');
+  // These two addresses mean every address of the machine; a client cannot connect to them.
+  const address = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+  return `http://${address.includes(':') ? `[${address}]` : address}:${port}`;
 }
 
 function checkedUrl(url: string): string {
   const protocol = URL.parse(url)?.protocol;
   if (protocol === 'http:' || protocol === 'https:') return url;
-  throw usage(`Cannot use --url "${url}": it takes a URL such as http://127.0.0.1:8000`);
+  throw usage(`Cannot use --url "${url}": it must be a URL such as http://127.0.0.1:8000`);
 }
 
-function numberIn(name: string, word: string): number {
-  if (/^\d+(\.\d+)?$/.test(word)) return Number(word);
-  throw usage(`Cannot use --${name} "${word}": it takes a number`);
+function numberOf(name: string, text: string): number {
+  if (/^\d+(\.\d+)?$/.test(text)) return Number(text);
+  throw usage(`Cannot use --${name} "${text}": it must be a number`);
 }
 
 export function usage(message: string): CommandFailure {

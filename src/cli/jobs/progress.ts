@@ -1,12 +1,13 @@
-/** Shows the events of a job to a person: text as the agent writes it, everything else on a line of its own. */
+/** Shows the events of a job to a person: text as the agent writes it, every other event on a line of its own. */
 import type { EventJson } from '../../api/jobs/events.ts';
 
-/** Characters of a tool's input or result. */
+/** How many characters of a tool's input or result are shown. */
 const maxShown = 200;
 
 export class Progress {
   readonly #write: (text: string) => void;
-  #lineBegun = false;
+  /** The last line has no line end yet. */
+  #lineOpen = false;
   #latest: EventJson['type'] | undefined;
 
   constructor(write: (text: string) => void) {
@@ -15,7 +16,7 @@ export class Progress {
 
   show(event: EventJson): void {
     if (event.type === 'text') this.#text(event.text);
-    // The thoughts themselves would bury everything else.
+    // The text of the thoughts is not shown: it is much longer than everything else.
     else if (event.type !== 'thinking' || this.#latest !== 'thinking') this.line(lineOf(event));
     this.#latest = event.type;
   }
@@ -26,16 +27,16 @@ export class Progress {
     this.#write(`${printable(text)}\n`);
   }
 
-  /** Ends the line that is begun. */
+  /** Ends the last line. */
   end(): void {
-    if (this.#lineBegun) this.#write('\n');
-    this.#lineBegun = false;
+    if (this.#lineOpen) this.#write('\n');
+    this.#lineOpen = false;
   }
 
   #text(text: string): void {
     if (text === '') return;
     this.#write(printable(text));
-    this.#lineBegun = !text.endsWith('\n');
+    this.#lineOpen = !text.endsWith('\n');
   }
 }
 
@@ -58,13 +59,13 @@ function lineOf(event: Exclude<EventJson, { type: 'text' }>): string | undefined
       return `<- ${event.is_error ? 'error: ' : ''}${short(event.text)}`;
     case 'retry': {
       const { status, attempt, max_attempts: most, delay_seconds: delay } = event;
-      const why = status === null ? '' : ` (${status})`;
-      return `-- the model API failed${why}: attempt ${attempt} of ${most} in ${delay} s`;
+      const detail = status === null ? '' : ` (${status})`;
+      return `-- the model API failed${detail}: attempt ${attempt} of ${most} in ${delay} s`;
     }
     case 'cost':
       return `-- cost so far: $${event.cost_usd}`;
     case 'events_full':
-      return `-- no further events are recorded: over ${event.limit} ${event.unit}; the job goes on`;
+      return `-- no further events are recorded: the limit of ${event.limit} ${event.unit} is reached; the job continues`;
   }
 }
 
@@ -88,7 +89,7 @@ function short(text: string): string {
   return line.length > maxShown ? `${line.slice(0, maxShown)}…` : line;
 }
 
-/** What an agent writes must not steer the terminal. */
+/** Without control characters, so that the text of an agent cannot control the terminal. */
 function printable(text: string): string {
   return text.replace(/[^\P{Cc}\n\t]/gu, '');
 }

@@ -1,4 +1,4 @@
-/** `jobs` from the command line: against the running server, as its own process, with real signals. */
+/** The command `jobs` as a process of its own, with real signals, against a running server. */
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
@@ -41,16 +41,27 @@ describe('jobs run', () => {
     );
   });
 
-  test('without --wait prints the id, and the options become the fields of the job', async (t) => {
+  test('without --wait it prints the id, and its options become the fields of the job', async (t) => {
     const service = await startScriptedService(t);
-    const wish = ['--agent', 'mender', '--effort', 'low', '--budget', '1.5', '--timeout', '60', '--deliver', 'branch'];
-    const args = ['run', '--url', service.url, ...wish, '--idempotency-key', 'k', '--', '--help me'];
+    const options = [
+      '--agent',
+      'fixer',
+      '--effort',
+      'low',
+      '--budget',
+      '1.5',
+      '--timeout',
+      '60',
+      '--deliver',
+      'branch',
+    ];
+    const args = ['run', '--url', service.url, ...options, '--idempotency-key', 'k', '--', '--help me'];
     const { status, stdout } = await runJobsCommand(t, args);
     assert.equal(status, 0);
     const job = await jobOf(service, stdout.trim());
     assert.deepEqual(
       [job.prompt, job.agent, job.effort, job.max_budget_usd, job.timeout_seconds, job.deliver],
-      ['--help me', 'mender', 'low', 1.5, 60, 'branch'],
+      ['--help me', 'fixer', 'low', 1.5, 60, 'branch'],
     );
     assert.equal((await runJobsCommand(t, args)).stdout, stdout);
     const quiet = await runJobsCommand(t, ['run', 'hi', '--wait', '--quiet', '--json', '--url', service.url]);
@@ -74,12 +85,12 @@ describe('jobs run', () => {
     assert.match((await run('hi', '--model', 'gpt-5')).stderr, /unsupported model: there are haiku, sonnet, opus/);
     assert.equal((await run('hi', '--key', 'wrong')).status, 2);
     await service.close(0);
-    const nobody = await run('hi');
-    assert.equal(nobody.status, 3);
-    assert.equal(nobody.stderr, `Cannot reach the server at ${service.url}: ECONNREFUSED\n`);
+    const unreachable = await run('hi');
+    assert.equal(unreachable.status, 3);
+    assert.equal(unreachable.stderr, `Cannot reach the server at ${service.url}: ECONNREFUSED\n`);
   });
 
-  test('finds the server and the key of this machine by the settings', async (t) => {
+  test('the settings name the server and the key of this machine', async (t) => {
     const service = await startScriptedService(t);
     const PORT = new URL(service.url).port;
     assert.equal((await runJobsCommand(t, ['run', 'hi', '--wait'], { PORT, HOST: '0.0.0.0' })).stdout, 'ok\n');
@@ -103,20 +114,20 @@ describe('jobs run', () => {
     assert.equal((await jobOf(service, await onlyJob(service))).status, 'cancelled');
   });
 
-  test('a second Ctrl-C leaves at once', async (t) => {
+  test('a second Ctrl-C ends the command at once', async (t) => {
     const service = await startTestService(t, { CLAUDE_BIN: faultAgent('ignores-sigterm') });
     const command = startJobsCommand(t, ['run', 'hi', '--wait', '--url', service.url]);
     await waitUntil('the job runs', () => command.stderr().includes('-- running'), 10_000);
     command.interrupt();
-    await waitUntil('it was heard', () => command.stderr().includes('-- cancelling'));
+    await waitUntil('the first Ctrl-C has its effect', () => command.stderr().includes('-- cancelling'));
     command.interrupt();
     assert.equal(await command.exited, 130);
-    assert.match(command.stderr(), /it may go on\n$/);
+    assert.match(command.stderr(), /it may still run\n$/);
   });
 });
 
 describe('a lost connection', () => {
-  /** Stands between the command and the server; can break all connections. */
+  /** A proxy between the command and the server that can break all connections. */
   async function startBreakable(t: TestContext, url: string): Promise<{ url: string; breakAll(): void }> {
     const sockets = new Set<Socket>();
     const proxy = createServer((near) => {
@@ -160,11 +171,14 @@ describe('a lost connection', () => {
       words,
       say.map((word) => word.trim()),
     );
-    assert.match(command.stderr(), /-- the connection is lost, trying again/);
+    assert.match(command.stderr(), /-- the connection is lost, retrying/);
   });
 
   test(
-    requirement('J-21', 'a server that dies and comes back has interrupted the job, and the command ends so'),
+    requirement(
+      'J-21',
+      'when the server dies and restarts, the job is interrupted, and the command has that exit status',
+    ),
     async (t) => {
       const settings = { CLAUDE_BIN: faultAgent('hangs') };
       const first = await startServerProcess(t, settings);
@@ -179,8 +193,8 @@ describe('a lost connection', () => {
   );
 });
 
-describe('looking after jobs', () => {
-  test('list, show, events, diff and cancel', async (t) => {
+describe('existing jobs', () => {
+  test('list, show, events, diff and cancel work by the id of a job', async (t) => {
     const service = await startScriptedService(t, { MAX_CONCURRENT_RUNS: '1' });
     const jobs = (...args: string[]) => runJobsCommand(t, [...args, '--url', service.url]);
     const id = await execute(service, { prompt: promptFor({ say: ['one\ntwo'] }) });
@@ -211,7 +225,7 @@ describe('looking after jobs', () => {
     assert.match(page.stderr, /--cursor/);
   });
 
-  test('what is printed into a pipe is whole', async (t) => {
+  test('a long record is printed to a pipe completely', async (t) => {
     const service = await startScriptedService(t);
     const id = await execute(service, { prompt: promptFor({ say: ['x'.repeat(1000)], times: 500 }) });
     await ended(service, id);
@@ -219,7 +233,7 @@ describe('looking after jobs', () => {
     assert.equal((JSON.parse(stdout) as { result: string }).result.length, 500_000);
   });
 
-  test('help tells the commands and the exit statuses', async (t) => {
+  test('help names the commands and the exit statuses', async (t) => {
     for (const args of [['--help'], ['run', '--help'], ['help']]) {
       const { status, stdout } = await runJobsCommand(t, args);
       assert.equal(status, 0);

@@ -1,22 +1,23 @@
-/** One attempt to deliver a callback: signed, to one fixed address, with a deadline, following nothing. */
+/** One attempt to deliver a webhook: signed, to one fixed address, within a deadline, without following redirects. */
 import { createHmac } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { resolveCallback } from './address.ts';
+import { resolveAddress } from './address.ts';
 import { keyBytes } from './secret.ts';
 
-export type CallbackAttempt = { url: string; id: string; body: string; secret: string; allowPrivate: boolean };
+/** `id`: the same in every attempt. `secret`: as `webhookSecretOf` makes it. */
+export type Webhook = { url: string; id: string; body: string; secret: string; allowPrivate: boolean };
 
 /** Of the whole attempt, in milliseconds. */
 const deadlineMs = 10_000;
 const tooLate = `no answer within ${deadlineMs / 1000} s`;
 const maxAnswerBytes = 64 * 1024;
 
-/** The status of the answer. Throws an Error whose message is one line without addresses. */
-export async function sendCallback(attempt: CallbackAttempt): Promise<number> {
-  const url = new URL(attempt.url);
+/** Returns the HTTP status of the answer. Throws an Error whose message is one line without addresses. */
+export async function sendWebhook(webhook: Webhook): Promise<number> {
+  const url = new URL(webhook.url);
   const deadline = AbortSignal.timeout(deadlineMs);
-  const { address, family } = await before(deadline, resolveCallback(url, attempt.allowPrivate));
+  const { address, family } = await within(deadline, resolveAddress(url, webhook.allowPrivate));
   const timestamp = Math.floor(Date.now() / 1000);
   const request = url.protocol === 'https:' ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {
@@ -27,11 +28,11 @@ export async function sendCallback(attempt: CallbackAttempt): Promise<number> {
       signal: deadline,
       headers: {
         'content-type': 'application/json',
-        'content-length': Buffer.byteLength(attempt.body),
+        'content-length': Buffer.byteLength(webhook.body),
         'user-agent': 'claude-agent-server',
-        'webhook-id': attempt.id,
+        'webhook-id': webhook.id,
         'webhook-timestamp': timestamp,
-        'webhook-signature': sign(attempt.secret, attempt.id, timestamp, attempt.body),
+        'webhook-signature': sign(webhook.secret, webhook.id, timestamp, webhook.body),
       },
     });
     sent.on('error', (error) => reject(new Error(reasonOf(error), { cause: error })));
@@ -41,27 +42,29 @@ export async function sendCallback(attempt: CallbackAttempt): Promise<number> {
         size += chunk.length;
         if (size > maxAnswerBytes) answer.destroy();
       });
-      // What the receiver says beside the status is of no use to anyone here.
+      // Only the status counts; the body is read so that the connection can end, and its errors do not matter.
       answer.on('error', () => {});
       answer.on('close', () => resolve(answer.statusCode ?? 0));
     });
-    sent.end(attempt.body);
+    sent.end(webhook.body);
   });
 }
 
-/** As the Standard Webhooks specification has it: `v1,` and the base64 of an HMAC-SHA256 over `id.timestamp.body`. */
-export function sign(secret: string, id: string, timestamp: number, body: string): string {
+/** By the Standard Webhooks specification: `v1,` and the base64 of an HMAC-SHA256 over `id.timestamp.body`. */
+function sign(secret: string, id: string, timestamp: number, body: string): string {
   return `v1,${createHmac('sha256', keyBytes(secret)).update(`${id}.${timestamp}.${body}`).digest('base64')}`;
 }
 
-/** A name server that does not answer is no reason to wait longer. */
-function before<T>(deadline: AbortSignal, work: Promise<T>): Promise<T> {
+/** A look-up cannot be aborted, so the wait for it ends with the deadline. */
+function within<T>(deadline: AbortSignal, lookUp: Promise<T>): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>();
   deadline.addEventListener('abort', () => reject(new Error(tooLate)), { once: true });
-  const named = work.catch((error: NodeJS.ErrnoException) => {
-    throw error.code === undefined ? error : new Error(`its name cannot be resolved (${error.code})`, { cause: error });
+  const explained = lookUp.catch((error: NodeJS.ErrnoException) => {
+    throw error.code === undefined
+      ? error
+      : new Error(`its host name cannot be resolved (${error.code})`, { cause: error });
   });
-  return Promise.race([named, promise]);
+  return Promise.race([explained, promise]);
 }
 
 function reasonOf(error: Error): string {

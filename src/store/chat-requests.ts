@@ -1,20 +1,22 @@
-/** Chat requests as rows beside the jobs: the same turns, claims and events, and gone soon after their end. */
+/** Chat requests in the same tables as jobs, with the same queue, claims and events. They are removed soon after their end. */
 import { ServiceError } from '../errors.ts';
 import type { Task } from '../task.ts';
+import { appendEvents } from './append-events.ts';
+import { cancel } from './cancel.ts';
 import { change, changeOrUndo, type Store } from './change.ts';
 import { changeState, insertEvents } from './change-state.ts';
 import type { ChatClaim, ChatEnd, ChatStore } from './chat-store.ts';
+import { claimNext } from './claim.ts';
 import type { EndState } from './job.ts';
-import type { Claim } from './job-store.ts';
-import { appendEvents, claimNext, requeue } from './runs.ts';
-import { countWaiting, nextTurn } from './submit.ts';
+import { requeue } from './requeue.ts';
+import type { Claim } from './stored-run.ts';
+import { countWaiting, nextRound } from './submit.ts';
 import { orderedUuid } from './uuid.ts';
-import { cancel } from './waiting.ts';
 
 export function createChatStore(store: Store): ChatStore {
   const { query } = store.engine.database;
   return {
-    submit: (task, limits) => submit(store, task, limits),
+    submit: (task, limits) => submitChat(store, task, limits),
     async keep(id, leaseMs) {
       await query(`UPDATE agent_jobs SET wait_until = $1 WHERE id = $2 AND state IN ('queued', 'running')`, [
         Date.now() + leaseMs,
@@ -48,10 +50,43 @@ export function createChatStore(store: Store): ChatStore {
   };
 }
 
+async function submitChat(
+  store: Store,
+  task: Task,
+  { maxWaiting, leaseMs }: { maxWaiting: number; leaseMs: number },
+): Promise<string> {
+  return change(store, async ({ sql, notify }) => {
+    await store.engine.lockSubmissions(sql);
+    const waiting = await countWaiting(sql, 'chat');
+    if (waiting >= maxWaiting) throw queueFull(waiting, maxWaiting);
+    const id = orderedUuid();
+    const now = Date.now();
+    const round = await nextRound(sql, 'chat', { owner: task.owner, priority: 0 });
+    await store.engine.enqueue(sql, { id, kind: 'chat', priority: 0, round });
+    await sql(
+      `INSERT INTO agent_jobs (id, kind, state, owner, priority, turn, attempt, created_at, wait_until, fingerprint,
+        last_seq, attempt_seq, bytes, prompt, spec, output, stderr)
+       VALUES ($1, 'chat', 'queued', $2, 0, $3, 0, $4, $5, '', 1, 0, 0, '', $6, '', '')`,
+      [id, task.owner, round, now, now + leaseMs, JSON.stringify(task)],
+    );
+    await insertEvents(sql, id, 1, [{ at: now, body: { type: 'state', state: 'queued', attempt: 0 } }]);
+    notify('work');
+    return id;
+  });
+}
+
+function queueFull(waiting: number, maxWaiting: number): ServiceError {
+  const state =
+    maxWaiting === 0
+      ? 'no slot is free here, and with MAX_QUEUED_RUNS=0 no request may wait'
+      : `${waiting} of ${maxWaiting} waiting requests, the limit of MAX_QUEUED_RUNS`;
+  return new ServiceError('queue_full', `Cannot queue the run: ${state}`, { retryAfterSeconds: 5 });
+}
+
 export async function finishChat(store: Store, { id, attempt }: Claim, end: ChatEnd): Promise<boolean> {
-  return changeOrUndo(store, async ({ sql, tell }) => {
-    await store.engine.withdraw(sql, 'chat', id);
-    tell(`job:${id}`);
+  return changeOrUndo(store, async ({ sql, notify }) => {
+    await store.engine.removeFromQueue(sql, 'chat', id);
+    notify(`job:${id}`);
     const set = { ending: JSON.stringify(end) };
     return changeState(sql, { id, from: 'running', to: stateOf(end), attempt, at: Date.now(), set });
   });
@@ -59,32 +94,4 @@ export async function finishChat(store: Store, { id, attempt }: Claim, end: Chat
 
 function stateOf(end: ChatEnd): EndState {
   return 'outcome' in end ? 'completed' : 'failed';
-}
-
-async function submit(
-  store: Store,
-  task: Task,
-  { maxWaiting, leaseMs }: { maxWaiting: number; leaseMs: number },
-): Promise<string> {
-  return change(store, async ({ sql, tell }) => {
-    await store.engine.lockSubmissions(sql);
-    if ((await countWaiting(sql, 'chat')) >= maxWaiting) {
-      throw new ServiceError('queue_full', `Cannot queue the run: ${maxWaiting} of ${maxWaiting} places taken`, {
-        retryAfterSeconds: 5,
-      });
-    }
-    const id = orderedUuid();
-    const now = Date.now();
-    const turn = await nextTurn(sql, 'chat', { owner: task.owner, priority: 0 });
-    await store.engine.offer(sql, { id, kind: 'chat', priority: 0, turn });
-    await sql(
-      `INSERT INTO agent_jobs (id, kind, state, owner, priority, turn, attempt, created_at, wait_until, fingerprint,
-        last_seq, attempt_seq, bytes, prompt, spec, output, stderr)
-       VALUES ($1, 'chat', 'queued', $2, 0, $3, 0, $4, $5, '', 1, 0, 0, '', $6, '', '')`,
-      [id, task.owner, turn, now, now + leaseMs, JSON.stringify(task)],
-    );
-    await insertEvents(sql, id, 1, [{ at: now, body: { type: 'state', state: 'queued', attempt: 0 } }]);
-    tell('work');
-    return id;
-  });
 }

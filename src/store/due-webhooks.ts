@@ -1,10 +1,10 @@
-/** Which callbacks are due. What was tried is on the job, so a restart goes on where the last attempt left off. */
-
+/** The webhooks that are due. Their attempts are recorded in the job, so they continue after a restart. */
 import type { Database } from './database.ts';
-import type { CallbackReport, JobRecord } from './job.ts';
+import type { JobRecord, WebhookReport } from './job.ts';
 import { recordColumns, toRecord } from './rows.ts';
 
-export async function takeCallbacks(database: Database, limit: number, leaseMs: number): Promise<JobRecord[]> {
+/** Jobs whose webhook is to be sent now; no other caller gets them for `leaseMs` milliseconds. */
+export async function takeDueWebhooks(database: Database, limit: number, leaseMs: number): Promise<JobRecord[]> {
   const now = Date.now();
   const due = await database.query(
     'SELECT id, callback_due_at FROM agent_jobs WHERE callback_due_at <= $1 ORDER BY callback_due_at LIMIT $2',
@@ -12,7 +12,7 @@ export async function takeCallbacks(database: Database, limit: number, leaseMs: 
   );
   const taken: JobRecord[] = [];
   for (const row of due) {
-    // Whoever moves it on from the time that all saw has it.
+    // Several processes may have read the same time; only one of them can replace it.
     const [job] = await database.transaction('durable', (sql) =>
       sql(
         `UPDATE agent_jobs SET callback_due_at = $1 WHERE id = $2 AND callback_due_at = $3 RETURNING ${recordColumns}`,
@@ -24,7 +24,7 @@ export async function takeCallbacks(database: Database, limit: number, leaseMs: 
   return taken;
 }
 
-export async function recordCallback(database: Database, id: string, report: CallbackReport): Promise<void> {
+export async function recordWebhook(database: Database, id: string, report: WebhookReport): Promise<void> {
   await database.transaction('durable', (sql) =>
     sql('UPDATE agent_jobs SET callback = $1, callback_due_at = $2 WHERE id = $3', [
       JSON.stringify(report),

@@ -1,15 +1,15 @@
-/** Removes finished jobs that are too old or too many. Those whose callback is still to be delivered stay. */
-
+/** Removes finished jobs that are too old or too many. A job whose webhook is still to be delivered stays. */
 import type { Database, Sql } from './database.ts';
 import type { Retention } from './job-store.ts';
 
-/** A batch is short enough not to hold up others. */
+/** Small enough that the transaction of one batch does not delay other work. */
 const batchSize = 200;
 const chatKeptMs = 60_000;
 
+/** Returns the ids of the removed jobs. */
 export async function removeOld(database: Database, retention: Retention): Promise<string[]> {
-  await removeAll(database, forgottenChats);
-  return removeAll(database, (sql) => tooMuch(sql, retention));
+  await removeAll(database, findOldChats);
+  return removeAll(database, (sql) => findOldJobs(sql, retention));
 }
 
 async function removeAll(database: Database, find: (sql: Sql) => Promise<string[]>): Promise<string[]> {
@@ -25,9 +25,9 @@ async function removeAll(database: Database, find: (sql: Sql) => Promise<string[
   }
 }
 
-async function tooMuch(sql: Sql, { ttlMs, maxJobs, maxBytes }: Retention): Promise<string[]> {
+async function findOldJobs(sql: Sql, { ttlMs, maxJobs, maxBytes }: Retention): Promise<string[]> {
   const expired = Date.now() - ttlMs;
-  // Newest first, each with what it and all newer ones take: whatever is beyond a limit goes.
+  // Each row has the number and the size of itself and of all newer jobs together; a row beyond a limit is too old.
   const rows = await sql(
     `SELECT id FROM (
        SELECT id, finished_at, callback_due_at,
@@ -42,8 +42,8 @@ async function tooMuch(sql: Sql, { ttlMs, maxJobs, maxBytes }: Retention): Promi
   return rows.map((row) => String(row['id']));
 }
 
-/** Whoever asked has read the answer long since, or is gone. */
-async function forgottenChats(sql: Sql): Promise<string[]> {
+/** After that time the client has its answer or is gone. */
+async function findOldChats(sql: Sql): Promise<string[]> {
   const rows = await sql(`SELECT id FROM agent_jobs WHERE kind = 'chat' AND finished_at < $1 LIMIT ${batchSize}`, [
     Date.now() - chatKeptMs,
   ]);

@@ -1,11 +1,11 @@
-/** Secrets that are made at the first start: once, whole, for the server's own user alone, and never made anew by mistake. */
+/** Secrets that are made at the first start: made once, readable only by the server's own user, and never replaced. */
 import assert from 'node:assert/strict';
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { findApiKey, loadApiKey } from '../src/config/api-key.ts';
-import { keepSecret } from '../src/config/kept-secret.ts';
-import { scratchFolder } from './support/fake-model-agent.ts';
+import { findApiKey, loadApiKey } from '../../src/config/api-key.ts';
+import { keepSecret } from '../../src/config/kept-secret.ts';
+import { scratchFolder } from '../support/fake-model-agent.ts';
 
 test('a secret is kept with mode 0600 in a folder with 0700, whatever the umask', async (t) => {
   const before = process.umask(0);
@@ -20,7 +20,7 @@ test('a secret is kept with mode 0600 in a folder with 0700, whatever the umask'
   assert.equal(await findApiKey(undefined, folder), token);
 });
 
-test('of those who make one at the same time, all get the first', async (t) => {
+test('when several callers make a secret at the same time, all get the same one', async (t) => {
   const folder = await scratchFolder(t);
   let made = 0;
   const make = () => {
@@ -36,7 +36,7 @@ test('of those who make one at the same time, all get the first', async (t) => {
   assert.deepEqual(await readdir(folder), ['name']);
 });
 
-test('one that cannot be read is not replaced', async (t) => {
+test('a secret that cannot be read is not replaced', async (t) => {
   const folder = await scratchFolder(t);
   await mkdir(join(folder, 'api-key'));
   await assert.rejects(loadApiKey(undefined, folder), /^Error: Cannot read .*api-key: EISDIR$/);

@@ -1,6 +1,6 @@
-/** The commands of `jobs` that look at what is there, or end it. */
+/** The commands of `jobs` that show or cancel existing jobs. */
 import type { ListedJobJson } from '../../api/jobs/view.ts';
-import type { CommandContext } from '../command.ts';
+import type { CommandContext } from '../command-context.ts';
 import { exitStatus } from './exit-status.ts';
 import { followEvents } from './follow-events.ts';
 import { clientOf, readOptions, serverOptions, usage } from './options.ts';
@@ -16,13 +16,13 @@ const listOptions = {
   cursor: { type: 'string' },
 } as const;
 
-export async function listJobs(args: string[], { print, tell }: CommandContext): Promise<number> {
+export async function listJobs(args: string[], { print, report }: CommandContext): Promise<number> {
   const { values } = readOptions(args, listOptions);
   const { url: _url, key: _key, json, ...filter } = values;
   const page = await (await clientOf(values)).list(filter);
   if (json) print(JSON.stringify(page));
   else for (const job of page.jobs) print(lineOf(job));
-  if (!json && page.next_cursor !== null) tell(`There are more: --cursor ${page.next_cursor}\n`);
+  if (!json && page.next_cursor !== null) report(`There are more jobs: --cursor ${page.next_cursor}\n`);
   return exitStatus.done;
 }
 
@@ -50,23 +50,27 @@ export async function cancelJob(args: string[], { print }: CommandContext): Prom
 export async function showDiff(args: string[], { print }: CommandContext): Promise<number> {
   const { values, positionals } = readOptions(args, serverOptions);
   const patch = await (await clientOf(values)).diff(idIn(positionals));
-  // Printing adds the last line's end.
+  // `print` adds a line end.
   print(patch.replace(/\n$/, ''));
   return exitStatus.done;
 }
 
 const eventsOptions = { ...options, after: { type: 'string', default: '0' } } as const;
 
-/** Until the job ends, or Ctrl-C, which leaves the job alone. */
-export async function followJob(args: string[], { print, tell, stop, outputClosed }: CommandContext): Promise<number> {
+/** Ends with the job, or at Ctrl-C, which does not cancel the job. */
+export async function followJob(
+  args: string[],
+  { print, report, stop, outputClosed }: CommandContext,
+): Promise<number> {
   const { values, positionals } = readOptions(args, eventsOptions);
   const id = idIn(positionals);
-  if (!/^\d+$/.test(values.after)) throw usage(`Cannot use --after "${values.after}": it takes the number of an event`);
+  if (!/^\d+$/.test(values.after))
+    throw usage(`Cannot use --after "${values.after}": it must be the number of an event`);
   const client = await clientOf(values);
   const signal = AbortSignal.any([stop, outputClosed]);
   const lines = new Lines(print);
   const progress = new Progress((text) => lines.add(text));
-  const onLost = (reason: string) => tell(`The connection is lost, trying again: ${reason}\n`);
+  const onLost = (reason: string) => report(`The connection is lost, retrying: ${reason}\n`);
   for await (const { seq, event } of followEvents(client, id, { after: Number(values.after), signal, onLost })) {
     if (values.json) print(JSON.stringify({ seq, ...event }));
     else progress.show(event);
@@ -75,7 +79,7 @@ export async function followJob(args: string[], { print, tell, stop, outputClose
   return stop.aborted ? exitStatus.cancelled : exitStatus.done;
 }
 
-/** Gives text on by whole lines. */
+/** Collects text and prints it in whole lines. */
 class Lines {
   readonly #print: (line: string) => void;
   #rest = '';
@@ -93,6 +97,7 @@ class Lines {
 
 function idIn(positionals: string[]): string {
   const [id] = positionals;
-  if (id === undefined || positionals.length > 1) throw usage('Cannot look for the job: it takes the id of one job');
+  if (id === undefined || positionals.length > 1)
+    throw usage('Cannot find the job: the command takes the id of one job');
   return id;
 }

@@ -1,0 +1,26 @@
+/** Cancels a run: one that waits ends at once, the worker of one that runs is asked to stop it. */
+import { change, type Store } from './change.ts';
+import { changeState } from './change-state.ts';
+import type { JobError } from './job.ts';
+import type { CancelResult } from './job-store.ts';
+
+/** The result is `finished` also when there is no run with this id. */
+export async function cancel(store: Store, id: string): Promise<CancelResult> {
+  const at = Date.now();
+  return change(store, async ({ sql, notify }) => {
+    const error: JobError = { code: 'cancelled', message: 'The job was cancelled before it started' };
+    const set = { cancel_requested_at: at, ending: JSON.stringify({ error }) };
+    if (await changeState(sql, { id, from: 'queued', to: 'cancelled', at, set, event: { error } })) {
+      notify(`job:${id}`, 'ended');
+      return 'never_started';
+    }
+    const [running] = await sql(
+      `UPDATE agent_jobs SET cancel_requested_at = coalesce(cancel_requested_at, $1)
+       WHERE id = $2 AND state = 'running' RETURNING id`,
+      [at, id],
+    );
+    if (!running) return 'finished';
+    notify(`cancel:${id}`);
+    return 'stopping';
+  });
+}

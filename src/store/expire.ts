@@ -1,0 +1,33 @@
+/** Ends the runs that have waited longer than they may. */
+import { change, type Store } from './change.ts';
+import { changeState } from './change-state.ts';
+import type { JobError } from './job.ts';
+
+/** Returns how many runs it ended. */
+export async function expireWaiting(store: Store): Promise<number> {
+  const at = Date.now();
+  const rows = await store.engine.database.query(
+    `SELECT id, created_at, wait_until FROM agent_jobs WHERE state = 'queued' AND wait_until < $1`,
+    [at],
+  );
+  let count = 0;
+  for (const row of rows) {
+    const id = String(row['id']);
+    const createdAt = Number(row['created_at']);
+    const error: JobError = {
+      code: 'wait_timeout',
+      message: `Cannot start the job: it waited ${seconds(at - createdAt)} s for a slot, and its limit is ${seconds(Number(row['wait_until']) - createdAt)} s`,
+    };
+    const set = { ending: JSON.stringify({ error }) };
+    const expired = await change(store, async ({ sql, notify }) => {
+      notify(`job:${id}`, 'ended');
+      return changeState(sql, { id, from: 'queued', to: 'timeout', at, set, event: { error } });
+    });
+    if (expired) count += 1;
+  }
+  return count;
+}
+
+function seconds(ms: number): number {
+  return Math.round(ms / 100) / 10;
+}
