@@ -29,7 +29,7 @@ test('the first SIGTERM refuses new work and lets a run finish', async (t) => {
   assert.equal(refused.status, 503);
   assert.deepEqual(await refused.json(), {
     error: 'execution failed',
-    detail: 'Cannot start the run: the server is stopping',
+    detail: 'Cannot start: the server is stopping',
   });
   assert.equal((await running).status, 200);
   assert.equal(await server.exited, 0);
