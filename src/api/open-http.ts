@@ -10,9 +10,8 @@ import { type AnswerDeps, type AnswerSettings, answerRoutes } from './answer.ts'
 import type { AnyApi } from './api.ts';
 import { apiAt, hintFor } from './apis.ts';
 import type { EventStreamSettings } from './jobs/events.ts';
-import { jobOperations } from './jobs/operations.ts';
 import { jobRequestShape } from './jobs/request.ts';
-import { jobRoutes } from './jobs/routes.ts';
+import { jobOperations, jobRoutes } from './jobs/routes.ts';
 import { createModels, type ModelSettings, modelRoutes } from './models.ts';
 import { errorBody } from './native/errors.ts';
 import { chatOperations, openapiRoutes, serverOperations } from './openapi.ts';

@@ -2,8 +2,24 @@
 import type { FastifyInstance } from 'fastify';
 import { errorTable } from '../errors.ts';
 import type { AnyApi } from './api.ts';
-import { docsPage } from './docs-page.ts';
-import type { Operation } from './operation.ts';
+
+/** One operation of the API. */
+export type Operation = {
+  /** In lower case. */
+  method: string;
+  /** With parameters as `{id}`. */
+  path: string;
+  summary: string;
+  /** JSON Schema of the request body. */
+  body?: object;
+  /** JSON Schemas of the parameters in the query. */
+  query?: Record<string, unknown>;
+  /** The status of success; absent: 200. */
+  answer?: number;
+  /** Statuses of errors besides those that every operation may answer. */
+  errors?: number[];
+  open?: boolean;
+};
 
 export function openapiRoutes(server: FastifyInstance, version: string, operations: () => Operation[]): void {
   let description: object | undefined;
@@ -75,4 +91,34 @@ function errorResponses(withBody: boolean, more: number[] = []): Record<string, 
   return Object.fromEntries(
     [...byStatus].map(([status, same]) => [status, { description: same.map(({ about }) => about).join(' ') }]),
   );
+}
+
+/** A page that lists the operations. It loads nothing. */
+function docsPage(operations: Operation[], version: string): string {
+  const rows = operations.map(
+    ({ method, path, summary }) =>
+      `<tr><td><b>${method.toUpperCase()}</b></td><td><code>${escaped(path)}</code></td><td>${escaped(summary)}</td></tr>`,
+  );
+  return `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>claude-agent-server</title>
+<style>
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color-scheme: light dark }
+td { padding: .3rem 1rem .3rem 0; vertical-align: top } pre { overflow: auto; padding: 1rem; border: 1px solid #8886 }
+</style></head><body>
+<h1>claude-agent-server ${escaped(version)}</h1>
+<p>Every request but <code>GET /health</code> needs <code>Authorization: Bearer KEY</code>.
+All of this for machines: <a href="/openapi.json">/openapi.json</a>.</p>
+<table>${rows.join('\n')}</table>
+<h2>For example</h2>
+<pre>curl http://localhost:8000/v1/chat/completions \\
+  -H "Authorization: Bearer $API_BEARER_TOKEN" -H "Content-Type: application/json" \\
+  -d '{"messages":[{"role":"user","content":"What does this repository do?"}]}'</pre>
+<p>For OpenAI clients with streaming the base URL is <code>http://localhost:8000/openai/v1</code>.</p>
+</body></html>
+`;
+}
+
+function escaped(text: string): string {
+  return text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
 }

@@ -136,6 +136,6 @@ test('closing the server ends every agent', async (t) => {
   );
   await service.close(0);
   const body = (await (await answer).json()) as { error: string; detail: string };
-  assert.deepEqual(body, { error: 'execution failed', detail: 'The run was ended: the server is stopping' });
+  assert.deepEqual(body, { error: 'execution failed', detail: 'Cannot finish the run: the server is stopping' });
   await nothingRuns();
 });

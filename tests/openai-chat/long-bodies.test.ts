@@ -2,8 +2,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { readConversation } from '../../src/api/openai-chat/conversation.ts';
-import { ignoredFields } from '../../src/api/openai-chat/ignored.ts';
-import { type ChatBody, type ChatMessage, chatRequestShape } from '../../src/api/openai-chat/request-shape.ts';
+import {
+  type ChatBody,
+  type ChatMessage,
+  chatRequestShape,
+  ignoredFields,
+} from '../../src/api/openai-chat/request-shape.ts';
 import { firstFault } from '../../src/api/zod-errors.ts';
 import { jsonLimits } from '../../src/http/json-bounds.ts';
 import type { Block } from '../../src/task.ts';

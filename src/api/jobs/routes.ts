@@ -1,5 +1,6 @@
 /** The routes of jobs: submit, look up, list, follow, cancel, collect the changes. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
 import { ServiceError } from '../../errors.ts';
 import type { JsonBody } from '../../http/json-body.ts';
 import { headerText } from '../../http/replies.ts';
@@ -7,8 +8,9 @@ import { type Jobs, type JobView, noSuchJob } from '../../jobs/jobs.ts';
 import type { Owner } from '../../task.ts';
 import { idempotencyKeyOf } from '../idempotency-key.ts';
 import type { Models } from '../models.ts';
+import type { Operation } from '../openapi.ts';
 import { type EventStreamSettings, JobEventStreams } from './events.ts';
-import { isJobId, readAfter, readListQuery } from './query.ts';
+import { isJobId, listQueryShape, readAfter, readListQuery } from './query.ts';
 import { type JobRequestShape, readJobRequest } from './request.ts';
 import { renderJob, renderListedJob, renderQueuePosition } from './view.ts';
 
@@ -123,4 +125,36 @@ function noPatch(job: JobView): ServiceError {
   }
   const why = job.workspace?.patchOmitted ?? (job.workspace ? 'the job changed no files' : 'nothing was collected');
   return new ServiceError('not_found', `There is no diff: ${why}`);
+}
+
+/** For the description of the API. */
+export function jobOperations(shape: JobRequestShape): Operation[] {
+  const body = z.toJSONSchema(shape, { target: 'openapi-3.0', io: 'input' });
+  const query = z.toJSONSchema(listQueryShape, { target: 'openapi-3.0', io: 'input' }).properties ?? {};
+  return [
+    {
+      method: 'post',
+      path: '/execute',
+      summary: 'Submit a job; requests with the same Idempotency-Key are one job',
+      body,
+      answer: 202,
+    },
+    { method: 'get', path: '/jobs', summary: 'Jobs, newest first', query, errors: [400] },
+    { method: 'get', path: '/jobs/{id}', summary: 'Everything about a job' },
+    {
+      method: 'delete',
+      path: '/jobs/{id}',
+      summary: 'Cancel it; the result is never_started or stopping',
+      errors: [409],
+    },
+    {
+      method: 'get',
+      path: '/jobs/{id}/events',
+      summary: 'Its events as server-sent events, from the first; Last-Event-ID or ?after= continues after one',
+      query: { after: { type: 'integer', minimum: 0 } },
+      errors: [400],
+    },
+    { method: 'get', path: '/jobs/{id}/diff', summary: 'Its changes as a unified diff', errors: [409] },
+    { method: 'get', path: '/callback-secret', summary: 'The secret that signs the webhooks of this key' },
+  ];
 }

@@ -2,8 +2,7 @@
 
 import { jsonLine } from '../../http/sse.ts';
 import type { Outcome } from '../../task.ts';
-import { type AnswerHead, agentFacts, type FinishReason } from './completion.ts';
-import { usageOf } from './usage.ts';
+import { type AnswerHead, agentFacts, type FinishReason, usageOf } from './completion.ts';
 
 export type Channel = 'content' | 'reasoning';
 

@@ -1,7 +1,6 @@
 /** Renders an outcome as a chat completion. */
-import type { Outcome, StopReason } from '../../task.ts';
+import type { Outcome, StopReason, Usage } from '../../task.ts';
 import { StopTexts } from './stop-texts.ts';
-import { usageOf } from './usage.ts';
 
 /** The fields that every part of one answer repeats. */
 export type AnswerHead = {
@@ -59,5 +58,25 @@ export function agentFacts(outcome: Outcome): Record<string, unknown> {
     models: Object.fromEntries(
       Object.entries(outcome.models).map(([name, used]) => [name, { ...usageOf(used), cost_usd: used.costUsd }]),
     ),
+  };
+}
+
+/** Token counts in OpenAI's terms: the prompt includes tokens read from and written to the cache. */
+export type CompletionUsage = {
+  prompt_tokens: number;
+  completion_tokens: number;
+  total_tokens: number;
+  prompt_tokens_details: { cached_tokens: number; cache_write_tokens: number };
+};
+
+/** Clients need the three counts in every answer. If the agent reported none they are 0, and `agent.cost_usd` is null. */
+export function usageOf(usage: Usage | undefined): CompletionUsage {
+  const { inputTokens = 0, cacheReadTokens = 0, cacheWriteTokens = 0, outputTokens = 0 } = usage ?? {};
+  const prompt = inputTokens + cacheReadTokens + cacheWriteTokens;
+  return {
+    prompt_tokens: prompt,
+    completion_tokens: outputTokens,
+    total_tokens: prompt + outputTokens,
+    prompt_tokens_details: { cached_tokens: cacheReadTokens, cache_write_tokens: cacheWriteTokens },
   };
 }

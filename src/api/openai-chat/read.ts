@@ -2,11 +2,10 @@
 import { invalidField, ServiceError } from '../../errors.ts';
 import type { Effort } from '../../task.ts';
 import type { ReadContext } from '../api.ts';
+import { enforceable, type Schema, Unenforceable } from '../schemas/json-schema.ts';
 import { firstFault, fromZod } from '../zod-errors.ts';
 import { type Conversation, readConversation } from './conversation.ts';
-import { ignoredFields } from './ignored.ts';
-import { type ChatBody, chatRequestShape } from './request-shape.ts';
-import { outputSchemaOf } from './response-format.ts';
+import { type ChatBody, chatRequestShape, ignoredFields } from './request-shape.ts';
 
 export type ChatRequest = {
   /** The model as the caller named it; the answer repeats it. */
@@ -70,6 +69,27 @@ async function readFields(body: ChatBody, options: ReadOptions): Promise<Omit<Ch
     ignored,
     ...(body.user ? { user: body.user.slice(0, maxUserLength) } : {}),
   };
+}
+
+/** The schema that `response_format` asks for; `undefined`: any text will do. Throws `invalid_request` for a schema that cannot be enforced. */
+async function outputSchemaOf(
+  format: ChatBody['response_format'],
+  schemaProblem: ReadContext['schemaProblem'],
+): Promise<Schema | undefined> {
+  switch (format?.type) {
+    case undefined:
+    case 'text':
+      return undefined;
+    case 'json_object':
+      return { type: 'object' };
+    case 'json_schema':
+      try {
+        return await enforceable(format.json_schema.schema ?? { type: 'object' }, schemaProblem);
+      } catch (error) {
+        if (!(error instanceof Unenforceable)) throw error;
+        throw invalidField('response_format.json_schema.schema', error.message);
+      }
+  }
 }
 
 function effortOf(asked: NonNullable<ChatBody['reasoning_effort']>): Effort {
