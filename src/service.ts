@@ -6,7 +6,7 @@ import { createPool, type PoolSettings } from './agents/pool/pool.ts';
 import type { FoundContainment } from './agents/sandbox/containment.ts';
 import type { AnyApi } from './api/api.ts';
 import { apis as standardApis } from './api/apis.ts';
-import { renderJob } from './api/jobs/view.ts';
+import { renderJob } from './api/jobs/render-job.ts';
 import { createHttpApi } from './api/open-http.ts';
 import { SchemaCheck } from './api/schemas/schema-check.ts';
 import { loadApiKey } from './config/api-key.ts';

@@ -1,7 +1,7 @@
 /** The list of APIs. A new one is a folder and a line here. */
 import type { AnyApi } from './api.ts';
-import { nativeApi } from './native/api.ts';
-import { openaiChatApi } from './openai-chat/api.ts';
+import { nativeApi } from './native/native-api.ts';
+import { openaiChatApi } from './openai-chat/openai-chat-api.ts';
 
 export type ApisSettings = {
   /** Which API `/v1` is. */

@@ -6,15 +6,15 @@ import type { Jobs } from '../jobs/jobs.ts';
 import type { RunTask } from '../runs/here-or-elsewhere.ts';
 import type { Repeats } from '../runs/repeats.ts';
 import type { Owner } from '../task.ts';
-import { type AnswerDeps, type AnswerSettings, answerRoutes } from './answer.ts';
 import type { AnyApi } from './api.ts';
 import { apiAt, hintFor } from './apis.ts';
-import type { EventStreamSettings } from './jobs/events.ts';
-import { jobRequestShape } from './jobs/request.ts';
-import { jobOperations, jobRoutes } from './jobs/routes.ts';
+import type { EventStreamSettings } from './jobs/job-event-stream.ts';
+import { jobOperations, jobRoutes } from './jobs/job-routes.ts';
+import { jobRequestShape } from './jobs/read-job-request.ts';
 import { createModels, type ModelSettings, modelRoutes } from './models.ts';
-import { errorBody } from './native/errors.ts';
+import { errorBody } from './native/error-body.ts';
 import { chatOperations, openapiRoutes, serverOperations } from './openapi.ts';
+import { type AnswerDeps, type AnswerSettings, answerRoutes } from './serve-api.ts';
 
 /** Settings under their names in the configuration. */
 export type HttpApiSettings = ModelSettings &

@@ -1,8 +1,8 @@
 /** Every error of the table, as each API tells it. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { errorBody as nativeBody } from '../../src/api/native/errors.ts';
-import { errorBody as openaiBody } from '../../src/api/openai-chat/errors.ts';
+import { errorBody as nativeBody } from '../../src/api/native/error-body.ts';
+import { errorBody as openaiBody } from '../../src/api/openai-chat/error-body.ts';
 import { asServiceError, type ErrorCode, errorTable, ServiceError } from '../../src/errors.ts';
 
 type Told = [status: number, retry: 'never' | 'later', native: string, openaiType: string, openaiCode: string];

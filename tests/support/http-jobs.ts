@@ -1,8 +1,8 @@
 /** Jobs of a server under test, as a client of its API sees them. */
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
-import type { EventJson } from '../../src/api/jobs/events.ts';
-import type { JobJson } from '../../src/api/jobs/view.ts';
+import type { EventJson } from '../../src/api/jobs/job-event-stream.ts';
+import type { JobJson } from '../../src/api/jobs/render-job.ts';
 import { type Script, startScriptedService } from './scripted-agent.ts';
 import type { TestService } from './service.ts';
 import { waitUntil } from './wait-until.ts';

@@ -1,5 +1,5 @@
 /** The exit statuses of `jobs`, and the error that has one. */
-import type { JobJson } from '../../api/jobs/view.ts';
+import type { JobJson } from '../../api/jobs/render-job.ts';
 
 export const exitStatus = {
   done: 0,

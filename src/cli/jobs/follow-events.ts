@@ -1,5 +1,5 @@
 /** Follows the events of a job, and reconnects when the connection breaks: no event is missed or repeated. */
-import type { EventJson } from '../../api/jobs/events.ts';
+import type { EventJson } from '../../api/jobs/job-event-stream.ts';
 import { backoff } from '../../waits.ts';
 import { CommandFailure, exitStatus } from './exit-status.ts';
 import type { JobClient } from './job-client.ts';

@@ -1,5 +1,5 @@
 /** A client of the job API of a running server. Every function throws a `CommandFailure` when it fails. */
-import type { JobJson, ListedJobJson } from '../../api/jobs/view.ts';
+import type { JobJson, ListedJobJson } from '../../api/jobs/render-job.ts';
 import { CommandFailure, type ExitStatus, exitStatus } from './exit-status.ts';
 
 export type Submitted = Pick<JobJson, 'job_id' | 'status' | 'position' | 'expected_wait_seconds'>;

@@ -1,5 +1,5 @@
 /** Shows the events of a job to a person: text as the agent writes it, every other event on a line of its own. */
-import type { EventJson } from '../../api/jobs/events.ts';
+import type { EventJson } from '../../api/jobs/job-event-stream.ts';
 
 /** How many characters of a tool's input or result are shown. */
 const maxShown = 200;

@@ -1,5 +1,5 @@
 /** The commands of `jobs` that show or cancel existing jobs. */
-import type { ListedJobJson } from '../../api/jobs/view.ts';
+import type { ListedJobJson } from '../../api/jobs/render-job.ts';
 import type { CommandContext } from '../command-context.ts';
 import { exitStatus } from './exit-status.ts';
 import { followEvents } from './follow-events.ts';

@@ -9,10 +9,10 @@ import type { Owner } from '../../task.ts';
 import { idempotencyKeyOf } from '../idempotency-key.ts';
 import type { Models } from '../models.ts';
 import type { Operation } from '../openapi.ts';
-import { type EventStreamSettings, JobEventStreams } from './events.ts';
-import { isJobId, listQueryShape, readAfter, readListQuery } from './query.ts';
-import { type JobRequestShape, readJobRequest } from './request.ts';
-import { renderJob, renderListedJob, renderQueuePosition } from './view.ts';
+import { type EventStreamSettings, JobEventStreams } from './job-event-stream.ts';
+import { isJobId, listQueryShape, readAfter, readListQuery } from './read-job-query.ts';
+import { type JobRequestShape, readJobRequest } from './read-job-request.ts';
+import { renderJob, renderListedJob, renderQueuePosition } from './render-job.ts';
 
 export type JobRoutesDeps = {
   jobs: Pick<Jobs, 'submit' | 'get' | 'list' | 'cancel' | 'events' | 'patch' | 'callbackSecret'>;

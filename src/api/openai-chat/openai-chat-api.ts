@@ -7,8 +7,8 @@ import type { AgentEventKind, Api, Asked, ChatRun, ReadContext } from '../api.ts
 import { AnswerText } from './answer-text.ts';
 import { createChunks } from './chunks.ts';
 import { type AnswerHead, completionOf } from './completion.ts';
-import { errorBody } from './errors.ts';
-import { type ChatRequest, readChatRequest } from './read.ts';
+import { errorBody } from './error-body.ts';
+import { type ChatRequest, readChatRequest } from './read-chat-request.ts';
 import { chatRequestShape } from './request-shape.ts';
 
 /** What a request wants of its answer. */

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { invalidField } from '../../errors.ts';
 import type { JobFilter, JobState } from '../../store/job.ts';
 import { fromZod } from '../zod-errors.ts';
-import { agentName } from './request.ts';
+import { agentName } from './read-job-request.ts';
 
 const states = {
   queued: 'queued',

@@ -1,7 +1,7 @@
 /** The fields of a job request, each with its bounds. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { jobRequestShape, readJobRequest } from '../../src/api/jobs/request.ts';
+import { jobRequestShape, readJobRequest } from '../../src/api/jobs/read-job-request.ts';
 import { createModels } from '../../src/api/models.ts';
 import { ServiceError } from '../../src/errors.ts';
 

@@ -2,9 +2,9 @@
 import { ServiceError } from '../../errors.ts';
 import { redact } from '../../redact.ts';
 import type { Api } from '../api.ts';
-import { askedOf, type ChatView, openaiChatApi, wholeAnswer } from '../openai-chat/api.ts';
-import { readChatRequest } from '../openai-chat/read.ts';
-import { errorBody } from './errors.ts';
+import { askedOf, type ChatView, openaiChatApi, wholeAnswer } from '../openai-chat/openai-chat-api.ts';
+import { readChatRequest } from '../openai-chat/read-chat-request.ts';
+import { errorBody } from './error-body.ts';
 import { promptOf } from './prompt.ts';
 
 const noStreaming =
