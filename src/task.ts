@@ -77,8 +77,14 @@ export type RunEvent =
   | AgentEvent
   /** The run has its workspace. Once, before the agent starts. */
   | { type: 'workspace'; sync: SyncReport }
-  /** The agent starts to work. Once. `start`: whether it is new, prewarmed, reset or continued. */
-  | { type: 'working'; start: string };
+  /** The agent starts to work. Once. */
+  | { type: 'working'; start: AgentStart };
+
+/**
+ * Where a run's agent came from. `new`: started for this run. `prewarmed`: started ahead. `reset`: it served earlier runs,
+ * and its conversation was emptied. `continued`: it holds this conversation.
+ */
+export type AgentStart = 'new' | 'prewarmed' | 'reset' | 'continued';
 
 /** The result of a run that ended well. A run that failed has a `ServiceError`. */
 export type Outcome = {

@@ -1,12 +1,11 @@
 /** Every log line and metric, a function per event. */
 import { pino } from 'pino';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { AgentStart } from './agents/pool/pool.ts';
 import type { FoundContainment } from './agents/sandbox/containment.ts';
 import type { ServiceError } from './errors.ts';
 import type { Answered } from './http/server.ts';
 import type { JobRecord, WebhookReport } from './store/job.ts';
-import type { Outcome, SyncReport, Task } from './task.ts';
+import type { AgentStart, Outcome, SyncReport, Task } from './task.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 

@@ -2,7 +2,7 @@
 import type { AgentPool } from '../agents/pool/pool.ts';
 import { asServiceError, type ServiceError } from '../errors.ts';
 import { type Release, Releases } from '../releases.ts';
-import type { Outcome, Task } from '../task.ts';
+import type { AgentStart, Outcome, Task } from '../task.ts';
 import type { WorkspaceLease } from '../workspaces/workspaces.ts';
 import type { RunContext } from './run.ts';
 
@@ -10,7 +10,7 @@ export type ExecuteStages = {
   pool: AgentPool;
   /** Told of every run, for the log and the metrics. Times are milliseconds. */
   observer: {
-    runStarted(task: Task, start: string): void;
+    runStarted(task: Task, start: AgentStart): void;
     runEnded(task: Task, outcome: Outcome, ms: number): void;
     runFailed(task: Task, error: ServiceError, ms: number): void;
     /** Something could not be released; the run's end stands all the same. */

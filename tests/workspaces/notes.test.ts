@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import type { SyncReport } from '../../src/task.ts';
 import { commit, git, makeClone, pushFromElsewhere, write } from '../support/git-repositories.ts';
 import { ended, eventsOf, execute } from '../support/http-jobs.ts';
-import { startLoopbackService } from '../support/service.ts';
+import { ask, startLoopbackService } from '../support/service.ts';
 import { never, open, sandbox } from './setup.ts';
 
 const ahead = 'Local commits ahead of origin/main are included.';
@@ -72,5 +72,18 @@ describe('the notes of a sync', () => {
     assert.deepEqual(job.workspace?.sync?.notes, [ahead, submodules, lfs]);
     const synced = events.flatMap(({ data }) => (data.type === 'workspace' ? [data.sync] : []));
     assert.deepEqual(synced, [job.workspace?.sync]);
+  });
+
+  test('are in the header of a chat answer, after the state', async (t) => {
+    const { clone } = makeClone(sandbox, withPointer);
+    const { service } = await startLoopbackService(t, { WORKSPACE_DIR: clone });
+    for (const api of ['/v1', '/openai/v1']) {
+      const response = await service.post(`${api}/chat/completions`, ask('[[say: done]]'));
+      assert.match(
+        response.headers.get('x-workspace-sync') ?? '',
+        /^(synced|unchanged); Files in Git LFS are pointers/,
+      );
+      await response.text();
+    }
   });
 });

@@ -1,18 +1,12 @@
 /** Leases a workspace and the agent in it for one run: the fastest pair that the run may have, else a new one. */
 
 import { Releases } from '../../releases.ts';
-import type { Outcome, Task } from '../../task.ts';
+import type { AgentStart, Outcome, Task } from '../../task.ts';
 import type { WorkspaceLease, Workspaces } from '../../workspaces/workspaces.ts';
 import type { Agent, AgentStage, Session, TurnOptions } from '../agent.ts';
 import { IdleAgents, type IdleSettings } from './idle.ts';
 import { leaseFor } from './pooled-agent.ts';
 import { PrewarmedAgents, type PrewarmedSettings } from './prewarmed.ts';
-
-/**
- * Where a run's agent came from, for the log and the benchmark. `new`: started for this run. `prewarmed`: started ahead.
- * `reset`: it served earlier runs, and its conversation was emptied. `continued`: it holds this conversation.
- */
-export type AgentStart = 'new' | 'prewarmed' | 'reset' | 'continued';
 
 /** A workspace and the agent in it, leased for one run. */
 export type AgentLease = {
