@@ -33,7 +33,7 @@ export type Service = {
   tokenCreated: boolean;
   /** Whether agents run in a sandbox, and what is missing. */
   contained: FoundContainment;
-  /** Why it cannot take work; `undefined`: it can, or that cannot be found out. */
+  /** Why the server cannot take work; `undefined`: it can, or the reason cannot be found out. */
   notReady(): Promise<ServiceError | undefined>;
   /**
    * Takes no more work, waits up to `graceMs` for the runs that go on, then ends them. Settles when nothing is left. A

@@ -106,7 +106,7 @@ export class Dispatcher {
     return true;
   }
 
-  /** Says that the runs go on, and learns which do not: also of a cancel whose notification was lost. */
+  /** Tells the store that these runs go on, and ends those that it has cancelled or given to another worker. */
   async #sendHeartbeat(): Promise<void> {
     if (this.#runs.size === 0 && !this.#unsure) return;
     const runs = [...this.#runs];

@@ -8,7 +8,7 @@ import {
   chatRequestShape,
   ignoredFields,
 } from '../../src/api/openai-chat/request-shape.ts';
-import { firstFault } from '../../src/api/zod-errors.ts';
+import { firstFault } from '../../src/api/parse-body.ts';
 import { jsonLimits } from '../../src/http/json-bounds.ts';
 import type { Block } from '../../src/task.ts';
 

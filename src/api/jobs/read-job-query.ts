@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { invalidField } from '../../errors.ts';
 import type { JobFilter, JobState } from '../../store/job.ts';
-import { fromZod } from '../zod-errors.ts';
+import { fromZod } from '../parse-body.ts';
 import { agentName } from './read-job-request.ts';
 
 const states = {

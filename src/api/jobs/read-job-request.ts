@@ -1,11 +1,11 @@
 /** Reads the body of `POST /execute`. Every bound of a job's fields is here. */
 import { z } from 'zod';
-import { invalidField, ServiceError } from '../../errors.ts';
+import { invalidField } from '../../errors.ts';
 import type { JobRequest } from '../../jobs/spec.ts';
 import type { Owner } from '../../task.ts';
 import { callbackUrlProblem } from '../../webhooks/address.ts';
 import type { Models } from '../models.ts';
-import { firstFault, fromZod } from '../zod-errors.ts';
+import { parseBody } from '../parse-body.ts';
 
 /** Seconds. The queue of the PostgreSQL store lets no job run for more than a day. */
 const longestRun = 23 * 3600;
@@ -101,24 +101,20 @@ export type ReadJobOptions = {
 
 /** Throws `invalid_json`, `invalid_request`, `unsupported_model`, in this order. */
 export function readJobRequest(body: unknown, options: ReadJobOptions): JobRequest {
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-    throw new ServiceError('invalid_json', 'Cannot read the request: the body must be a JSON object');
-  }
-  const parsed = options.shape.safeParse(body, firstFault);
-  if (!parsed.success) throw fromZod(parsed.error);
-  const { prompt, agent, effort, callback_url, priority, on_interrupt, deliver } = parsed.data;
+  const parsed = parseBody(options.shape, body);
+  const { prompt, agent, effort, callback_url, priority, on_interrupt, deliver } = parsed;
   // Otherwise the jobs of one key would go before those of all others.
   if ((priority ?? 0) > 0 && !options.isOperator) {
     throw invalidField('priority', "it is above 0, which only the operator's key may ask for");
   }
   // As it came: parsing drops names that JavaScript has a use for.
   const { metadata } = body as Pick<JobBody, 'metadata'>;
-  const { model } = options.models.resolve(parsed.data.model);
+  const { model } = options.models.resolve(parsed.model);
   return {
     prompt,
     owner: options.owner,
     model,
-    limits: limitsOf(parsed.data),
+    limits: limitsOf(parsed),
     ...(agent ? { agent } : {}),
     ...(effort ? { effort } : {}),
     ...(metadata ? { metadata } : {}),

@@ -2,8 +2,8 @@
 import { invalidField, ServiceError } from '../../errors.ts';
 import type { Effort } from '../../task.ts';
 import type { ReadContext } from '../api.ts';
+import { parseBody } from '../parse-body.ts';
 import { enforceable, type Schema, Unenforceable } from '../schemas/json-schema.ts';
-import { firstFault, fromZod } from '../zod-errors.ts';
 import { type Conversation, readConversation } from './conversation.ts';
 import { type ChatBody, chatRequestShape, ignoredFields } from './request-shape.ts';
 
@@ -38,13 +38,9 @@ const maxUserLength = 200;
  * `schemaProblem` throws.
  */
 export async function readChatRequest(body: unknown, options: ReadOptions): Promise<ChatRequest> {
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-    throw new ServiceError('invalid_json', 'Cannot read the request: the body must be a JSON object');
-  }
-  const parsed = chatRequestShape.safeParse(body, firstFault);
-  if (!parsed.success) throw fromZod(parsed.error);
-  const read = await readFields(parsed.data, options);
-  const { asked, model } = options.models.resolve(parsed.data.model);
+  const parsed = parseBody(chatRequestShape, body);
+  const read = await readFields(parsed, options);
+  const { asked, model } = options.models.resolve(parsed.model);
   if (read.stream && options.noStreaming) {
     throw new ServiceError('streaming_not_supported', options.noStreaming, { param: 'stream' });
   }

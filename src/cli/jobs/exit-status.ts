@@ -11,7 +11,7 @@ export const exitStatus = {
   interrupted: 4,
   /** As the command `timeout`. */
   timeout: 124,
-  /** As a shell for a command that was ended by Ctrl-C. */
+  /** The status that a shell has for a command that Ctrl-C ended. */
   cancelled: 130,
 } as const;
 

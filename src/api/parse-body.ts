@@ -1,6 +1,16 @@
-/** Turns what Zod finds in a request into an error that names the field. */
+/** Checks a request body against its shape. An error names the first field that is wrong. */
 import type { z } from 'zod';
-import { invalidField, type ServiceError } from '../errors.ts';
+import { invalidField, ServiceError } from '../errors.ts';
+
+/** Throws `invalid_json` for a body that is no object, and `invalid_request`. */
+export function parseBody<Shape extends z.ZodType>(shape: Shape, body: unknown): z.infer<Shape> {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw new ServiceError('invalid_json', 'Cannot read the request: the body must be a JSON object');
+  }
+  const parsed = shape.safeParse(body, firstFault);
+  if (!parsed.success) throw fromZod(parsed.error);
+  return parsed.data;
+}
 
 /**
  * An option for parsing: Zod stops at the first problem. Otherwise 100,000 wrong items become as many problems, which
@@ -15,7 +25,7 @@ export function fromZod(error: z.ZodError): ServiceError {
   return invalidField(pathOf(found.path), problemOf(found));
 }
 
-/** In a choice of shapes the one that was meant is the one that got furthest. */
+/** In a choice of shapes, the problem of the shape that matched furthest. */
 function deepest(issue: z.core.$ZodIssue): z.core.$ZodIssue {
   if (issue.code !== 'invalid_union') return issue;
   const meant = issue.errors.find((branch) => branch[0] && (branch[0].path.length > 0 || !isWrongType(branch[0])))?.[0];
