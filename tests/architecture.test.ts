@@ -87,7 +87,7 @@ const mayImport: Record<string, string[]> = {
   settings: [],
   store: ['admission', 'errors', 'type:task', 'waits'],
   task: [],
-  telemetry: ['type:agents/pool', 'type:agents/sandbox', 'type:errors', 'type:http', 'type:store', 'type:task'],
+  telemetry: ['type:agents/sandbox', 'type:errors', 'type:http', 'type:store', 'type:task'],
   truncate: [],
   waits: [],
   warm: [],
