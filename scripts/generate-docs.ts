@@ -32,5 +32,5 @@ function errorsTable(): string {
     ([code, { status, retry, about }]) =>
       `| ${status} | \`${code}\` | ${retry === 'later' ? 'yes' : 'no'} | ${about} |`,
   );
-  return `| status | code | ask again? | meaning |\n| --- | --- | --- | --- |\n${rows.join('\n')}\n`;
+  return `| status | code | retry? | meaning |\n| --- | --- | --- | --- |\n${rows.join('\n')}\n`;
 }
