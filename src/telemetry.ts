@@ -1,4 +1,4 @@
-/** Every log line and metric, a function per event. */
+/** Every log line and every metric: one function for each event of the server. */
 import { pino } from 'pino';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { FoundContainment } from './agents/sandbox/containment.ts';
@@ -68,18 +68,18 @@ export function createTelemetry(level: LogLevel, gauges: () => { active: number;
         'could not prewarm an agent',
       ),
     releaseFailed: (task: Task, error: unknown) =>
-      log.error({ run: task.id, err: error }, 'could not give everything back'),
+      log.error({ run: task.id, err: error }, 'a workspace, an agent or a slot could not be released'),
     synced: (report: SyncReport, ms: number) => {
       metrics.syncs.inc({ state: report.state });
       if (report.state === 'failed') log.warn({ ...report, ms: Math.round(ms) }, 'workspace sync failed');
       else log.debug({ ...report, ms: Math.round(ms) }, 'workspace sync');
     },
     workKept: (run: string, patch: { path: string; bytes: number }) =>
-      log.warn({ run, ...patch }, 'work that nobody collected is kept as a patch'),
-    workspaceProblem: (what: string, error: unknown) => log.warn({ what, err: error }, 'trouble with a workspace'),
-    storeError: (error: unknown) => log.error({ err: error }, 'trouble with the job store; it is tried again'),
-    jobsRecovered: (count: number) => log.warn({ count }, 'took back jobs of a server or worker that is gone'),
-    callbackTried: (job: JobRecord, report: WebhookReport) => log.info({ job: job.id, ...report }, 'callback tried'),
+      log.warn({ run, ...patch }, 'work that was not collected is kept as a patch'),
+    workspaceProblem: (what: string, error: unknown) => log.warn({ what, err: error }, 'a problem with a workspace'),
+    storeError: (error: unknown) => log.error({ err: error }, 'an error of the job store; the operation is retried'),
+    jobsRecovered: (count: number) => log.warn({ count }, 'recovered jobs of a server or worker that is gone'),
+    webhookSent: (job: JobRecord, report: WebhookReport) => log.info({ job: job.id, ...report }, 'webhook sent'),
     unknownAgentMessage: (type: string) => {
       metrics.unknownMessages.inc({ type });
       log.debug({ type }, 'the agent sent a message of an unknown type');
@@ -110,9 +110,9 @@ function createMetrics(registry: Registry, state: () => { active: number; queued
         this.set(read());
       },
     });
-  gauge('agent_runs_active', 'Runs that hold a place.', () => state().active);
-  gauge('agent_runs_queued', 'Requests that wait for a place.', () => state().queued);
-  gauge('agent_slots', 'How many runs may go on at once.', () => state().capacity);
+  gauge('agent_runs_active', 'Runs that have a slot.', () => state().active);
+  gauge('agent_runs_queued', 'Requests that wait for a slot.', () => state().queued);
+  gauge('agent_slots', 'How many runs there may be at once.', () => state().capacity);
   return {
     requests: new Counter({
       name: 'http_requests_total',

@@ -44,7 +44,7 @@ export type Jobs = {
   /** The unified diff of what the job changed; `undefined` when there is none. */
   patch(id: string): Promise<string | undefined>;
   /** What the webhooks of this owner's jobs are signed with, in the form `whsec_...`. */
-  callbackSecret(owner: Owner): string;
+  webhookSecret(owner: Owner): string;
   /** Takes no more jobs and starts none; settles when those that run here have ended. What waits stays in the store. */
   drain(): Promise<void>;
   /** Ends what runs here now, each by its `onInterrupt`, and closes the store. Also after `drain`. */
@@ -56,7 +56,7 @@ export type JobsLog = {
   error(error: unknown): void;
   /** So many jobs had been running on a server or worker that is gone. */
   recovered(count: number): void;
-  callbackTried(job: JobRecord, report: WebhookReport): void;
+  webhookSent(job: JobRecord, report: WebhookReport): void;
 };
 
 export type JobsOptions = {
@@ -71,7 +71,7 @@ export type JobsOptions = {
   maxAttempts: number;
   events: EventBounds;
   retention: Retention;
-  callbacks: Pick<WebhookOptions, 'secretOf' | 'allowPrivate' | 'render' | 'waitsMs' | 'everyMs'>;
+  webhooks: Pick<WebhookOptions, 'secretOf' | 'allowPrivate' | 'render' | 'waitsMs' | 'everyMs'>;
   /** Called with the ids of removed jobs, so that their kept patches can be removed too. */
   onRemoved?(ids: string[]): Promise<void> | void;
   log: JobsLog;
@@ -90,14 +90,14 @@ export async function createJobs(options: JobsOptions): Promise<Jobs> {
     onRecovered: log.recovered,
     onError: log.error,
   });
-  const callbacks = startWebhooks({
-    ...options.callbacks,
+  const webhooks = startWebhooks({
+    ...options.webhooks,
     store,
-    onAttempt: log.callbackTried,
+    onAttempt: log.webhookSent,
     onError: log.error,
   });
   return new StoredJobs(options, startDispatchers(options), async () => {
-    await Promise.all([housekeeping.stop(), callbacks.stop()]);
+    await Promise.all([housekeeping.stop(), webhooks.stop()]);
     await store.close();
   });
 }
@@ -186,8 +186,8 @@ class StoredJobs implements Jobs {
     return this.#store.patch(id);
   }
 
-  callbackSecret(owner: Owner): string {
-    return this.#options.callbacks.secretOf(owner);
+  webhookSecret(owner: Owner): string {
+    return this.#options.webhooks.secretOf(owner);
   }
 
   async drain(): Promise<void> {

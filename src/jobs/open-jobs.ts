@@ -68,7 +68,7 @@ export async function openJobs(options: JobStageOptions): Promise<JobStage> {
     maxAttempts: config.maxJobAttempts,
     events: { maxEvents: config.maxJobEvents, maxBytes: config.maxJobEventBytes },
     retention: { ttlMs: config.jobTtlHours * 3_600_000, maxJobs: config.maxJobsKept, maxBytes: config.maxJobsBytes },
-    callbacks: {
+    webhooks: {
       secretOf: (owner) => webhookSecretOf(root, owner),
       allowPrivate: config.callbackAllowPrivate,
       render: options.render,
@@ -79,7 +79,7 @@ export async function openJobs(options: JobStageOptions): Promise<JobStage> {
     log: {
       error: telemetry.storeError,
       recovered: telemetry.jobsRecovered,
-      callbackTried: telemetry.callbackTried,
+      webhookSent: telemetry.webhookSent,
     },
   });
   if (!shared) return { jobs };

@@ -10,7 +10,7 @@ import type { WorkspaceLease } from '../../src/workspaces/workspaces.ts';
 import { jobSpec } from './job-engines.ts';
 import { waitUntil } from './wait-until.ts';
 
-export type TestJobs = Jobs & { callbacksTried: WebhookReport[]; errors: unknown[] };
+export type TestJobs = Jobs & { webhooksSent: WebhookReport[]; errors: unknown[] };
 
 /** Stands for a workspace and an agent in it. */
 export type Script = (task: Task, tools: ScriptTools) => Promise<Outcome>;
@@ -50,7 +50,7 @@ export async function startJobs(
   given: Partial<JobsOptions> & { capacity?: number; chats?: boolean } = {},
 ): Promise<TestJobs> {
   const { capacity = 2, chats = false, ...options } = given;
-  const callbacksTried: WebhookReport[] = [];
+  const webhooksSent: WebhookReport[] = [];
   const errors: unknown[] = [];
   const slots = createSlots({ capacity, maxQueued: 0, waitMs: 1000 });
   const jobs = await createJobs({
@@ -62,15 +62,15 @@ export async function startJobs(
     maxAttempts: 3,
     events: { maxEvents: 1000, maxBytes: 1_000_000 },
     retention: { ttlMs: 3_600_000, maxJobs: 1000, maxBytes: 1_000_000_000 },
-    callbacks: { secretOf: () => 'secret', allowPrivate: true, render: (job) => ({ id: job.id, state: job.state }) },
+    webhooks: { secretOf: () => 'secret', allowPrivate: true, render: (job) => ({ id: job.id, state: job.state }) },
     log: {
       error: (error) => errors.push(error),
       recovered: () => {},
-      callbackTried: (_job, report) => callbacksTried.push(report),
+      webhookSent: (_job, report) => webhooksSent.push(report),
     },
     ...options,
   });
-  return Object.assign(jobs, { callbacksTried, errors });
+  return Object.assign(jobs, { webhooksSent, errors });
 }
 
 export function outcome(text: string): Outcome {

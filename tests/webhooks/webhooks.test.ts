@@ -48,7 +48,7 @@ for (const engine of testEngines()) {
       const stores = await engine.open();
       const started: TestJobs[] = [];
       const start = async (options?: Partial<JobsOptions>) => {
-        const jobs = await startJobs(stores.store, async () => outcome('Paris'), { callbacks, ...options });
+        const jobs = await startJobs(stores.store, async () => outcome('Paris'), { webhooks: callbacks, ...options });
         started.push(jobs);
         return jobs;
       };
@@ -106,13 +106,13 @@ for (const engine of testEngines()) {
 
     onJobs('continue after a restart where they were', async ({ start, stores }) => {
       const target = await receiver(500, 200);
-      const first = await start({ callbacks: { ...callbacks, waitsMs: [1500, 1500] } });
+      const first = await start({ webhooks: { ...callbacks, waitsMs: [1500, 1500] } });
       const { job } = await first.submit({ prompt: 'Capital?', owner: 'a', model: 'haiku', callbackUrl: target.url });
       await waitUntil('the first attempt is made', () => target.received.length === 1);
       await waitUntil('it is recorded', async () => (await first.get(job.id))?.callback?.attempts === 1);
       const next = await stores.peer();
       await first.destroy();
-      const second = await startJobs(next, undefined, { callbacks });
+      const second = await startJobs(next, undefined, { webhooks: callbacks });
       assert.equal((await reported(second, job.id, 'delivered')).attempts, 2);
       target.server.close();
       await second.destroy();

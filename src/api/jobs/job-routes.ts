@@ -15,7 +15,7 @@ import { type JobRequestShape, readJobRequest } from './read-job-request.ts';
 import { renderJob, renderListedJob, renderQueuePosition } from './render-job.ts';
 
 export type JobRoutesDeps = {
-  jobs: Pick<Jobs, 'submit' | 'get' | 'list' | 'cancel' | 'events' | 'patch' | 'callbackSecret'>;
+  jobs: Pick<Jobs, 'submit' | 'get' | 'list' | 'cancel' | 'events' | 'patch' | 'webhookSecret'>;
   models: Models;
   shape: JobRequestShape;
   /** Sees the jobs of all; absent: no key is the operator's. */
@@ -74,7 +74,7 @@ export function jobRoutes(server: FastifyInstance, deps: JobRoutesDeps): void {
   // The operator's key gets only its own secret too: a secret lets its holder forge what it signs.
   server.get('/callback-secret', async (request, reply) => {
     reply.header('cache-control', 'no-store');
-    return { secret: jobs.callbackSecret(request.owner) };
+    return { secret: jobs.webhookSecret(request.owner) };
   });
 
   eventRoute(server, deps, visible);

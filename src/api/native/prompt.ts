@@ -9,11 +9,11 @@ import { callText, resultText } from '../openai-chat/tool-history.ts';
  * its role. Throws `invalid_request` for images.
  */
 export function promptOf({ system, messages }: Conversation): string {
-  const dialogue = messages.some((turn) => turn.role === 'assistant');
-  const parts = messages.map((turn) => {
-    const text = turn.blocks.map(blockText).join('\n');
+  const dialogue = messages.some(({ role }) => role === 'assistant');
+  const parts = messages.map(({ role, blocks }) => {
+    const text = blocks.map(blockText).join('\n');
     if (!dialogue) return text;
-    return `${turn.role === 'user' ? 'User' : 'Assistant'}: ${text}`;
+    return `${role === 'user' ? 'User' : 'Assistant'}: ${text}`;
   });
   return [...(system === undefined ? [] : [system]), ...parts].join('\n\n');
 }
