@@ -87,7 +87,7 @@ function patient<Event>(log: EventLog<Event>): EventLog<Event> {
         return page;
       } catch (error) {
         if (performance.now() - lastRead > patienceMs) throw error;
-        return { events: [], more: 'later' };
+        return { events: [], last: after, more: 'later' };
       }
     },
     onMore: (listener) => log.onMore(listener),

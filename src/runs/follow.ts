@@ -1,17 +1,14 @@
 /** Follows a run: the events that are in its log, then each new one, once and in order. Every reader uses this loop. */
 
-export type Numbered<Event> = Event & {
-  /** From 1, growing. Numbers are missing where texts were joined. */
-  seq: number;
-};
-
 export type Page<Event> = {
-  events: Numbered<Event>[];
+  events: Event[];
+  /** The number of the last of them, or of the last one before, if there are none. */
+  last: number;
   /** `now`: there is more to read. `later`: the run goes on, so wait. `never`: these were the last events. */
   more: 'now' | 'later' | 'never';
 };
 
-/** The events of one run, in memory or in the store. */
+/** The events of one run, numbered from 1, in memory or in the store. */
 export type EventLog<Event> = {
   /** The events after number `after`. */
   read(after: number): Page<Event> | Promise<Page<Event>>;
@@ -28,7 +25,7 @@ export async function* follow<Event>(
   log: EventLog<Event>,
   after: number,
   signal: AbortSignal,
-): AsyncGenerator<Numbered<Event>, void> {
+): AsyncGenerator<Event, void> {
   let last = after;
   let notified = false;
   let wake = () => {};
@@ -41,14 +38,16 @@ export async function* follow<Event>(
   try {
     while (!signal.aborted) {
       notified = false;
-      const { events, more } = await log.read(last);
-      for (const event of events) {
+      const read = log.read(last);
+      // For each token of a stream, waiting for what is there already would cost as much as the rest of this loop.
+      const page = read instanceof Promise ? await read : read;
+      for (const event of page.events) {
         if (signal.aborted) return;
-        last = event.seq;
         yield event;
       }
-      if (more === 'never') return;
-      if (more === 'now' || notified) continue;
+      last = page.last;
+      if (page.more === 'never') return;
+      if (page.more === 'now' || notified) continue;
       await new Promise<void>((resolve) => {
         wake = resolve;
       });

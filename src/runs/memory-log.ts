@@ -1,22 +1,23 @@
 /** The event log of a chat run: in memory, bounded, and kept for the readers that join later. */
 import { ServiceError } from '../errors.ts';
 import type { RunEvent } from '../task.ts';
-import type { EventLog, Numbered, Page } from './follow.ts';
+import type { EventLog, Page } from './follow.ts';
 import { shortenEvent } from './shorten.ts';
 
 /** Characters. An agent that streams more is ended: the limit on what it may print is about the same. */
 const maxTextLength = 4 * 1024 * 1024;
 /** Characters of tool calls and their results; further ones are left out. */
 const maxToolLength = 4 * 1024 * 1024;
-/** A reader that is behind by more events than this gets texts joined, up to so many characters. */
-const behindFrom = 100;
+/** A reader that is behind by more events than this gets texts joined, up to so many characters, in short pages. */
+const behindFrom = 1000;
 const joinedLength = 16_384;
+const joinedPage = 16;
 
 export class MemoryLog implements EventLog<RunEvent> {
   readonly #keeps: ReadonlySet<RunEvent['type']>;
   readonly #listeners = new Set<() => void>();
-  #events: Numbered<RunEvent>[] = [];
-  #last = 0;
+  /** The number of an event is its index and 1. */
+  #events: RunEvent[] = [];
   #closed = false;
   #textLength = 0;
   #toolLength = 0;
@@ -44,8 +45,7 @@ export class MemoryLog implements EventLog<RunEvent> {
       this.#toolLength += JSON.stringify(event).length;
       if (this.#toolLength > maxToolLength) return;
     }
-    this.#last += 1;
-    this.#events.push({ ...event, seq: this.#last });
+    this.#events.push(event);
     this.#notify();
   }
 
@@ -56,9 +56,13 @@ export class MemoryLog implements EventLog<RunEvent> {
   }
 
   read(after: number): Page<RunEvent> {
-    const unread = this.#events.slice(this.#indexAfter(after));
-    const events = unread.length > behindFrom ? joinTexts(unread, joinedLength) : unread;
-    return { events, more: this.#closed ? 'never' : 'later' };
+    const all = this.#events.length;
+    if (all - after <= behindFrom) {
+      const events = all > after ? this.#events.slice(after) : [];
+      return { events, last: Math.max(all, after), more: this.#closed ? 'never' : 'later' };
+    }
+    const { events, end } = joinTexts(this.#events, after, joinedLength, joinedPage);
+    return { events, last: end, more: 'now' };
   }
 
   onMore(listener: () => void): () => void {
@@ -66,16 +70,12 @@ export class MemoryLog implements EventLog<RunEvent> {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Joins all texts that follow each other: many small ones take many times their length. Nobody may be reading. */
+  /**
+   * Joins all texts that follow each other: many small ones take many times their length. Nobody may be reading, since the
+   * events get new numbers.
+   */
   compact(): void {
-    this.#events = joinTexts(this.#events, Number.POSITIVE_INFINITY);
-  }
-
-  /** Nearly always the reader has all but the newest. */
-  #indexAfter(after: number): number {
-    let index = this.#events.length;
-    while (index > 0 && (this.#events[index - 1]?.seq ?? 0) > after) index -= 1;
-    return index;
+    this.#events = joinTexts(this.#events, 0, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY).events;
   }
 
   #notify(): void {
@@ -83,20 +83,32 @@ export class MemoryLog implements EventLog<RunEvent> {
   }
 }
 
-/** Texts that follow each other as one, under the number of the last. */
-function joinTexts(events: Numbered<RunEvent>[], maxLength: number): Numbered<RunEvent>[] {
-  const joined: Numbered<RunEvent>[] = [];
-  for (const event of events) {
-    const last = joined.at(-1);
-    if (
-      (last?.type === 'text' || last?.type === 'thinking') &&
-      last.type === event.type &&
-      last.text.length + event.text.length <= maxLength
-    ) {
-      joined[joined.length - 1] = { ...event, text: last.text + event.text };
-    } else {
-      joined.push(event);
+/**
+ * Makes one text of texts that follow each other.
+ * @param start the index to begin at
+ * @param maxLength characters of a joined text
+ * @param maxEvents how many events to return
+ * @returns `end`: the index after the last event that was read
+ */
+function joinTexts(all: RunEvent[], start: number, maxLength: number, maxEvents: number) {
+  const events: RunEvent[] = [];
+  let end = start;
+  while (end < all.length && events.length < maxEvents) {
+    const first = all[end] as RunEvent;
+    end += 1;
+    if (first.type !== 'text' && first.type !== 'thinking') {
+      events.push(first);
+      continue;
     }
+    const texts = [first.text];
+    let length = first.text.length;
+    for (let next = all[end]; next?.type === first.type; next = all[end]) {
+      length += next.text.length;
+      if (length > maxLength) break;
+      texts.push(next.text);
+      end += 1;
+    }
+    events.push({ ...first, text: texts.join('') });
   }
-  return joined;
+  return { events, end };
 }

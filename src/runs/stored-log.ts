@@ -16,7 +16,7 @@ export function storedLog(store: LogStore, id: string): EventLog<StoredEvent> {
       if (page.events.length > 0 || page.more === 'never') return page;
       // A reader that begins after the last event finds none; nor does one whose run has been removed.
       const state = await store.state(id);
-      if (state === undefined) return { events: [], more: 'never' };
+      if (state === undefined) return { ...page, more: 'never' };
       if (!isEndState(state)) return page;
       // It may have ended after the events were read.
       const rest = await readPage(store, id, after);
@@ -36,6 +36,7 @@ export function storedLog(store: LogStore, id: string): EventLog<StoredEvent> {
 async function readPage(store: LogStore, id: string, after: number): Promise<Page<StoredEvent>> {
   const events = await store.events(id, after, pageSize);
   const last = events.at(-1);
-  if (last?.type === 'state' && isEndState(last.state)) return { events, more: 'never' };
-  return { events, more: events.length === pageSize ? 'now' : 'later' };
+  const read = { events, last: last?.seq ?? after };
+  if (last?.type === 'state' && isEndState(last.state)) return { ...read, more: 'never' };
+  return { ...read, more: events.length === pageSize ? 'now' : 'later' };
 }

@@ -73,14 +73,14 @@ describe('a reader', () => {
 
   test('that is far behind gets texts joined, in order with what is between', async () => {
     const log = logOf();
-    for (let at = 0; at < 200; at += 1) log.append(text('x'));
+    for (let at = 0; at < 2000; at += 1) log.append(text('x'));
     log.append({ type: 'tool_call', id: 't', name: 'Read', input: {} });
     for (let at = 0; at < 200; at += 1) log.append(text('y'.repeat(1000)));
     log.close();
     const seen = await readAll(log);
-    assert.deepEqual([seen[0], seen[1]], ['x'.repeat(200), 'tool_call']);
-    assert.equal(seen.join('').length, 200 + 'tool_call'.length + 200_000);
-    assert.ok(seen.length < 20 && seen.every((each) => each.length <= 16_384));
+    assert.deepEqual([seen[0], seen[1]], ['x'.repeat(2000), 'tool_call']);
+    assert.equal(seen.join('').length, 2000 + 'tool_call'.length + 200_000);
+    assert.ok(seen.length < 220 && seen.every((each) => each.length <= 16_384));
   });
 });
 
