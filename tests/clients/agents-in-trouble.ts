@@ -83,7 +83,7 @@ function atEachDoor(bench: Bench): Cases {
 function inStreams({ client, traffic, servers, newQuestion }: Bench): Cases {
   const to = connectionTo(servers.wide, traffic);
   return {
-    [requirement(['item-29'], 'a api that does not stream says so once')]: async () => {
+    [requirement(['item-29'], 'an API that does not stream says so once')]: async () => {
       const question = newQuestion({ say: ['no'] });
       const streamed = client.stream(to('/v1'), question, () => {});
       await assert.rejects(streamed, /streaming not supported/);
@@ -114,7 +114,7 @@ function inStreams({ client, traffic, servers, newQuestion }: Bench): Cases {
         leaving.abort(),
       );
       await streamed.catch(() => {});
-      await waitUntil('its place is free', async () => (await activeRuns(servers.hasty)) === 0);
+      await waitUntil('its slot is free', async () => (await activeRuns(servers.hasty)) === 0);
       assert.equal(question.starts(), 1);
     },
   };
@@ -141,7 +141,7 @@ function withLimits({ t, client, traffic, servers, newQuestion }: Bench): Cases 
     [requirement(['item-66'], 'a place that is taken is waited for, by the client or in the queue')]: async () => {
       const to = connectionTo(servers.narrow, traffic);
       const before = servers.narrow.chat('/openai/v1', askFor({ say: ['first'], pauseMs: 1000 }));
-      await waitUntil('the place is taken', async () => (await activeRuns(servers.narrow)) === 1);
+      await waitUntil('the slot is taken', async () => (await activeRuns(servers.narrow)) === 1);
       const [refused, queued] = [newQuestion({ say: ['later'] }), newQuestion({ say: ['in turn'] })];
       const answers = await Promise.all([client.ask(to('/v1'), refused), client.ask(to('/openai/v1'), queued)]);
       assert.deepEqual(

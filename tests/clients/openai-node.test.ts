@@ -147,7 +147,7 @@ test(
       messages: askFor({ say: ['done'], pauseMs: 1500 }).messages as Messages,
     });
     const health = async () => (await (await service.get('/health')).json()) as { active: number };
-    await waitUntil('the place is taken', async () => (await health()).active === 1);
+    await waitUntil('the slot is taken', async () => (await health()).active === 1);
     const unrepeated = new OpenAI({ ...to, maxRetries: 0 });
     await assert.rejects(unrepeated.chat.completions.create({ model: 'haiku', messages }), (error) => {
       assert.ok(error instanceof InternalServerError);

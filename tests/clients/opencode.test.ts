@@ -87,7 +87,7 @@ describe('opencode', { concurrency: 2 }, () => {
     const child = start('go', '#agent', '{"hang":true}');
     await waitUntil('both agents work', () => starts(service).titles === 1 && starts(service).answers === 1, 30_000);
     child.kill('SIGKILL');
-    await waitUntil('both places are free', async () => {
+    await waitUntil('both slots are free', async () => {
       const { active } = (await (await service.get('/health')).json()) as { active: number };
       return active === 0;
     });

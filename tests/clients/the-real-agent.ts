@@ -23,7 +23,7 @@ export async function theRealAgent(t: TestContext, client: PublishedClient): Pro
   }
 
   await t.test(
-    requirement(['item-49', 'item-56', 'item-57', 'C-25'], 'an answer with its usage, on both apis'),
+    requirement(['item-49', 'item-56', 'item-57', 'C-25'], 'an answer with its usage, on both APIs'),
     async () => {
       for (const api of apis) {
         const question = {

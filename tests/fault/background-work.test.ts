@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test';
 import { unsealed } from '../support/bubblewrap.ts';
 import { askFor, startScriptedService } from '../support/scripted-agent.ts';
 import { processesOf } from '../support/server-process.ts';
-import { ask, startLoopbackService, type TestService } from '../support/service.ts';
+import { ask, startFakeModelService, type TestService } from '../support/service.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 type Answer = { choices: { message: { content: string } }[] };
@@ -17,7 +17,7 @@ async function textOf(answer: Response): Promise<string> {
 }
 
 function start(t: TestContext) {
-  return startLoopbackService(t, { AGENT_ACCESS: 'full', RESET_AGENTS: 'on', ...unsealed });
+  return startFakeModelService(t, { AGENT_ACCESS: 'full', RESET_AGENTS: 'on', ...unsealed });
 }
 
 const background = (seconds: number) => `[[tool: Bash {"command":"sleep ${seconds}","run_in_background":true}]]`;

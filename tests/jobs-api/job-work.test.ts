@@ -6,13 +6,13 @@ import { type TestContext, test } from 'node:test';
 import { requirement } from '../contract/requirements.ts';
 import { git, makeClone, makeSandbox, write } from '../support/git-repositories.ts';
 import { ended, eventsOf, execute } from '../support/http-jobs.ts';
-import { startLoopbackService } from '../support/service.ts';
+import { startFakeModelService } from '../support/service.ts';
 
 async function startOnRepository(t: TestContext) {
   const sandbox = makeSandbox();
   t.after(() => sandbox.remove());
   const { remote, clone } = makeClone(sandbox, { 'a.txt': 'one\ntwo\n' });
-  const { service } = await startLoopbackService(t, { WORKSPACE_DIR: clone, MAX_CONCURRENT_RUNS: '3' });
+  const { service } = await startFakeModelService(t, { WORKSPACE_DIR: clone, MAX_CONCURRENT_RUNS: '3' });
   return { service, remote, clone };
 }
 

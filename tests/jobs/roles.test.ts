@@ -66,7 +66,7 @@ describe('Servers in roles', { skip: process.env['CI'] ? false : (postgresMissin
     const other = await startServer(t, url, 'all', agent);
     const stop = new AbortController();
     const long = one.post('/openai/v1/chat/completions', ask('[[silence: 60000]]', { stream: true }), {}, stop.signal);
-    await waitUntil('its place is taken', async () => {
+    await waitUntil('its slot is taken', async () => {
       const health = (await (await one.get('/health')).json()) as { active: number };
       return health.active === 1;
     });

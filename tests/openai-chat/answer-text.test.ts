@@ -1,4 +1,4 @@
-/** What a stream shows of the events of a run, and what it ends with. */
+/** The text that a stream makes of the events of a run, and its end. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { AnswerText, type AnswerTextOptions } from '../../src/api/openai-chat/answer-text.ts';

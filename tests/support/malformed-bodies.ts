@@ -12,7 +12,7 @@ export type MalformedBody = {
 type Body = Record<string, unknown>;
 type Json = unknown;
 
-/** Served by both apis. */
+/** Served by both APIs. */
 export function validBodies(): Body[] {
   const user = (content: Json) => ({ role: 'user', content });
   const call = { id: 'c1', type: 'function', function: { name: 'f', arguments: '{}' } };

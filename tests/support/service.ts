@@ -59,7 +59,7 @@ export async function startTestService(
 }
 
 /** The server with the real CLI, which talks to a fake model. */
-export async function startLoopbackService(t: TestContext, settings: Record<string, string> = {}) {
+export async function startFakeModelService(t: TestContext, settings: Record<string, string> = {}) {
   const agent = await fakeModelAgent(t);
   const service = await startTestService(t, { CLAUDE_BIN: agent.claudeBin, ...settings }, agent.environment);
   return { ...agent, service };
