@@ -16,7 +16,7 @@ import { clientSuite } from './suite.ts';
 
 type ModelOf = (to: Connection, model: string) => LanguageModel;
 
-/** At its defaults it asks for any JSON object, and sends no schema. */
+/** By default this provider requests any JSON object, and sends no schema. */
 const compatible: ModelOf = (to, model) => createOpenAICompatible({ name: 'agent', includeUsage: true, ...to })(model);
 
 const openai: ModelOf = (to, model) => createOpenAI(to).chat(model);
@@ -94,7 +94,7 @@ function aiSdk(name: string, modelOf: ModelOf): PublishedClient {
       });
       let text = '';
       for await (const part of stream.fullStream) {
-        // What a stream says of a failure arrives as it was sent: an object, but no Error.
+        // A failure in a stream arrives as the object that was sent, not as an Error.
         if (part.type === 'error') throw new Error((part.error as Error).message, { cause: part.error });
         if (part.type !== 'text-delta') continue;
         text += part.text;

@@ -1,4 +1,4 @@
-/** A published client, the server, the real agent and a scripted model: what arrives at either end. */
+/** A published client, the server, the real agent and the fake model: what the client and the model receive. */
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { requirement } from '../contract/requirements.ts';
@@ -10,11 +10,11 @@ const png =
   'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
 
 export async function theRealAgent(t: TestContext, client: PublishedClient): Promise<void> {
-  const { service, starts, lastAsked } = await startCountedService(t);
+  const { service, starts, lastRequest } = await startCountedService(t);
   const traffic = recordTraffic();
   const to = connectionTo(service, traffic);
 
-  /** Runs `work` and shows that one agent was started for it. */
+  /** Runs `work`, and checks that one agent was started for it. */
   async function inOneStart<T>(work: () => Promise<T>): Promise<T> {
     const before = starts();
     const result = await work();
@@ -49,7 +49,7 @@ export async function theRealAgent(t: TestContext, client: PublishedClient): Pro
   );
 
   await t.test(
-    requirement(['item-16', 'item-26'], 'a conversation reaches the model as alternating turns'),
+    requirement(['item-16', 'item-26'], 'a conversation reaches the model as alternating messages'),
     async () => {
       const messages: Said[] = [
         { role: 'system', text: 'BE BRIEF' },
@@ -59,10 +59,10 @@ export async function theRealAgent(t: TestContext, client: PublishedClient): Pro
       ];
       const answer = await inOneStart(() => client.ask(to('/openai/v1'), { messages }));
       assert.equal(answer.text, 'second answer');
-      const { system, turns } = lastAsked();
+      const { system, messages: received } = lastRequest();
       assert.match(system, /BE BRIEF/);
       assert.deepEqual(
-        turns.map(({ role, blocks }) => [
+        received.map(({ role, blocks }) => [
           role,
           blocks.map((block) => (block.type === 'text' ? block.text : block.type)),
         ]),
@@ -72,7 +72,7 @@ export async function theRealAgent(t: TestContext, client: PublishedClient): Pro
   );
 
   await t.test(
-    requirement(['item-19', 'item-21'], 'what tools of the client said before reaches the model'),
+    requirement(['item-19', 'item-21'], 'earlier results of tools of the client reach the model'),
     async () => {
       const call = { id: 'call_1', name: 'weather', input: { city: 'Paris' } };
       const messages: Said[] = [
@@ -82,12 +82,12 @@ export async function theRealAgent(t: TestContext, client: PublishedClient): Pro
         { role: 'user', text: 'thanks [[say: welcome]]' },
       ];
       await inOneStart(() => client.ask(to('/openai/v1'), { messages }));
-      const { turns } = lastAsked();
+      const { messages: received } = lastRequest();
       assert.deepEqual(
-        turns.map(({ role }) => role),
+        received.map(({ role }) => role),
         ['user', 'assistant', 'user', 'assistant', 'user'],
       );
-      const blocks = turns.flatMap((turn) => turn.blocks);
+      const blocks = received.flatMap((message) => message.blocks);
       const asked = blocks.find((block) => block.type === 'tool_use');
       assert.deepEqual([asked?.name, asked?.input], ['weather', call.input]);
       const answered = blocks.find((block) => block.type === 'tool_result');
@@ -99,7 +99,7 @@ export async function theRealAgent(t: TestContext, client: PublishedClient): Pro
   await t.test(requirement(['item-22'], 'an image reaches the model'), async () => {
     const messages: Said[] = [{ role: 'user', text: 'what is this? [[say: a dot]]', imageUrl: png }];
     await inOneStart(() => client.ask(to('/openai/v1'), { messages }));
-    const image = lastAsked().turns[0]?.blocks.find((block) => block.type === 'image');
+    const image = lastRequest().messages[0]?.blocks.find((block) => block.type === 'image');
     assert.deepEqual(image?.source, { type: 'base64', media_type: 'image/png', data: png.split(',')[1] });
   });
 

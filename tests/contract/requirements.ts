@@ -11,7 +11,11 @@ type Row = [id: string, says: string, source: Requirement['source']];
 
 const nativeApi: Row[] = [
   ['C-1', 'a completion has its object, id, integer time, model, one choice and the three token counts', 'contract'],
-  ['C-2', 'the token counts are those that the agent reported; those of the prompt include cache reads and writes', 'contract'],
+  [
+    'C-2',
+    'the token counts are those that the agent reported; those of the prompt include cache reads and writes',
+    'contract',
+  ],
   ['C-3', 'each served model is passed to claude as --model', 'contract'],
   ['C-4', 'a request without a model runs sonnet, and the answer says so', 'contract'],
   ['C-5', 'another model is 400 "unsupported model" with the supported ones, and starts nothing', 'contract'],
@@ -31,7 +35,11 @@ const nativeApi: Row[] = [
     'the prompt has the system text first, then the conversation in order, with the assistant messages marked',
     'contract',
   ],
-  ['C-14', 'the prompt of a single plain message is the last argument after --; one that does not fit goes over stdin', 'contract'],
+  [
+    'C-14',
+    'the prompt of a single plain message is the last argument after --; one that does not fit goes over stdin',
+    'contract',
+  ],
   ['C-15', 'the CLI expands and runs nothing in a prompt', 'contract'],
   ['C-16', 'a failed agent is 503 "execution failed" with its true cause, not to be retried', 'contract'],
   ['C-17', 'the cause in an error names no key, path or stack', 'contract'],
@@ -167,7 +175,11 @@ const rest: Row[] = [
   ['item-96', 'the model list has the published shape', 'specification'],
   ['item-97', 'one model is found by its id, percent-decoded; others are 404', 'specification'],
   ['item-98', 'the list holds exactly the accepted models, aliases included', 'own'],
-  ['item-99', 'endpoints of OpenAI that are missing here are 404 or 405, and the error names those that exist', 'specification'],
+  [
+    'item-99',
+    'endpoints of OpenAI that are missing here are 404 or 405, and the error names those that exist',
+    'specification',
+  ],
   ['item-100', 'no key or a wrong one is 401 before the body is read', 'contract'],
   ['item-101', 'Bearer is accepted in any case and with extra spaces', 'http'],
   ['item-102', '/health is open, the models are not', 'own'],
@@ -175,18 +187,18 @@ const rest: Row[] = [
   ['item-104', 'request-id is on every answer too', 'clients'],
   ['item-105', 'traceparent is accepted', 'http'],
   ['item-106', 'no answer has headers of rate limits', 'own'],
-  ['item-107', 'CORS is off by default; when on, it answers preflights and exposes the headers that clients need', 'clients'],
+  [
+    'item-107',
+    'CORS is off by default; when on, it answers preflights and exposes the headers that clients need',
+    'clients',
+  ],
   ['item-108', 'two requests at once are served by default', 'clients'],
   ['item-109', 'connections are kept longer than clients keep them', 'http'],
   ['item-110', 'Expect, HEAD and pipelined requests do not hang', 'http'],
 ];
 
 const jobs: Row[] = [
-  [
-    'J-1',
-    'POST /execute is 202 with the id, status queued, the position and the address of the job',
-    'contract',
-  ],
+  ['J-1', 'POST /execute is 202 with the id, status queued, the position and the address of the job', 'contract'],
   ['J-2', 'the record of a job has its request, state, times, result and cost', 'contract'],
   ['J-3', 'a wrong field is 400 naming it, and no job is made', 'contract'],
   ['J-4', 'models of jobs are those of chat: aliases are served, others are 400 with the supported ones', 'contract'],
@@ -205,7 +217,11 @@ const jobs: Row[] = [
   ['J-17', 'every job route needs a key; further keys reach their own jobs only', 'own'],
   ['J-18', 'a callback sends the record of the job as the API gives it, signed', 'own'],
   ['J-19', 'jobs that change the same file at the same time each give a clean patch', 'own'],
-  ['J-20', 'the command line submits a job, shows its events, prints the result, and exits with the status of the job', 'own'],
+  [
+    'J-20',
+    'the command line submits a job, shows its events, prints the result, and exits with the status of the job',
+    'own',
+  ],
   ['J-21', 'the command line continues after the last event when the connection is lost', 'own'],
   ['J-22', 'Ctrl-C cancels the job that the command line waits for', 'own'],
   ['J-23', 'the OpenAPI description has the job routes', 'own'],

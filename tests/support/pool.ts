@@ -66,7 +66,7 @@ export async function startPool(t: TestContext, overrides: Overrides = {}, works
     await workspaces.close();
   });
 
-  /** Runs a task as `runs/execute.ts` does. Returns where its agent came from, and its text. */
+  /** Runs a task as `runs/execute.ts` does. Returns how its agent was found, the result text, and the streamed text. */
   const run = async (
     task: Task,
     signal = new AbortController().signal,
