@@ -67,8 +67,8 @@ describe('opencode', { concurrency: 2 }, () => {
   test(requirement(['item-66'], 'retries until a slot is free'), async (t) => {
     const service = await startScriptedService(t, { MAX_CONCURRENT_RUNS: '1', MAX_QUEUED_RUNS: '0' });
     const { run } = await opencode(t, at(service, '/openai/v1'));
-    const { stdout, stderr } = await run('go', '#agent', '{"say":["in ","order"],"pauseMs":400}');
-    assert.equal(stdout.trim(), 'in order', stderr);
+    const { stdout, stderr } = await run('go', '#agent', '{"say":["in-","order"],"pauseMs":400}');
+    assert.equal(stdout.trim(), 'in-order', stderr);
     assert.deepEqual(starts(service), { titles: 1, answers: 1 });
   });
 
