@@ -39,11 +39,17 @@ export async function theRealAgent(t: TestContext, client: PublishedClient): Pro
     requirement(['item-77', 'item-79', 'item-80', 'item-82'], 'a streamed answer, piece by piece, with its usage'),
     async () => {
       const pieces: string[] = [];
-      const question = { messages: says('[[words: 50]] [[usage: input=5,output=50]]') };
+      const question = {
+        messages: says('[[say: first]] [[silence: 2000]] [[words: 50]] [[usage: input=5,output=50]]'),
+      };
       const answer = await inOneStart(() => client.stream(to('/openai/v1'), question, (piece) => pieces.push(piece)));
-      assert.equal(answer.text, Array.from({ length: 50 }, (_, at) => `w${at + 1}`).join(' '));
+      assert.equal(answer.text, `first${Array.from({ length: 50 }, (_, at) => `w${at + 1}`).join(' ')}`);
       assert.equal(pieces.join(''), answer.text);
-      assert.ok(pieces.length > 10, `${pieces.length} pieces`);
+      assert.equal(
+        pieces.find((piece) => piece !== ''),
+        'first',
+        'the text before the silence arrives by itself',
+      );
       assert.deepEqual([answer.promptTokens, answer.completionTokens], [5, 50]);
     },
   );

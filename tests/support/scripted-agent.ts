@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { hostEnvironment } from '../../src/config/config.ts';
 import { scratchFolder } from './fake-model-agent.ts';
@@ -95,7 +96,7 @@ export async function readEvents(response: Response): Promise<(Record<string, un
     });
 }
 
-/** Reads a stream until `enough` holds for the text so far, and gives up the rest. Returns the text. */
+/** Reads a stream until `enough` holds for the text so far, and gives up the rest. Returns the text. Throws after 60 s. */
 export async function readUntil(
   response: Response,
   enough: (text: string) => boolean | Promise<boolean>,
@@ -103,8 +104,13 @@ export async function readUntil(
   let text = '';
   const decoder = new TextDecoder();
   const reader = response.body?.getReader();
+  const tooLate = setTimeout(60_000, undefined, { ref: false }).then(() => {
+    throw new Error(`Waited 60 s in vain for more of a stream that ends with: ${text.slice(-300)}`);
+  });
+  // It rejects also after the text was found; nobody waits for it then.
+  tooLate.catch(() => {});
   for (;;) {
-    const { done, value } = (await reader?.read()) ?? { done: true };
+    const { done, value } = (await Promise.race([reader?.read(), tooLate])) ?? { done: true };
     if (done) return text;
     text += decoder.decode(value, { stream: true });
     if (!(await enough(text))) continue;
