@@ -108,7 +108,7 @@ describe('the events of a job', () => {
     assert.ok(framesIn(text).length > 5);
   });
 
-  test('end with the server, and the job is not marked as ended in them', async (t) => {
+  test('end when the server closes', async (t) => {
     const service = await startScriptedService(t);
     const id = await execute(service, { prompt: promptFor({ hang: true }) });
     const response = await service.get(`/jobs/${id}/events`);

@@ -1,4 +1,4 @@
-/** The shape of whole answers, of the model list, and of errors, in the OpenAI dialect. */
+/** The shape of whole answers, of the model list, and of errors, at the OpenAI API. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { requirement } from '../contract/requirements.ts';
@@ -135,7 +135,7 @@ describe('an error', () => {
     clients.abort();
   });
 
-  test('of a full queue is not the answer to the next request of a client that waited for its last answer', async (t) => {
+  test('is not queue_full when a client sends its next request after its answer: the slot is released before the answer', async (t) => {
     const service = await startScriptedService(t, { MAX_CONCURRENT_RUNS: '1', MAX_QUEUED_RUNS: '0' });
     for (const body of [
       askFor({ say: ['one'], lingerMs: 700, result: { is_error: true } }),

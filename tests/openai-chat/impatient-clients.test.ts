@@ -15,10 +15,7 @@ const idle = async (service: ScriptedService) => (await activeRuns(service)) ===
 
 describe('a client that leaves without an answer', () => {
   test(
-    requirement(
-      ['item-64', 'item-67', 'item-74'],
-      'twice after the same time gets an error that says why it never gets one',
-    ),
+    requirement(['item-64', 'item-67', 'item-74'], 'twice after the same time gets an error that gives the reason'),
     async (t) => {
       const service = await startScriptedService(t, { CLIENT_GRACE_SECONDS: '2' });
       const body = askFor({ hang: true });
