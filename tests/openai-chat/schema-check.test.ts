@@ -105,16 +105,16 @@ describe('a schema', () => {
   });
 
   test('that takes too long is refused with the limit, and the next one is not', async (t) => {
-    const check = open(t, { compileMs: 3000 });
+    const check = open(t, { compileMs: 1000 });
     const problem = await check.problemOf('a', endless(1), never);
-    assert.equal(problem, 'is too complex: compiling it takes longer than 3 s, the limit');
+    assert.equal(problem, 'is too complex: compiling it takes longer than 1 s, the limit');
     assert.equal(await check.problemOf('a', good(), never), undefined);
   });
 });
 
 describe('keys', () => {
   test('wait only for their own schemas', async (t) => {
-    const check = open(t, { compileMs: 2500 });
+    const check = open(t, { compileMs: 1500 });
     const settled: string[] = [];
     const hostile = Array.from({ length: 4 }, async (_, at) => {
       await check.problemOf('hostile', endless(at), never);
@@ -144,7 +144,7 @@ describe('keys', () => {
   });
 
   test('may have a limited number of schemas waiting', async (t) => {
-    const check = open(t, { compileMs: 3000, maxWaiting: 2 });
+    const check = open(t, { compileMs: 1000, maxWaiting: 2 });
     const sent = [1, 2, 3].map((at) => check.problemOf('a', endless(at), never));
     await assert.rejects(check.problemOf('a', good(), never), {
       code: 'schemas_waiting',
@@ -156,7 +156,7 @@ describe('keys', () => {
 });
 
 test('the schema of a client that has gone leaves the queue', async (t) => {
-  const check = open(t, { compileMs: 3000, maxWaiting: 1 });
+  const check = open(t, { compileMs: 1000, maxWaiting: 1 });
   const gone = new AbortController();
   const running = check.problemOf('a', endless(1), never);
   const waiting = check.problemOf('a', endless(2), gone.signal);
