@@ -1,4 +1,4 @@
-/** What a scenario is given: servers, the agent by hand, the stub, and whether the run is a quick one. */
+/** The tools of a scenario: servers, the agent without a server, the stub agent, and whether the run is a quick one. */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,21 +12,21 @@ import { type Recording, recordAgent, stubFolder } from './recording.ts';
 import { type ServerProcess, startServer } from './server-process.ts';
 
 export type Bench = {
-  /** The same in a full run and in a quick one: how often, how long. */
+  /** The first value in a full run, the second in a quick one: a number of times, or a duration. */
   pick<T>(full: T, quick: T): T;
   /**
-   * A server with the real CLI or the stub agent; everything that `settings` leaves out is as a user has it. Ended
-   * with the scenario.
+   * A server with the real CLI or the stub agent; settings that are not given have their defaults. It is ended after
+   * the scenario.
    */
   server(agent: 'claude' | 'stub', settings?: Record<string, string>): Promise<ServerProcess>;
   /** An empty folder. */
   scratch(name: string): string;
-  /** `claude -p --output-format json --model haiku` by hand, with stdin closed. Answers its time in ms. */
+  /** Runs `claude -p --output-format json --model haiku` without a server, with stdin closed. Returns its time in ms. */
   bareClaude(prompt: string): Promise<number>;
-  /** What the stub prints, and the named pipe through which it can be made to print anything. */
+  /** The output of the stub, and a named pipe through which it can be made to print anything. */
   recording: Recording;
   makePipe(name: string): Promise<string>;
-  /** Anything else to be ended with the scenario. */
+  /** Further releases, to be run after the scenario. */
   releases: Releases;
   /** A line below the table. */
   note(text: string): void;
@@ -40,7 +40,7 @@ export type Ground = {
 
 export type GroundOptions = {
   quick: boolean;
-  /** Where servers leave a CPU profile when they end. */
+  /** The folder in which servers write a CPU profile when they end. */
   profileFolder: string | undefined;
 };
 
@@ -48,7 +48,7 @@ export type GroundOptions = {
 const claude = fileURLToPath(new URL('../node_modules/.bin/claude', import.meta.url));
 const stubAgent = fileURLToPath(new URL('processes/stub-agent', import.meta.url));
 
-/** Starts the fake model and gives the agent a home of its own; one home for all, so that it is new to nobody. */
+/** Starts the fake model and makes one home for all agents, so that no agent pays for a new one. */
 export async function prepareGround(options: GroundOptions): Promise<Ground> {
   const releases = new Releases();
   const close = () => releases.run();

@@ -1,4 +1,4 @@
-/** The budget: how far a figure may go. Ratios within one run hold on any machine; absolute limits are generous. */
+/** The budget: the limits of the figures. Ratios within one run hold on any machine; absolute limits are generous. */
 import { readFileSync } from 'node:fs';
 import type { Figures } from './scenario.ts';
 
@@ -9,7 +9,7 @@ export function readBudget(): Budget {
   return JSON.parse(readFileSync(new URL('budget.json', import.meta.url), 'utf8')) as Budget;
 }
 
-/** As the table shows it; empty without a limit. */
+/** The limit as the table shows it; empty if there is none. */
 export function limitOf({ atMost, atLeast }: Budget, name: string): string {
   const limits = [
     atMost[name] === undefined ? '' : `≤ ${atMost[name]}`,
@@ -18,7 +18,7 @@ export function limitOf({ atMost, atLeast }: Budget, name: string): string {
   return limits.filter(Boolean).join(', ');
 }
 
-/** A sentence for each figure beyond its limit, and for each that was to be measured and was not. */
+/** A sentence for each figure beyond its limit, and for each selected figure without a value. */
 export function breaches({ atMost, atLeast }: Budget, figures: Figures, wanted: (name: string) => boolean): string[] {
   const check = (limits: Record<string, number>, word: string, holds: (value: number, limit: number) => boolean) =>
     Object.entries(limits).flatMap(([name, limit]) => {

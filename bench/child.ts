@@ -13,7 +13,7 @@ export function start(command: string, args: string[], options: SpawnOptions): C
   return child as ChildProcess & { pid: number };
 }
 
-/** The first part of its standard output that the pattern finds. Throws when it ends, or says nothing, before that. */
+/** The first match of the pattern in its standard output. Throws when the process ends first, or prints no match in time. */
 export async function printed(child: ChildProcess, pattern: RegExp, limitMs = 15_000): Promise<string> {
   const found = Promise.withResolvers<string>();
   createInterface(child.stdout as Readable).on('line', (line) => {

@@ -1,31 +1,35 @@
-/** A client that measures: one question over either api, timed from the request to each piece of the answer. */
+/** A client that measures: one question over either API, timed from the request to each piece of the answer. */
 import { Agent, type IncomingMessage, request } from 'node:http';
 import { type ServerProcess, token } from './server-process.ts';
 
-export type Turn = { role: 'user' | 'assistant'; content: string };
+export type ChatMessage = { role: 'user' | 'assistant'; content: string };
 
 export type Answer = {
   runId: string;
   text: string;
-  /** From the request to the first text; the whole of an answer that is not streamed. */
+  /** From the request to the first text, or to the whole answer if it is not streamed. */
   firstTokenMs: number;
   totalMs: number;
 };
 
 export type Listener = {
-  /** The agent is about to work: the first chunk came, which has no text. */
+  /** Called with the first chunk, which has no text: the agent begins to work. */
   onRole?(): void;
   onText?(text: string): void;
 };
 
-/** Connections are kept, as clients keep them. */
+/** Keeps connections open, as clients do. */
 const connections = new Agent({ keepAlive: true, maxSockets: 1100 });
 const limitMs = 90_000;
 
 /** A streamed answer through `/openai/v1`. Rejects on an error, a broken stream, or after 90 s. */
-export async function askStreaming(server: ServerProcess, turns: Turn[], listener: Listener = {}): Promise<Answer> {
+export async function askStreaming(
+  server: ServerProcess,
+  messages: ChatMessage[],
+  listener: Listener = {},
+): Promise<Answer> {
   const began = performance.now();
-  const body = { model: 'haiku', messages: turns, stream: true };
+  const body = { model: 'haiku', messages, stream: true };
   const response = await send(server, 'POST', '/openai/v1/chat/completions', body);
   let text = '';
   let firstTokenMs: number | undefined;
@@ -49,9 +53,13 @@ export async function askStreaming(server: ServerProcess, turns: Turn[], listene
 }
 
 /** An answer in one piece. */
-export async function askWhole(server: ServerProcess, api: '/v1' | '/openai/v1', turns: Turn[]): Promise<Answer> {
+export async function askWhole(
+  server: ServerProcess,
+  api: '/v1' | '/openai/v1',
+  messages: ChatMessage[],
+): Promise<Answer> {
   const began = performance.now();
-  const response = await send(server, 'POST', `${api}/chat/completions`, { model: 'haiku', messages: turns });
+  const response = await send(server, 'POST', `${api}/chat/completions`, { model: 'haiku', messages });
   const { choices } = JSON.parse(await textOf(response)) as { choices: { message: { content: string } }[] };
   const totalMs = performance.now() - began;
   return { runId: runIdOf(response), text: choices[0]?.message.content ?? '', firstTokenMs: totalMs, totalMs };
@@ -59,7 +67,7 @@ export async function askWhole(server: ServerProcess, api: '/v1' | '/openai/v1',
 
 type Chunk = { choices: { delta: { role?: string; content?: string } }[]; error?: { message: string } };
 
-/** Any request, with the key. Rejects on a status that is an error, with what it says, and after 90 s. */
+/** Any request, with the key. Rejects with the body of an error answer, and after 90 s. */
 export async function send(
   { url }: ServerProcess,
   method: string,

@@ -1,4 +1,4 @@
-/** A client of the job API: hands in, follows, cancels. */
+/** A client of the job API: it submits, follows and cancels jobs. */
 import { events, send, textOf } from './client.ts';
 import type { ServerProcess } from './server-process.ts';
 
@@ -6,13 +6,13 @@ export type Job = { status: string; started_at: string | null };
 
 export type StoredEvent = { type: string; text?: string };
 
-/** Settles with the 202. @returns the job's id */
-export async function handIn(server: ServerProcess, prompt: string): Promise<string> {
+/** Resolves with the 202. @returns the id of the job */
+export async function submitJob(server: ServerProcess, prompt: string): Promise<string> {
   const answer = JSON.parse(await textOf(await send(server, 'POST', '/execute', { prompt, model: 'haiku' })));
   return (answer as { job_id: string }).job_id;
 }
 
-export async function look(server: ServerProcess, id: string): Promise<Job> {
+export async function getJob(server: ServerProcess, id: string): Promise<Job> {
   return JSON.parse(await textOf(await send(server, 'GET', `/jobs/${id}`))) as Job;
 }
 

@@ -1,4 +1,4 @@
-/** `npm run bench`: one run of all scenarios, one table; `-- --help` tells the rest. */
+/** `npm run bench`: one run of all scenarios, and one table; `-- --help` describes the options. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, loadavg, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -39,7 +39,7 @@ try {
   say((error as Error).message);
   process.exitCode = 1;
 }
-// A server that would not end must not keep the benchmark.
+// A server that does not end must not keep the benchmark running.
 process.exit();
 
 async function run(selected: Scenario[]): Promise<number> {
@@ -76,7 +76,7 @@ async function run(selected: Scenario[]): Promise<number> {
 
 type Run = { ground: Ground; figures: Figures; notes: string[]; failures: string[] };
 
-/** A scenario that fails does not keep the others from running. */
+/** A scenario that fails does not prevent the others. */
 async function runOne(each: Scenario, { ground, figures, notes, failures }: Run): Promise<void> {
   const began = performance.now();
   const releases = new Releases();

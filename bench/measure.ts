@@ -1,4 +1,4 @@
-/** The measuring that all scenarios share: quantiles, loads with an end, waiting until a machine is quiet. */
+/** Measuring for all scenarios: percentiles, loads with a limit, waiting until a machine is quiet. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TreeCpu } from './process-use.ts';
 
@@ -12,7 +12,7 @@ export function median(values: number[]): number | undefined {
   return percentile(values, 50);
 }
 
-/** `undefined` where either is missing. */
+/** `undefined` if either is missing. */
 export function ratio(value: number | undefined, to: number | undefined): number | undefined {
   return value === undefined || to === undefined || to === 0 ? undefined : value / to;
 }
@@ -21,7 +21,7 @@ export function difference(value: number | undefined, from: number | undefined):
   return value === undefined || from === undefined ? undefined : value - from;
 }
 
-/** Waits until the trees have used next to no CPU for a while, so that one measurement does not pay for another. */
+/** Waits until the process trees use almost no CPU, so that one measurement does not include work of another. */
 export async function quiet(roots: number[], limitMs = 4000): Promise<void> {
   const trees = roots.map((root) => new TreeCpu(root));
   const spent = () => trees.reduce((sum, tree) => sum + tree.ms(), 0);
@@ -36,8 +36,8 @@ export async function quiet(roots: number[], limitMs = 4000): Promise<void> {
 export type Loop = { count: number; seconds: number; perSecond: number };
 
 /**
- * Clients that each ask again as soon as they are answered. Nobody begins after `maxMs` or beyond `maxCount`; the time
- * until the last is answered counts.
+ * Clients that send the next request as soon as they have an answer. No request begins after `maxMs` or beyond
+ * `maxCount`; the time until the last answer counts.
  */
 export async function closedLoop(
   { clients, maxMs, maxCount }: { clients: number; maxMs: number; maxCount: number },
@@ -56,7 +56,7 @@ export async function closedLoop(
   return { count, seconds, perSecond: count / seconds };
 }
 
-/** Throws when the condition has not come true in time. */
+/** Throws when the condition does not hold in time. */
 export async function until(what: string, condition: () => boolean | Promise<boolean>, limitMs: number): Promise<void> {
   const end = performance.now() + limitMs;
   while (!(await condition())) {

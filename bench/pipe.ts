@@ -1,4 +1,4 @@
-/** The named pipe through which the benchmark makes a stub agent print: line by line, when it wants. */
+/** The named pipe through which the benchmark controls when a stub agent prints which line. */
 import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -12,7 +12,7 @@ export class Pipe {
     this.#file = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
   }
 
-  /** `false`: nothing was taken, since an earlier text still waits: the agent is behind by a pipe's buffer. */
+  /** `false`: nothing was written, because an earlier text still waits; the agent is behind by the buffer of a pipe. */
   write(text: string): boolean {
     if (!this.#flush()) return false;
     this.#rest = Buffer.from(text);
@@ -20,7 +20,7 @@ export class Pipe {
     return true;
   }
 
-  /** The last text, and then the end of what the agent prints. To be called when it is known to read. */
+  /** Writes the last text and closes the pipe. To be called when the agent is known to read. */
   async end(text: string): Promise<void> {
     while (!this.write(text)) await sleep(5);
     while (!this.#flush()) await sleep(5);

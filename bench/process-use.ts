@@ -1,21 +1,21 @@
-/** What processes use, from /proc: CPU time and memory of one, or of one and all that it started. */
+/** CPU time and memory of a process, or of a process tree, from /proc. */
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** User and system time of one process, in milliseconds, to 10 ms. Throws when it is gone. */
+/** User and system time of one process, in milliseconds, with a resolution of 10 ms. Throws when the process has ended. */
 export function cpuMs(pid: number): number {
   const row = readStat(pid);
   if (!row) throw new Error(`Cannot read the CPU time of process ${pid}: it is gone`);
   return row.cpuMs;
 }
 
-/** Living processes that a process started, or that these started. */
+/** The living descendants of a process. */
 export function descendants(root: number): number[] {
   return [...new Tree(root).look().keys()].filter((pid) => pid !== root);
 }
 
 /**
- * CPU time of a process and all that it starts, by looking again and again: the kernel adds up only what a parent
- * waits for, and what dies with its sandbox nobody waits for. The last moments of each process are missed.
+ * CPU time of a process and its descendants, by repeated reading: the kernel adds up only children that a parent waits
+ * for, and processes that die with their sandbox are not waited for. The last moments of each process are missed.
  */
 export class TreeCpu {
   readonly #tree: Tree;
@@ -50,12 +50,12 @@ export function rssMb(pid: number): number {
   return statusKb(pid, 'VmRSS') * mbPerKb;
 }
 
-/** The most that `rssMb` was since the process began. */
+/** The maximum of `rssMb` since the process began. */
 export function peakRssMb(pid: number): number {
   return statusKb(pid, 'VmHWM') * mbPerKb;
 }
 
-/** Memory of processes, with shared pages divided among those that share them. `undefined`: not allowed to look. */
+/** Memory of processes, with shared pages divided among those that share them. `undefined`: no permission to read it. */
 export function pssMb(pids: number[]): number | undefined {
   try {
     const sizes = pids.map((pid) => {
@@ -77,7 +77,7 @@ function statusKb(pid: number, field: 'VmRSS' | 'VmHWM'): number {
 
 type Row = { parent: number; cpuMs: number };
 
-/** A process and all that it started; who belongs to another is read once. */
+/** A process and its descendants; any other process is read once. */
 class Tree {
   readonly #members: Set<number>;
   readonly #strangers = new Set<number>();
@@ -86,10 +86,10 @@ class Tree {
     this.#members = new Set([root]);
   }
 
-  /** Those that live. */
+  /** The living processes of the tree. */
   look(): Map<number, Row> {
     const living = new Map<number, Row>();
-    // In the order of their numbers a parent comes before its children, but for the rare time when numbers begin anew.
+    // By number a parent comes before its children, except in the rare case that numbers start again.
     const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
     for (const pid of pids.map(Number).toSorted((a, b) => a - b)) {
       if (this.#strangers.has(pid)) continue;

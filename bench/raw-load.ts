@@ -1,4 +1,4 @@
-/** Requests as fast as they are answered, over kept connections, by a client that does next to nothing itself. */
+/** Sends requests as fast as they are answered, over kept connections, at almost no cost of its own. */
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { Loop } from './measure.ts';
@@ -36,7 +36,7 @@ export async function rawLoad(
   return { count, seconds, perSecond: count / seconds };
 }
 
-/** Of the answer that begins the bytes; infinite while its head is not whole. */
+/** The length of the answer at the start of the bytes; infinite while its head is incomplete. */
 function lengthOf(bytes: Buffer, status: number): number {
   const end = bytes.indexOf('\r\n\r\n');
   if (end === -1) return Number.POSITIVE_INFINITY;

@@ -1,11 +1,11 @@
-/** What the real agent prints for a short answer: recorded at the start of every run, so that the stub is never stale. */
+/** The output of the real agent for a short answer. It is recorded at the start of every run, so that the stub is never out of date. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Environment } from '../src/config/config.ts';
 import { runCommand } from '../src/processes/child-process.ts';
 
 export type Recording = {
-  /** Everything. */
+  /** The whole output. */
   whole: string;
   /** Before the first piece of text. */
   head: string;
@@ -17,12 +17,12 @@ export type Recording = {
   tail: string;
 };
 
-/** Where the stub finds its lines. A sandboxed agent finds it too when `AGENT_READS` names it. */
+/** The folder of the lines that the stub prints. An agent in a sandbox can read it if `AGENT_READS` names it. */
 export function stubFolder(home: string): string {
   return join(home, '.claude', 'bench');
 }
 
-/** Runs the agent once over stdin, as the OpenAI API does, and leaves what it printed for the stub. */
+/** Runs the agent once over stdin, as the OpenAI API does, and writes its output to the folder of the stub. */
 export async function recordAgent(claude: string, environment: Environment, home: string): Promise<Recording> {
   const session = ['-p', '--output-format', 'stream-json', '--verbose', '--model', 'haiku'];
   const streamed = ['--input-format', 'stream-json', '--include-partial-messages', '--no-session-persistence'];
@@ -43,7 +43,7 @@ export async function recordAgent(claude: string, environment: Environment, home
   return recording;
 }
 
-/** The stub answers any line, so its result must not name the one that was recorded. */
+/** The stub answers any line, so its result must not name the recorded line. */
 function withoutIds(whole: string): string {
   const lines = whole.trim().split('\n');
   return `${lines

@@ -14,10 +14,10 @@ export type Figures<Name extends string = string> = Record<Name, number | undefi
 export type Scenario = {
   /** Letters, digits and `_`; heads the names of its figures: `streams.cpu_per_token`. */
   name: string;
-  /** What is done, in one line. */
+  /** The load, in one line. */
   about: string;
   figures: FigureTable;
-  /** Bounded in count and time; what it starts through `bench` is ended after it. */
+  /** Its load is limited in count and time. Everything started through `bench` is ended after it. */
   run(bench: Bench): Promise<Figures>;
 };
 

@@ -1,4 +1,4 @@
-/** All scenarios, in the order in which they run: what needs a machine without warmth first. */
+/** All scenarios in their order: those that need a machine without load before them are first. */
 import type { Scenario } from './scenario.ts';
 import { completions } from './scenarios/completions.ts';
 import { firstToken } from './scenarios/first-token.ts';

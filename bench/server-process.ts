@@ -1,4 +1,4 @@
-/** The server under load, started as a user starts it: `npm start`, a process of its own. */
+/** The server under load, in a process of its own, started as `npm start` does. */
 import { openSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +11,7 @@ export type ServerProcess = {
   pid: number;
   /** From its start to the first 200 of `GET /health`. */
   readyMs: number;
-  /** Where a run's agent came from, by the server's log: `new`, `prewarmed`, `reset` or `continued`. */
+  /** How the agent of a run was found, from the server's log: `new`, `prewarmed`, `reset` or `continued`. */
   startOf(runId: string): Promise<string>;
   stop(): Promise<void>;
 };
@@ -58,7 +58,7 @@ class StartsInLog {
   }
 
   async of(runId: string): Promise<string> {
-    await until(`the log tells of ${runId}`, () => this.#starts.has(runId) || this.#read().has(runId), 2000);
+    await until(`the log has the run ${runId}`, () => this.#starts.has(runId) || this.#read().has(runId), 2000);
     return this.#starts.get(runId) ?? '';
   }
 

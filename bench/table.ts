@@ -16,7 +16,7 @@ export function tableOf(scenarios: readonly Scenario[], figures: Figures, budget
   return [head, `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`, ...body].join('\n');
 }
 
-/** Three digits say all that such a figure knows. */
+/** Three significant digits: the figures are not more precise. */
 export function shown(value: number): string {
   if (value === 0 || Math.abs(value) >= 100) return String(Math.round(value));
   return String(Number(value.toPrecision(3)));

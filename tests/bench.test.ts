@@ -1,4 +1,4 @@
-/** The benchmark's budget speaks of figures that the benchmark measures. Nothing is measured here. */
+/** The budget of the benchmark names only figures that the benchmark measures. Nothing is measured here. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { breaches, readBudget } from '../bench/budget.ts';
@@ -26,7 +26,7 @@ test('the table has a row for every figure, measured or not', () => {
   );
 });
 
-test('a figure beyond its budget is a breach, and so is one that was to be measured and was not', () => {
+test('a figure beyond its budget is a breach, and so is a selected figure without a value', () => {
   const budget = { atMost: { 'a.x': 2, 'a.y': 2, 'b.z': 2 }, atLeast: { 'a.w': 4 } };
   const figures = { 'a.x': 2, 'a.y': 2.5, 'a.w': undefined };
   assert.deepEqual(

@@ -1,4 +1,4 @@
-/** This project is in no registry, and the package of its name there is somebody else's: no text tells anyone to run it. */
+/** This project is in no registry, and the package of that name there belongs to others: no text may run or install it. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, sep } from 'node:path';
@@ -35,7 +35,7 @@ test('no text runs or installs a package by the name of this project', () => {
   );
 });
 
-test('that rule knows a registry from a file', () => {
+test('the rule of that test distinguishes a registry from a file', () => {
   const wrong = [
     `npx ${name} jobs run`,
     `npx --yes ${name}@latest`,

@@ -1,4 +1,4 @@
-/** Fastify with nothing of ours: the least that these answers can cost on it. Ends when its stdin does. */
+/** Fastify alone: the minimal cost of these answers with it. It ends when its stdin ends. */
 import { fastify } from 'fastify';
 
 const [health = '{}', refusal = '{}'] = process.argv.slice(2).map((json) => JSON.parse(json));

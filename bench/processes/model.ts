@@ -1,4 +1,4 @@
-/** The fake model as a process of its own, so that its work is nobody else's CPU time. Ends when its stdin does. */
+/** The fake model in a process of its own, so that its CPU time is not counted for others. It ends when its stdin ends. */
 import { startFakeModel } from '../../src/fake-model/fake-model.ts';
 
 const model = await startFakeModel({ remember: 1 });

@@ -1,5 +1,5 @@
-/** How long a user waits: every way in which a turn can begin, in turn, so that noise hits all alike. */
-import { type Answer, askStreaming, type Turn } from '../client.ts';
+/** The time to the first token for each kind of start. The kinds alternate, so that noise affects all equally. */
+import { type Answer, askStreaming, type ChatMessage } from '../client.ts';
 import { median, percentile, quiet, ratio } from '../measure.ts';
 import { type Figure, scenario } from '../scenario.ts';
 import type { ServerProcess } from '../server-process.ts';
@@ -7,7 +7,7 @@ import type { ServerProcess } from '../server-process.ts';
 const kinds = ['new', 'prewarmed', 'reset', 'reset_late', 'continued'] as const;
 type Kind = (typeof kinds)[number];
 
-/** The word of the server's log for each. */
+/** The word for each in the server's log. */
 const startOf = { new: 'new', prewarmed: 'prewarmed', reset: 'reset', reset_late: 'reset', continued: 'continued' };
 
 type TimesOf<K extends Kind> = `${K}_p50` | `${K}_p99` | `${K}_total_p50` | `${K}_total_p99`;
@@ -25,21 +25,21 @@ function times<K extends Kind>(kind: K, of: string) {
 
 export const firstToken = scenario({
   name: 'first_token',
-  about: 'A short streamed answer through /openai/v1, one at a time, every kind of start in turn.',
+  about: 'A short streamed answer through /openai/v1, one at a time, alternating between the kinds of start.',
   figures: {
     ...times('new', 'of a new process (PREWARMED_AGENTS=0, IDLE_AGENTS=0)'),
     ...times('prewarmed', 'of a prewarmed process'),
     ...times('reset', 'of a process that was reset ahead of the request'),
     ...times('reset_late', 'of a process that was reset when the request came'),
     ...times('continued', 'of a follow-up in the process that holds the conversation'),
-    bare_total_p50: { unit: 'ms', about: 'claude -p --output-format json by hand, which has no first token' },
+    bare_total_p50: { unit: 'ms', about: 'claude -p --output-format json without a server, which has no first token' },
     bare_total_p99: { unit: 'ms', about: 'the same, the slowest of a hundred' },
     prewarmed_over_new: { unit: '×', about: 'first tokens, p50' },
     reset_over_new: { unit: '×', about: 'first tokens, p50' },
     reset_late_over_new: { unit: '×', about: 'first tokens, p50' },
     continued_over_new: { unit: '×', about: 'first tokens, p50' },
     new_over_bare: { unit: '×', about: 'whole answers, p50' },
-    strays: { unit: 'count', about: 'turns that did not begin as the round meant them to, and count nowhere' },
+    strays: { unit: 'count', about: 'runs with another start than intended, which are not counted elsewhere' },
   },
   async run(bench) {
     const idle = { PREWARMED_AGENTS: '0', IDLE_AGENTS: '1', AGENT_MAX_TURNS: '1000' };
@@ -53,17 +53,17 @@ export const firstToken = scenario({
     const answers: Record<Kind, Answer[]> = { new: [], prewarmed: [], reset: [], reset_late: [], continued: [] };
     const bare: number[] = [];
     let strays = 0;
-    const ask = async (server: ServerProcess, kind: Kind | undefined, turns: Turn[]): Promise<Answer> => {
+    const ask = async (server: ServerProcess, kind: Kind | undefined, messages: ChatMessage[]): Promise<Answer> => {
       await quiet(pids);
-      const answer = await askStreaming(server, turns);
+      const answer = await askStreaming(server, messages);
       if (kind === undefined) return answer;
       if ((await server.startOf(answer.runId)) === startOf[kind]) answers[kind].push(answer);
       else strays += 1;
       return answer;
     };
 
-    // The first turn of a server starts its process; those of the rounds find it idle. After three conversations in a
-    // row that nobody followed up, the process is reset ahead.
+    // The first run of a server starts its process; the runs of the rounds find it idle. After three conversations in a
+    // row without a follow-up, the process is reset ahead of the next request.
     await ask(servers.kept, undefined, question(0));
     for (const _ of [1, 2, 3]) await ask(servers.once, undefined, question(0));
     for (let round = 1; round <= bench.pick(15, 3); round += 1) {
@@ -83,7 +83,7 @@ export const firstToken = scenario({
   },
 });
 
-function question(round: number): Turn[] {
+function question(round: number): ChatMessage[] {
   return [{ role: 'user', content: `Question ${round} [[words: 8]]` }];
 }
 

@@ -1,4 +1,4 @@
-/** The edge beside Fastify with nothing on it: the same answers, the same client, in turn. */
+/** The HTTP edge compared with a bare Fastify: the same answers and the same client, alternately. */
 import { fileURLToPath } from 'node:url';
 import type { Bench } from '../bench.ts';
 import { end, printed, start } from '../child.ts';
@@ -15,7 +15,7 @@ const clients = 16;
 
 export const httpFloor = scenario({
   name: 'http_floor',
-  about: `The server beside a bare Fastify that answers the same JSON, ${clients} connections, in turn; no agent.`,
+  about: `The server beside a bare Fastify that answers the same JSON, ${clients} connections, alternately; no agent.`,
   figures: {
     health_cpu: { unit: 'µs', about: 'CPU of GET /health' },
     health_floor_cpu: { unit: 'µs', about: 'the same of bare Fastify' },
@@ -79,7 +79,7 @@ async function compare(bench: Bench, server: Peer, floor: Peer, request: RawRequ
     for (const [name, peer] of [['ours', server] as const, ['floor', floor] as const]) {
       const before = cpuMs(peer.pid);
       const loop = await rawLoad(peer.url, request, { clients, ms: bench.pick(1500, 400), status });
-      // The first block finds code that never ran.
+      // The first block runs cold code, and is not counted.
       if (block === 0) continue;
       total[name].count += loop.count;
       total[name].seconds += loop.seconds;

@@ -1,8 +1,8 @@
-/** Jobs on both engines of the store: how soon they start, how many a second, how live, how soon they stop. */
+/** Jobs on both engines of the store: the delay of their start, events and end, and their rate. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { postgresMissing, startPostgres } from '../../tests/support/postgres.ts';
 import type { Bench } from '../bench.ts';
-import { cancel, follow, handIn, look } from '../job-client.ts';
+import { cancel, follow, getJob, submitJob } from '../job-client.ts';
 import { closedLoop, percentile, until } from '../measure.ts';
 import { Pipe } from '../pipe.ts';
 import { descendants } from '../process-use.ts';
@@ -12,11 +12,11 @@ import type { ServerProcess } from '../server-process.ts';
 const readers = 50;
 
 const figures = {
-  started_p50: { unit: 'ms', about: 'from POST /execute to the start of the job, when a place is free' },
+  started_p50: { unit: 'ms', about: 'from POST /execute to the start of the job, when a slot is free' },
   started_p99: { unit: 'ms', about: 'the same, the slowest of a hundred' },
   accepted_p50: { unit: 'ms', about: 'POST /execute to its 202: the job is on disk' },
   per_second: { unit: 'per s', about: 'jobs of a stub that answers at once, from the first 202 to the last end' },
-  live_delay_p50: { unit: 'ms', about: 'from what the agent prints to a reader of the events' },
+  live_delay_p50: { unit: 'ms', about: 'from the output of the agent to a reader of the events' },
   live_delay_p99: { unit: 'ms', about: 'the same, the slowest of a hundred' },
   events_per_second_1: { unit: 'per s', about: 'events of a job that prints as fast as it can, to one reader' },
   events_per_second_50: { unit: 'per s', about: `the same to ${readers} readers, all of them together` },
@@ -48,8 +48,8 @@ export const jobsPostgres: Scenario = scenario({
 });
 
 async function measure(bench: Bench, server: ServerProcess): Promise<Figures<keyof typeof figures>> {
-  // The first one finds code that never ran.
-  await follow(server, await handIn(server, 'First'));
+  // The first job runs cold code, and is not counted.
+  await follow(server, await submitJob(server, 'First'));
   const { accepted, started } = await starts(server, bench.pick(60, 15));
   const perSecond = await emptyJobs(server, bench.pick(200, 40));
   const delays = await liveDelays(bench, server, bench.pick(300, 80));
@@ -78,10 +78,10 @@ async function starts(server: ServerProcess, times: number) {
   for (let index = 0; index < times; index += 1) {
     const asked = Date.now();
     const began = performance.now();
-    const id = await handIn(server, `Job ${index}`);
+    const id = await submitJob(server, `Job ${index}`);
     accepted.push(performance.now() - began);
     await follow(server, id);
-    started.push(Date.parse((await look(server, id)).started_at ?? '') - asked);
+    started.push(Date.parse((await getJob(server, id)).started_at ?? '') - asked);
   }
   return { accepted, started };
 }
@@ -90,20 +90,20 @@ async function emptyJobs(server: ServerProcess, count: number): Promise<number> 
   const ids: string[] = [];
   const began = performance.now();
   await closedLoop({ clients: 4, maxMs: 20_000, maxCount: count }, async (index) => {
-    ids.push(await handIn(server, `Empty ${index}`));
+    ids.push(await submitJob(server, `Empty ${index}`));
   });
-  // The last to be handed in is the last to start; those before it may end a little later.
+  // The job submitted last starts last, but jobs before it may end a little later.
   for (const id of ids.slice(-10)) await follow(server, id);
   return ids.length / ((performance.now() - began) / 1000);
 }
 
-/** A job whose agent prints what is written into the pipe, and which is at work. */
+/** A running job whose agent prints the text that is written into the pipe. */
 async function pipedJob(bench: Bench, server: ServerProcess) {
   const name = `job-${performance.now()}`;
   const pipe = new Pipe(await bench.makePipe(name));
   bench.releases.push(() => pipe.close());
-  const id = await handIn(server, `Work [[pipe ${name}]]`);
-  await until('the job runs', async () => (await look(server, id)).status === 'running', 10_000);
+  const id = await submitJob(server, `Work [[pipe ${name}]]`);
+  await until('the job runs', async () => (await getJob(server, id)).status === 'running', 10_000);
   pipe.write(bench.recording.head);
   await sleep(100);
   return { id, pipe };
@@ -130,7 +130,7 @@ async function liveDelays(bench: Bench, server: ServerProcess, texts: number): P
   return delays.slice(0, texts);
 }
 
-/** Text and thought in turn, since text that follows text becomes one event. */
+/** Text and thought alternate, because consecutive texts become one event. */
 async function eventsPerSecond(bench: Bench, server: ServerProcess, count: number, clients: number): Promise<number> {
   const { id, pipe } = await pipedJob(bench, server);
   let received = 0;

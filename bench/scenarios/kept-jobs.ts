@@ -1,4 +1,4 @@
-/** What ten thousand finished jobs cost the server that keeps them: memory, and time to start. */
+/** The cost of ten thousand finished jobs for the server that keeps them: memory, and time to start. */
 import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { openJobStore } from '../../src/store/open-store.ts';
 import { difference, quiet } from '../measure.ts';
@@ -13,13 +13,13 @@ export const keptJobs = scenario({
   about: `A server on a data folder with ${count} finished jobs, beside one on an empty folder.`,
   figures: {
     rss: { unit: 'MB', about: 'memory of the server with them' },
-    rss_growth: { unit: 'MB', about: 'beyond that of the one without' },
+    rss_growth: { unit: 'MB', about: 'the growth over a server without them' },
     ready: { unit: 'ms', about: 'from the start of the process to the first 200 of GET /health, with them' },
     list: { unit: 'ms', about: 'GET /jobs' },
   },
   async run(bench) {
     const dataDir = bench.scratch('kept-jobs');
-    // A disk would be waited for forty thousand times, and that is not what is measured.
+    // In memory: on a disk, filling the store would wait forty thousand times.
     const ram = existsSync('/dev/shm') ? mkdtempSync('/dev/shm/kept-jobs-') : bench.scratch('kept-jobs');
     bench.releases.push(() => rmSync(ram, { recursive: true, force: true }));
     await fill(ram);
@@ -40,7 +40,7 @@ export const keptJobs = scenario({
   },
 });
 
-/** Through the store itself, as if they had run: each with a few events and a page of output. */
+/** Writes the jobs through the store, each with a few events and a page of output. */
 async function fill(dataDir: string): Promise<void> {
   const store = await openJobStore({ dataDir, databaseUrl: undefined, workerTimeoutMs: 30_000, onError: () => {} });
   const limits = { runMs: 60_000, stallMs: 0, waitMs: 0, budgetUsd: 1 };
@@ -48,7 +48,7 @@ async function fill(dataDir: string): Promise<void> {
   for (let index = 0; index < count; index += 1) {
     await store.submit({ ...spec, priority: 0, onInterrupt: 'mark' }, { maxWaiting: 10, fingerprint: 'none' });
     const job = await store.claim();
-    if (!job) throw new Error('Cannot fill the store: a job that was handed in does not wait');
+    if (!job) throw new Error('Cannot fill the store: a submitted job does not wait');
     const text = `There are ${index} files. `.repeat(40);
     await store.appendEvents(job, job.events, [{ at: Date.now(), body: { type: 'text', text } }]);
     await store.finish(job, { state: 'completed', output: text, stderr: '', result: text });

@@ -1,4 +1,4 @@
-/** What the server holds in memory when nothing happens: alone, with agents kept ready, with clients that stay connected. */
+/** The memory of the server without load: alone, with prewarmed and idle agents, with connected clients. */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,16 +11,16 @@ import type { ServerProcess } from '../server-process.ts';
 
 const connections = 1000;
 const prewarmed = 4;
-/** Fewer than AGENT_MAX_TURNS, after which a process is not used again. */
+/** Below AGENT_MAX_TURNS, after which a process is not used again. */
 const turnsServed = 15;
 
 export const memory = scenario({
   name: 'memory',
-  about: 'Memory at rest; RSS of the server, PSS (shared pages divided) of agents.',
+  about: 'Memory without load; RSS of the server, PSS (shared pages divided) of agents.',
   figures: {
     server_rss: { unit: 'MB', about: 'the server, started and asked for its health' },
     connections_rss: { unit: 'MB', about: `the same with ${connections} idle connections` },
-    connections_growth: { unit: 'MB', about: 'what these connections take' },
+    connections_growth: { unit: 'MB', about: 'the memory of these connections' },
     prewarmed_rss: { unit: 'MB', about: `a server with ${prewarmed} prewarmed agents, without them` },
     prewarmed_pss: { unit: 'MB', about: 'one prewarmed agent, with its sandbox' },
     idle_pss: { unit: 'MB', about: `one idle agent after ${turnsServed} turns` },
@@ -37,7 +37,7 @@ export const memory = scenario({
     const connectionsRss = rssMb(empty.pid);
 
     const ready = await bench.server('claude', { PREWARMED_AGENTS: String(prewarmed) });
-    // Starting takes less than a second each; then nothing goes on.
+    // Each start takes less than a second.
     await sleep(1000);
     await quiet([ready.pid], 15_000);
     const agents = pssMb(descendants(ready.pid));
@@ -64,7 +64,7 @@ async function pssOfIdle(bench: Bench): Promise<number | undefined> {
   return pssMb(descendants(server.pid));
 }
 
-/** Each has asked for the health once, as clients that keep their connection do. */
+/** Each has requested `/health` once and keeps its connection. */
 async function connectIdle({ url }: ServerProcess): Promise<Socket[]> {
   const sockets: Socket[] = [];
   for (let index = 0; index < connections; index += 1) {

@@ -1,23 +1,24 @@
-/** What the native API adds to the command by hand: `/v1` and bare `claude -p`, in turn. */
+/** The cost that the native API adds to the command: `/v1` and bare `claude -p`, alternately. */
 import { askWhole } from '../client.ts';
 import { closedLoop, difference, type Loop, median, percentile, quiet, ratio } from '../measure.ts';
 import { scenario } from '../scenario.ts';
 
-/** As many at once as the machine that the aims are for has cores. */
+/** The number of cores of the machine that the budget is made for. */
 const clients = 2;
 
 export const nativeApi = scenario({
   name: 'native_api',
-  about: 'The same short prompt through /v1 and by claude -p by hand: one at a time, then two at once, in turn.',
+  about:
+    'The same short prompt through /v1 and by claude -p without a server: one at a time, then two at once, alternately.',
   figures: {
-    bare_p50: { unit: 'ms', about: 'claude -p --output-format json by hand' },
-    door_p50: { unit: 'ms', about: 'a completion through /v1' },
-    door_p99: { unit: 'ms', about: 'the same, the slowest of a hundred' },
-    added_p50: { unit: 'ms', about: 'what the api adds' },
-    door_over_bare: { unit: '×', about: 'the two latencies' },
-    bare_per_second: { unit: 'per s', about: 'answers by hand, two at once' },
-    door_per_second: { unit: 'per s', about: 'completions through /v1, two at once' },
-    door_over_bare_per_second: { unit: '×', about: 'the two rates' },
+    bare_p50: { unit: 'ms', about: 'claude -p --output-format json without a server' },
+    native_p50: { unit: 'ms', about: 'a completion through /v1' },
+    native_p99: { unit: 'ms', about: 'the same, the slowest of a hundred' },
+    added_p50: { unit: 'ms', about: 'the difference of the two' },
+    native_over_bare: { unit: '×', about: 'the two latencies' },
+    bare_per_second: { unit: 'per s', about: 'answers of claude -p, two at once' },
+    native_per_second: { unit: 'per s', about: 'completions through /v1, two at once' },
+    native_over_bare_per_second: { unit: '×', about: 'the two rates' },
   },
   async run(bench) {
     const server = await bench.server('claude', { PREWARMED_AGENTS: '0', MAX_CONCURRENT_RUNS: String(clients) });
@@ -41,13 +42,13 @@ export const nativeApi = scenario({
     const [barePerSecond, doorPerSecond] = [rateOf(bareLoops), rateOf(doorLoops)];
     return {
       bare_p50: median(bare),
-      door_p50: median(api),
-      door_p99: percentile(api, 99),
+      native_p50: median(api),
+      native_p99: percentile(api, 99),
       added_p50: difference(median(api), median(bare)),
-      door_over_bare: ratio(median(api), median(bare)),
+      native_over_bare: ratio(median(api), median(bare)),
       bare_per_second: barePerSecond,
-      door_per_second: doorPerSecond,
-      door_over_bare_per_second: ratio(doorPerSecond, barePerSecond),
+      native_per_second: doorPerSecond,
+      native_over_bare_per_second: ratio(doorPerSecond, barePerSecond),
     };
   },
 });

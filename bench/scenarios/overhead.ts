@@ -1,7 +1,7 @@
-/** The server's own time on the way to the first token; the agent is a stub that is told when to speak. */
+/** The server's share of the time to the first token; the agent is a stub that prints on command. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bench } from '../bench.ts';
-import { askStreaming, type Turn } from '../client.ts';
+import { askStreaming, type ChatMessage } from '../client.ts';
 import { percentile } from '../measure.ts';
 import { Pipe } from '../pipe.ts';
 import { scenario } from '../scenario.ts';
@@ -36,20 +36,20 @@ export const overhead = scenario({
   },
 });
 
-/** The first ones find code that never ran, and a process that is not there yet. */
+/** The first requests run cold code and start a process. They are not counted. */
 const unmeasured = 5;
 
 async function repeat(times: number, once: (index: number) => Promise<number>): Promise<number[]> {
   const results: number[] = [];
   for (let index = 0; index < times + unmeasured; index += 1) {
     results.push(await once(index));
-    // Long enough for the agent to rest.
+    // Long enough for the agent to become idle.
     await sleep(15);
   }
   return results.slice(unmeasured);
 }
 
-/** The agent is at work already, and silent; then it says one word. */
+/** The agent is already at work and silent; then it prints one word. */
 async function firstEvent(bench: Bench, server: ServerProcess, index: number): Promise<number> {
   const name = `event-${index}`;
   const pipe = new Pipe(await bench.makePipe(name));
@@ -73,6 +73,6 @@ async function firstToken(server: ServerProcess, index: number): Promise<number>
   return (await askStreaming(server, question(`Question ${index}`))).firstTokenMs;
 }
 
-function question(content: string): Turn[] {
+function question(content: string): ChatMessage[] {
   return [{ role: 'user', content }];
 }

@@ -1,4 +1,4 @@
-/** Clients that stop reading while their agents print as fast as they can: what it costs, and how long it lasts. */
+/** Clients that stop reading while their agents print as fast as they can: the memory, and the time until they are disconnected. */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,7 +11,7 @@ import { type ServerProcess, token } from '../server-process.ts';
 
 const readers = 4;
 const limitSeconds = 3;
-/** Two limits of the server follow each other: of the slow reader, and of the client that is gone. */
+/** Two limits of the server one after the other: for the slow reader, and for the client that has gone. */
 const patienceMs = 20_000;
 
 export const slowReader = scenario({
@@ -20,7 +20,7 @@ export const slowReader = scenario({
   figures: {
     agents_left: { unit: 'count', about: `agents that still ran after ${patienceMs / 1000} s` },
     ended_after: { unit: 's', about: 'from the last byte that a client read to the end of the last agent' },
-    printed: { unit: 'MB', about: 'what the agents printed meanwhile' },
+    printed: { unit: 'MB', about: 'the output of the agents meanwhile' },
     rss_growth: { unit: 'MB', about: "how far the server's memory grew at most" },
     others_p50: { unit: 'ms', about: 'GET /health meanwhile, for a client that reads' },
     others_worst: { unit: 'ms', about: 'the slowest of them' },
@@ -59,7 +59,7 @@ export const slowReader = scenario({
   },
 });
 
-/** Settles when the answer has begun; nothing of it is read after that. */
+/** Resolves when the answer has begun. The rest of it is not read. */
 async function stopReading(bench: Bench, { url }: ServerProcess, name: string): Promise<Pipe> {
   const pipe = new Pipe(await bench.makePipe(name));
   bench.releases.push(() => pipe.close());
@@ -82,7 +82,7 @@ async function stopReading(bench: Bench, { url }: ServerProcess, name: string): 
   return pipe;
 }
 
-/** As much as the agent has read since the last time. @returns bytes */
+/** Writes as much as the agent has read since the last call. @returns bytes */
 function flood(pipe: Pipe, line: string): number {
   let bytes = 0;
   while (bytes < 65_536 && pipe.write(line)) bytes += line.length;

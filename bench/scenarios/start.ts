@@ -1,4 +1,4 @@
-/** How long the server takes to be there. */
+/** The time to start the server. */
 import { once } from 'node:events';
 import { start as startChild } from '../child.ts';
 import { median, percentile, ratio } from '../measure.ts';
@@ -6,7 +6,7 @@ import { scenario } from '../scenario.ts';
 
 export const start = scenario({
   name: 'start',
-  about: 'Starts the server again and again, on a data folder that is new, with the default settings.',
+  about: 'Starts the server repeatedly, each time on a new data folder, with the default settings.',
   figures: {
     ready_p50: { unit: 'ms', about: 'from the start of the process to the first 200 of GET /health' },
     ready_worst: { unit: 'ms', about: 'the slowest of them' },

@@ -1,4 +1,4 @@
-/** Many streams at once on one core: nothing may be lost, and a token must cost next to nothing. */
+/** Many streams at once on one core: no token may be lost, and a token must cost almost nothing. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hostEnvironment } from '../../src/config/config.ts';
 import { runCommand } from '../../src/processes/child-process.ts';
@@ -18,12 +18,12 @@ export const streams = scenario({
   about: `${count} streams of ${tokensPerSecond} tokens/s each from stub agents; the server and its agents share one core.`,
   figures: {
     tokens: { unit: 'count', about: 'tokens that were sent' },
-    lost: { unit: 'count', about: 'tokens that came not, twice, or out of order' },
+    lost: { unit: 'count', about: 'tokens that did not arrive, arrived twice, or out of order' },
     cpu_per_token: { unit: 'µs', about: 'CPU of the server for a token' },
     delay_p50: { unit: 'ms', about: 'from the line that the agent prints to the client' },
     delay_p99: { unit: 'ms', about: 'the same, the slowest of a hundred' },
     rss_before: { unit: 'MB', about: 'memory of the server before' },
-    rss_peak: { unit: 'MB', about: 'the most that it was' },
+    rss_peak: { unit: 'MB', about: 'its maximum' },
   },
   async run(bench) {
     const settings = { MAX_CONCURRENT_RUNS: String(count), PREWARMED_AGENTS: '0', IDLE_AGENTS: '0' };
@@ -32,7 +32,7 @@ export const streams = scenario({
     const rssBefore = rssMb(server.pid);
     const all = await Promise.all(Array.from({ length: count }, (_, index) => openStream(bench, server, index)));
     const perStream = tokensPerSecond * bench.pick(10, 4);
-    // Each has a chunk when its agent is about to work; what is printed before it reads waits in the pipe.
+    // Each stream has its first chunk when its agent begins to work. Output before that waits in the pipe.
     await until('all streams are open', () => all.every(({ began }) => began()), 20_000);
     const cpuBefore = cpuMs(server.pid);
     await feed(
@@ -54,7 +54,7 @@ export const streams = scenario({
   },
 });
 
-/** A stream whose n-th token is ` n`, so that every one can be told. */
+/** A stream whose n-th token is ` n`, so that each can be identified. */
 async function openStream(bench: Bench, server: ServerProcess, index: number) {
   const name = `stream-${index}`;
   const pipe = new Pipe(await bench.makePipe(name));
@@ -74,7 +74,7 @@ async function openStream(bench: Bench, server: ServerProcess, index: number) {
       }
     },
   });
-  // What goes wrong is told when it is waited for.
+  // An error is thrown where the promise is awaited.
   answer.catch(() => {});
   return {
     began: () => began,
@@ -87,13 +87,13 @@ async function openStream(bench: Bench, server: ServerProcess, index: number) {
     async finish(tokens: number): Promise<{ lost: number; delays: number[] }> {
       await pipe.end(bench.recording.tail);
       const got = (await answer).text.split(' ').slice(1);
-      const right = got.filter((token, place) => token === String(place)).length;
+      const right = got.filter((token, at) => token === String(at)).length;
       return { lost: tokens - right + (got.length - right), delays };
     },
   };
 }
 
-/** Keeps to the pace as a whole, and spreads the streams over the time between two tokens of one. */
+/** Keeps the overall pace, and spreads the streams evenly over the time between two tokens of one. */
 async function feed(sends: (() => boolean)[], perStream: number): Promise<void> {
   const everyMs = 1000 / tokensPerSecond;
   const began = performance.now();
@@ -109,7 +109,7 @@ async function feed(sends: (() => boolean)[], perStream: number): Promise<void> 
   }
 }
 
-/** The agents inherit it: the one core does all but feed and read. */
+/** The agents inherit the core: it does all the work except feeding and reading. */
 async function pinToOneCore(bench: Bench, { pid }: ServerProcess): Promise<void> {
   const options = { cwd: '/', env: { PATH: hostEnvironment()['PATH'] }, timeoutMs: 5000 };
   const pinned = await runCommand('taskset', ['-apc', '0', String(pid)], options).catch(() => ({ code: 1 }));

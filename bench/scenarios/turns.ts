@@ -1,4 +1,4 @@
-/** How many turns a machine can do, and what one costs it with all that the agent does. */
+/** How many turns a machine can do, and the cost of one, including the work of the agent. */
 import { freemem } from 'node:os';
 import type { Bench } from '../bench.ts';
 import { askStreaming } from '../client.ts';
@@ -7,14 +7,15 @@ import { TreeCpu } from '../process-use.ts';
 import { scenario } from '../scenario.ts';
 import type { ServerProcess } from '../server-process.ts';
 
-/** A process of the CLI at its peak; a level for which there is no room is left out. */
+/** The peak memory of one CLI process. A level that does not fit into the memory is left out. */
 const bytesPerAgent = 400e6;
 
 type Level = { perSecond: number; cpuMs: number; share: number };
 
 export const turns = scenario({
   name: 'turns',
-  about: 'Clients that ask again as soon as they are answered: new processes, kept ones, and the default settings.',
+  about:
+    'Clients that ask the next question as soon as they have an answer: new processes, kept ones, and the default settings.',
   figures: {
     new_1_per_second: { unit: 'per s', about: 'turns, each in a new process, 1 client' },
     new_4_per_second: { unit: 'per s', about: 'the same, 4 clients' },
@@ -30,16 +31,16 @@ export const turns = scenario({
     kept_4_cpu: { unit: 'ms', about: 'the same, 4 clients' },
     kept_16_cpu: { unit: 'ms', about: 'the same, 16 clients' },
     default_4_cpu: { unit: 'ms', about: 'CPU of a turn with the default settings, 4 clients' },
-    kept_share: { unit: '×', about: 'the part of the turns meant for kept processes that found one' },
+    kept_share: { unit: '×', about: 'the share of turns intended for kept processes that found one' },
     kept_over_new_1: { unit: '×', about: 'turns per second, 1 client' },
     kept_over_new_4: { unit: '×', about: 'turns per second, 4 clients' },
     kept_over_new_16: { unit: '×', about: 'turns per second, 16 clients' },
     default_over_new_4: { unit: '×', about: 'turns per second, 4 clients' },
   },
   async run(bench) {
-    const places = { MAX_CONCURRENT_RUNS: '16' };
-    const fresh = await bench.server('claude', { ...places, PREWARMED_AGENTS: '0', IDLE_AGENTS: '0' });
-    const kept = await bench.server('claude', { ...places, PREWARMED_AGENTS: '0', IDLE_AGENTS: '16' });
+    const slots = { MAX_CONCURRENT_RUNS: '16' };
+    const fresh = await bench.server('claude', { ...slots, PREWARMED_AGENTS: '0', IDLE_AGENTS: '0' });
+    const kept = await bench.server('claude', { ...slots, PREWARMED_AGENTS: '0', IDLE_AGENTS: '16' });
     const [new1, kept1] = [await level(bench, fresh, 1, false), await level(bench, kept, 1, true)];
     const [new4, kept4] = [await level(bench, fresh, 4, false), await level(bench, kept, 4, true)];
     const [new16, kept16] = [await level(bench, fresh, 16, false), await level(bench, kept, 16, true)];
@@ -69,7 +70,7 @@ export const turns = scenario({
   },
 });
 
-/** Where processes are kept, one round of turns first, so that they are there; then the load that counts. */
+/** If processes are kept, first one round of turns to start them; then the load that counts. */
 async function level(bench: Bench, server: ServerProcess, clients: number, keeps: boolean): Promise<Level | undefined> {
   if (clients > bench.pick(16, 4)) return undefined;
   if (freemem() < clients * bytesPerAgent) {

@@ -7,7 +7,7 @@ import { unsealed } from '../support/bubblewrap.ts';
 import { type Canary, startCanary } from '../support/canary.ts';
 import { fakeModelAgent, packagedClaude, scratchFolder } from '../support/fake-model-agent.ts';
 import { commit, makeClone, makeSandbox } from '../support/git-repositories.ts';
-import { ask, startLoopbackService, startTestService } from '../support/service.ts';
+import { ask, startFakeModelService, startTestService } from '../support/service.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 const hookEvents = [
@@ -81,7 +81,7 @@ async function serve(t: TestContext, settings: Record<string, string>, change?: 
   const { clone } = makeClone(sandbox, hostileFiles(canary));
   change?.(clone);
   writeFileSync(join(sandbox.folder, 'outside.md'), 'OUTSIDE-THE-REPOSITORY');
-  const started = await startLoopbackService(t, { WORKSPACE_DIR: clone, GIT_SYNC: 'off', ...settings });
+  const started = await startFakeModelService(t, { WORKSPACE_DIR: clone, GIT_SYNC: 'off', ...settings });
   return { ...started, canary, clone };
 }
 

@@ -1,13 +1,20 @@
-/** What a published client makes of agents that fail, take long or are busy. Counted are agents that start. */
+/** A published client with agents that fail, take long or are busy. The starts of agents are counted. */
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { requirement } from '../contract/requirements.ts';
 import { recordTraffic, type Traffic } from '../support/client-traffic.ts';
-import { askFor, type Script, type ScriptedService, startScriptedService } from '../support/scripted-agent.ts';
+import {
+  activeRuns,
+  askFor,
+  makeGate,
+  type Script,
+  type ScriptedService,
+  startScriptedService,
+} from '../support/scripted-agent.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { apis, connectionTo, type PublishedClient, says } from './client.ts';
 
-/** One that asks for longer than a test may take has shown by its third request that no second agent starts. */
+/** Some clients retry for longer than a test may take. By their third request it is clear that no second agent starts. */
 const enoughRequests = 3;
 
 type Cases = Record<string, () => Promise<void>>;
@@ -20,7 +27,7 @@ export async function agentsInTrouble(t: TestContext, client: PublishedClient): 
     hasty: await startScriptedService(t, { JSON_ANSWER_SECONDS: '1.5' }),
   };
   const bench = { t, client, traffic, servers, newQuestion: questions(Object.values(servers), traffic) };
-  const cases = { ...atEachDoor(bench), ...inStreams(bench), ...withLimits(bench) };
+  const cases = { ...atEachApi(bench), ...inStreams(bench), ...withLimits(bench) };
   await Promise.all(Object.entries(cases).map(([name, run]) => t.test(name, run)));
   await traffic.assertPublished();
 }
@@ -33,16 +40,13 @@ type Bench = {
   newQuestion: ReturnType<typeof questions>;
 };
 
-function atEachDoor(bench: Bench): Cases {
+function atEachApi(bench: Bench): Cases {
   const { t, client, traffic, servers, newQuestion } = bench;
   const to = connectionTo(servers.wide, traffic);
   const cases: Cases = {};
   for (const api of apis) {
     cases[
-      requirement(
-        ['item-64', 'item-67'],
-        `${api}: a failing agent is started once, however often the client asks again`,
-      )
+      requirement(['item-64', 'item-67'], `${api}: a failing agent is started once, however often the client retries`)
     ] = async () => {
       const question = newQuestion({ exit: 3, stderr: 'boom' });
       const shown = await failureOf(client, question, (signal) => client.ask(to(api), { ...question, signal }));
@@ -51,15 +55,17 @@ function atEachDoor(bench: Bench): Cases {
       assert.equal(question.starts(), 1);
     };
 
-    cases[requirement(['item-67'], `${api}: a client that runs out of patience and asks again joins the run`)] =
-      async () => {
-        const question = newQuestion({ say: ['slow but sure'], pauseMs: 4000 });
-        const { text } = await client.ask(to(api), { ...question, timeoutMs: 1500 });
-        assert.equal(text, 'slow but sure');
-        t.diagnostic(`${api}, out of patience: ${question.requests()} requests, ${question.starts()} start`);
-        assert.ok(question.requests() > 1);
-        assert.equal(question.starts(), 1);
-      };
+    cases[requirement(['item-67'], `${api}: a client that gives up and retries joins the run`)] = async () => {
+      const gate = await makeGate(t);
+      const question = newQuestion({ say: ['slow but sure'], gate: gate.file });
+      const asked = client.ask(to(api), { ...question, timeoutMs: 3000 });
+      await waitUntil('the client has retried', () => question.requests() > 1);
+      gate.open();
+      assert.equal((await asked).text, 'slow but sure');
+      t.diagnostic(`${api}, gave up: ${question.requests()} requests, ${question.starts()} start`);
+      assert.ok(question.requests() > 1);
+      assert.equal(question.starts(), 1);
+    };
 
     cases[requirement(['item-63'], `${api}: an unknown model is refused once`)] = async () => {
       const question = newQuestion({ say: ['no'] });
@@ -83,7 +89,7 @@ function atEachDoor(bench: Bench): Cases {
 function inStreams({ client, traffic, servers, newQuestion }: Bench): Cases {
   const to = connectionTo(servers.wide, traffic);
   return {
-    [requirement(['item-29'], 'a api that does not stream says so once')]: async () => {
+    [requirement(['item-29'], 'an API that does not stream says so once')]: async () => {
       const question = newQuestion({ say: ['no'] });
       const streamed = client.stream(to('/v1'), question, () => {});
       await assert.rejects(streamed, /streaming not supported/);
@@ -99,14 +105,14 @@ function inStreams({ client, traffic, servers, newQuestion }: Bench): Cases {
       assert.deepEqual([question.requests(), question.starts()], [1, 1]);
     },
 
-    [requirement(['item-90'], 'a stream begins before a client runs out of patience')]: async () => {
-      const question = newQuestion({ say: ['slow but sure'], pauseMs: 5000 });
-      const { text } = await client.stream(to('/openai/v1'), { ...question, timeoutMs: 3000 }, () => {});
+    [requirement(['item-90'], 'a stream begins before a client gives up')]: async () => {
+      const question = newQuestion({ say: ['slow but sure'], pauseMs: 10_000 });
+      const { text } = await client.stream(to('/openai/v1'), { ...question, timeoutMs: 8000 }, () => {});
       assert.equal(text, 'slow but sure');
       assert.deepEqual([question.requests(), question.starts()], [1, 1]);
     },
 
-    [requirement(['item-74'], 'an agent whose reader has left is ended')]: async () => {
+    [requirement(['item-74'], 'an agent whose reader has gone is ended')]: async () => {
       const question = newQuestion({ say: Array.from({ length: 50 }, () => 'on and '), pauseMs: 500 });
       const leaving = new AbortController();
       const toHasty = connectionTo(servers.hasty, traffic);
@@ -114,7 +120,7 @@ function inStreams({ client, traffic, servers, newQuestion }: Bench): Cases {
         leaving.abort(),
       );
       await streamed.catch(() => {});
-      await waitUntil('its place is free', async () => (await activeRuns(servers.hasty)) === 0);
+      await waitUntil('its slot is free', async () => (await activeRuns(servers.hasty)) === 0);
       assert.equal(question.starts(), 1);
     },
   };
@@ -122,14 +128,14 @@ function inStreams({ client, traffic, servers, newQuestion }: Bench): Cases {
 
 function withLimits({ t, client, traffic, servers, newQuestion }: Bench): Cases {
   return {
-    [requirement(['item-39'], 'an answer that misses its format is a failure of one run')]: async () => {
+    [requirement(['item-39'], 'an answer in a wrong format is a failure of one run')]: async () => {
       const to = connectionTo(servers.wide, traffic)('/openai/v1');
       const question = newQuestion({ say: ['Paris, of course.'] });
       await failureOf(client, question, (signal) => client.structured(to, question.text, signal));
       assert.equal(question.starts(), 1);
     },
 
-    [requirement(['item-73'], 'an agent that is silent for too long is started once, and the client told')]:
+    [requirement(['item-73'], 'an agent that is silent for too long is started once, and the client gets an error')]:
       async () => {
         const to = connectionTo(servers.hasty, traffic)('/openai/v1');
         const question = newQuestion({ hang: true });
@@ -138,26 +144,33 @@ function withLimits({ t, client, traffic, servers, newQuestion }: Bench): Cases 
         assert.equal(question.starts(), 1);
       },
 
-    [requirement(['item-66'], 'a place that is taken is waited for, by the client or in the queue')]: async () => {
+    [requirement(
+      ['item-66'],
+      'when no slot is free, a client of /v1 retries, and a client of /openai/v1 waits in the queue',
+    )]: async () => {
       const to = connectionTo(servers.narrow, traffic);
-      const before = servers.narrow.chat('/openai/v1', askFor({ say: ['first'], pauseMs: 1000 }));
-      await waitUntil('the place is taken', async () => (await activeRuns(servers.narrow)) === 1);
-      const [refused, queued] = [newQuestion({ say: ['later'] }), newQuestion({ say: ['in turn'] })];
-      const answers = await Promise.all([client.ask(to('/v1'), refused), client.ask(to('/openai/v1'), queued)]);
-      assert.deepEqual(
-        answers.map(({ text }) => text),
-        ['later', 'in turn'],
-      );
+      const [refused, queued] = [newQuestion({ say: ['later'] }), newQuestion({ say: ['next'] })];
+
+      const first = await takeTheSlot(t, servers.narrow);
+      const later = client.ask(to('/v1'), refused);
+      await waitUntil('the client is refused', () => refused.statuses().includes(503));
+      await first.release();
+      assert.equal((await later).text, 'later');
+
+      const second = await takeTheSlot(t, servers.narrow);
+      const next = client.ask(to('/openai/v1'), queued);
+      await waitUntil('the client waits', async () => (await healthOf(servers.narrow)).queued === 1);
+      await second.release();
+      assert.equal((await next).text, 'next');
       t.diagnostic(`busy: ${refused.requests()} requests at /v1, ${queued.requests()} at /openai/v1`);
       assert.ok(refused.requests() > 1);
       assert.equal(queued.requests(), 1);
       assert.deepEqual([refused.starts(), queued.starts()], [1, 1]);
-      await (await before).text();
     },
   };
 }
 
-/** What the client shows of a failure. */
+/** The message that the client shows for a failure. */
 async function failureOf(
   { requestsPerFailure }: PublishedClient,
   question: { requests(): number },
@@ -169,30 +182,46 @@ async function failureOf(
     (error: Error) => error.message,
   );
   if (requestsPerFailure > enoughRequests) {
-    await waitUntil('it has asked often enough', () => question.requests() >= enoughRequests, 20_000);
+    await waitUntil('the client has retried often enough', () => question.requests() >= enoughRequests);
     enough.abort();
   }
   return failed;
 }
 
-/** Makes questions that nobody asked before, so that what belongs to one can be counted while others go on. */
+/** Makes questions that differ from each other, so that the requests and starts of each can be counted separately. */
 function questions(services: ScriptedService[], traffic: Traffic) {
   let count = 0;
   return (script: Script) => {
     count += 1;
     const text = `Question ${count}. #agent ${JSON.stringify(script)}`;
     const inJson = JSON.stringify(text).slice(1, -1);
-    const isOfIt = (value: unknown) => JSON.stringify(value ?? null).includes(inJson);
+    const isOfQuestion = (value: unknown) => JSON.stringify(value ?? null).includes(inJson);
     return {
       text,
       messages: says(text),
-      /** Agents that were started for it, by an argument or over stdin. */
-      starts: () => services.flatMap((service) => [...service.starts(), ...service.received()]).filter(isOfIt).length,
-      requests: () => traffic.exchanges.filter(({ sent }) => isOfIt(sent)).length,
+      /** How many agents were given the question, as an argument or over stdin. */
+      starts: () =>
+        services.flatMap((service) => [...service.starts(), ...service.received()]).filter(isOfQuestion).length,
+      requests: () => traffic.exchanges.filter(({ sent }) => isOfQuestion(sent)).length,
+      /** The status of each answer so far. */
+      statuses: () => traffic.exchanges.filter(({ sent }) => isOfQuestion(sent)).map(({ answer }) => answer?.status),
     };
   };
 }
 
-async function activeRuns(service: ScriptedService): Promise<number> {
-  return ((await (await service.get('/health')).json()) as { active: number }).active;
+/** Occupies the only slot of a server until `release` is called. */
+async function takeTheSlot(t: TestContext, service: ScriptedService): Promise<{ release(): Promise<void> }> {
+  const gate = await makeGate(t);
+  const answer = service.chat('/openai/v1', askFor({ say: ['done'], gate: gate.file }));
+  await waitUntil('the slot is taken', async () => (await healthOf(service)).active === 1);
+  return {
+    async release() {
+      gate.open();
+      await (await answer).text();
+    },
+  };
+}
+
+async function healthOf(service: ScriptedService): Promise<{ active: number; queued: number }> {
+  return (await (await service.get('/health')).json()) as { active: number; queued: number };
 }

@@ -16,7 +16,7 @@ import { clientSuite } from './suite.ts';
 
 type ModelOf = (to: Connection, model: string) => LanguageModel;
 
-/** At its defaults it asks for any JSON object, and sends no schema. */
+/** By default this provider requests any JSON object, and sends no schema. */
 const compatible: ModelOf = (to, model) => createOpenAICompatible({ name: 'agent', includeUsage: true, ...to })(model);
 
 const openai: ModelOf = (to, model) => createOpenAI(to).chat(model);
@@ -45,21 +45,21 @@ const answerOf = (text: string, usage: LanguageModelUsage): Answer => ({
 });
 
 /**
- * The SDK has no limit of its own that it would ask again after: it is Node's, which drops an answer that has not begun
- * after 300 s, with this error.
+ * The limit after which the SDK retries is that of Node: `fetch` rejects with this error when an answer has not begun
+ * after 300 s. Here it is `timeoutMs`.
  */
-function impatient(to: Connection, { timeoutMs }: Question): Connection {
+function withTimeLimit(to: Connection, { timeoutMs }: Question): Connection {
   if (timeoutMs === undefined) return to;
   return {
     ...to,
     async fetch(input, init) {
-      const patience = new AbortController();
-      const timer = setTimeout(() => patience.abort(), timeoutMs);
-      const signal = AbortSignal.any([patience.signal, ...(init?.signal ? [init.signal] : [])]);
+      const limit = new AbortController();
+      const timer = setTimeout(() => limit.abort(), timeoutMs);
+      const signal = AbortSignal.any([limit.signal, ...(init?.signal ? [init.signal] : [])]);
       try {
         return await to.fetch(input, { ...init, signal });
       } catch (error) {
-        if (!patience.signal.aborted) throw error;
+        if (!limit.signal.aborted) throw error;
         const cause = Object.assign(new Error('Headers Timeout Error'), { code: 'UND_ERR_HEADERS_TIMEOUT' });
         throw new TypeError('fetch failed', { cause });
       } finally {
@@ -74,7 +74,7 @@ function aiSdk(name: string, modelOf: ModelOf): PublishedClient {
     name,
     requestsPerFailure: 3,
     async ask(to, question) {
-      const model = modelOf(impatient(to, question), question.model ?? 'haiku');
+      const model = modelOf(withTimeLimit(to, question), question.model ?? 'haiku');
       const { text, usage } = await generateText({
         model,
         messages: messagesOf(question.messages),
@@ -84,7 +84,7 @@ function aiSdk(name: string, modelOf: ModelOf): PublishedClient {
       return answerOf(text, usage);
     },
     async stream(to, question, onPiece) {
-      const model = modelOf(impatient(to, question), question.model ?? 'haiku');
+      const model = modelOf(withTimeLimit(to, question), question.model ?? 'haiku');
       const stream = streamText({
         model,
         messages: messagesOf(question.messages),
@@ -94,7 +94,7 @@ function aiSdk(name: string, modelOf: ModelOf): PublishedClient {
       });
       let text = '';
       for await (const part of stream.fullStream) {
-        // What a stream says of a failure arrives as it was sent: an object, but no Error.
+        // A failure in a stream arrives as the object that was sent, not as an Error.
         if (part.type === 'error') throw new Error((part.error as Error).message, { cause: part.error });
         if (part.type !== 'text-delta') continue;
         text += part.text;

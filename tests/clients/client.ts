@@ -1,4 +1,4 @@
-/** What the published clients have in common, so that one suite drives them all. */
+/** The common interface of the published clients, so that one suite tests them all. */
 
 import type { Traffic } from '../support/client-traffic.ts';
 
@@ -11,14 +11,14 @@ export type ToolCall = { id: string; name: string; input: { [name: string]: stri
 
 export type Said =
   | { role: 'system' | 'user' | 'assistant'; text: string; imageUrl?: string }
-  /** What a tool of the client's was asked, and what it said. */
+  /** A call of a tool of the client, and its result. */
   | { role: 'tool'; call: ToolCall; text: string };
 
 export type Question = {
   messages: Said[];
-  /** `haiku` unless said. */
+  /** `haiku` by default. */
   model?: string;
-  /** The client's own limit; its default unless said. */
+  /** The time limit of the client, in milliseconds; its own default if absent. */
   timeoutMs?: number;
   signal?: AbortSignal;
 };
@@ -31,17 +31,17 @@ export type Answer = {
 
 export type City = { city: string; population: number };
 
-/** A client at its default settings: what it retries, and how often, is what its users get. */
+/** A client with its default settings: it retries as it does for its users. */
 export type PublishedClient = {
   name: string;
   ask(to: Connection, question: Question): Promise<Answer>;
-  /** Reads to the end; throws what the client throws. `onPiece` is told as text comes. */
+  /** Reads to the end; throws the error of the client. `onPiece` gets each piece of text as it arrives. */
   stream(to: Connection, question: Question, onPiece: (text: string) => void): Promise<Answer>;
-  /** Asks for a `City` in the client's own way. */
+  /** Asks for a `City`, in the way of the client. */
   structured(to: Connection, prompt: string, signal?: AbortSignal): Promise<City>;
   /** Offers a tool and leaves the choice to the model. */
   askWithTools(to: Connection, prompt: string): Promise<Answer>;
-  /** Requests that it sends for one question whose run fails. */
+  /** How many requests it sends for one question whose run fails. */
   requestsPerFailure: number;
 };
 
@@ -49,7 +49,7 @@ export function says(text: string): Said[] {
   return [{ role: 'user', text }];
 }
 
-/** What a client needs to reach a api, its requests and answers being recorded. */
+/** The settings with which a client reaches an API. Its requests and answers are recorded. */
 export function connectionTo({ url, token }: { url: string; token: string }, { fetch }: Traffic) {
   return (api: Api): Connection => ({ baseURL: url + api, apiKey: token, fetch });
 }

@@ -1,4 +1,4 @@
-/** LangChain's `ChatOpenAI`, which asks again up to six times whatever the server advises. */
+/** LangChain's `ChatOpenAI`, which retries up to six times even if the server advises against it. */
 import {
   AIMessage,
   type AIMessageChunk,

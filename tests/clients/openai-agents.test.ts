@@ -1,4 +1,4 @@
-/** The OpenAI Agents SDK over chat completions: an agent there that talks to an agent here. */
+/** The OpenAI Agents SDK over chat completions: its agents use this server as their model. */
 import { Agent, type AgentInputItem, OpenAIChatCompletionsModel, Runner, tool, type Usage } from '@openai/agents';
 import OpenAI from 'openai';
 import { z } from 'zod';
@@ -10,10 +10,10 @@ function modelOf(to: Connection, { model = 'haiku', timeoutMs }: Partial<Questio
   return new OpenAIChatCompletionsModel(client, model);
 }
 
-// Its traces would go to OpenAI.
+// Its traces would be sent to OpenAI.
 const runner = new Runner({ tracingDisabled: true });
 
-/** The system message is the agent's instructions there. */
+/** In this SDK the system message is the instructions of the agent. */
 function agentFor(to: Connection, question: Question) {
   const instructions = question.messages.find(({ role }) => role === 'system')?.text;
   return new Agent({ name: 'caller', model: modelOf(to, question), ...(instructions ? { instructions } : {}) });

@@ -1,4 +1,4 @@
-/** The official client for Node: plain, streamed by hand and by its helper, and `parse()`. */
+/** The official client for Node: whole answers, streams with and without its helper, and `parse()`. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import OpenAI, { AuthenticationError, BadRequestError, InternalServerError, NotFoundError } from 'openai';
@@ -6,7 +6,7 @@ import { zodResponseFormat } from 'openai/helpers/zod';
 import { z } from 'zod';
 import { requirement } from '../contract/requirements.ts';
 import { recordTraffic } from '../support/client-traffic.ts';
-import { askFor, startScriptedService } from '../support/scripted-agent.ts';
+import { activeRuns, askFor, makeGate, startScriptedService } from '../support/scripted-agent.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import {
   type Answer,
@@ -142,12 +142,12 @@ test(
       return true;
     });
 
+    const gate = await makeGate(t);
     const taking = client.chat.completions.create({
       model: 'haiku',
-      messages: askFor({ say: ['done'], pauseMs: 1500 }).messages as Messages,
+      messages: askFor({ say: ['done'], gate: gate.file }).messages as Messages,
     });
-    const health = async () => (await (await service.get('/health')).json()) as { active: number };
-    await waitUntil('the place is taken', async () => (await health()).active === 1);
+    await waitUntil('the slot is taken', async () => (await activeRuns(service)) === 1);
     const unrepeated = new OpenAI({ ...to, maxRetries: 0 });
     await assert.rejects(unrepeated.chat.completions.create({ model: 'haiku', messages }), (error) => {
       assert.ok(error instanceof InternalServerError);
@@ -156,6 +156,7 @@ test(
       assert.ok(Number.isInteger(wait) && wait >= 1 && wait <= 60, `${wait} s`);
       return true;
     });
+    gate.open();
     assert.equal((await taking).choices[0]?.message.content, 'done');
     await traffic.assertPublished();
   },

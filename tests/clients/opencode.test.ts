@@ -1,4 +1,4 @@
-/** opencode, an agentic client: it asks for a title beside every first question, sends its tools, and asks again for ever. */
+/** opencode, an agentic client: it requests a title beside every first question, sends its tools, and retries without end. */
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ const png = Buffer.from(
 
 const at = ({ url, token }: { url: string; token: string }, api: string) => ({ baseURL: url + api, apiKey: token });
 
-/** How many agents got a question, apart from its title. `opencode run` joins words without quotes around them. */
+/** How many agents were given the request for a title, and the question. `opencode run` joins its words without quotes. */
 function starts(service: ScriptedService): { titles: number; answers: number } {
   const asked = service.received().filter(({ type }) => type === 'user');
   const titles = asked.filter((message) => JSON.stringify(message).includes('Generate a title')).length;
@@ -27,10 +27,10 @@ describe('opencode', { concurrency: 2 }, () => {
   test(
     requirement(
       ['item-108', 'item-40', 'item-22'],
-      'talks with the real agent, goes on with the conversation, and shows it an image',
+      'talks to the real agent, continues the conversation, and sends an image',
     ),
     async (t) => {
-      const { service, starts: count, model, lastAsked } = await startCountedService(t);
+      const { service, starts: count, model, lastRequest } = await startCountedService(t);
       const { run, folder } = await opencode(t, at(service, '/openai/v1'));
       const first = await run('first question [[say: first answer]]');
       assert.equal(first.exitCode, 0, first.stderr);
@@ -42,15 +42,15 @@ describe('opencode', { concurrency: 2 }, () => {
       assert.equal(second.stdout.trim(), 'second answer', second.stderr);
       assert.equal(count(), 3, 'no second title');
       assert.equal(model.asked().length, 3);
-      const { system, turns } = lastAsked();
+      const { system, messages } = lastRequest();
       assert.match(system, /opencode/i);
       assert.deepEqual(
-        turns.map(({ role }) => role),
+        messages.map(({ role }) => role),
         ['user', 'assistant', 'user'],
       );
-      assert.match(JSON.stringify(turns[0]), /first question/);
-      assert.match(JSON.stringify(turns[1]), /first answer/);
-      const image = turns[2]?.blocks.find((block) => block.type === 'image');
+      assert.match(JSON.stringify(messages[0]), /first question/);
+      assert.match(JSON.stringify(messages[1]), /first answer/);
+      const image = messages[2]?.blocks.find((block) => block.type === 'image');
       assert.equal(image?.source.data, png.toString('base64'));
     },
   );
@@ -64,15 +64,15 @@ describe('opencode', { concurrency: 2 }, () => {
     assert.deepEqual(starts(service), { titles: 1, answers: 1 });
   });
 
-  test(requirement(['item-66'], 'waits until there is a place'), async (t) => {
+  test(requirement(['item-66'], 'retries until a slot is free'), async (t) => {
     const service = await startScriptedService(t, { MAX_CONCURRENT_RUNS: '1', MAX_QUEUED_RUNS: '0' });
     const { run } = await opencode(t, at(service, '/openai/v1'));
-    const { stdout, stderr } = await run('go', '#agent', '{"say":["in-","turn"],"pauseMs":400}');
-    assert.equal(stdout.trim(), 'in-turn', stderr);
+    const { stdout, stderr } = await run('go', '#agent', '{"say":["in-","order"],"pauseMs":400}');
+    assert.equal(stdout.trim(), 'in-order', stderr);
     assert.deepEqual(starts(service), { titles: 1, answers: 1 });
   });
 
-  test(requirement(['item-63'], 'is told once that a model is unknown'), async (t) => {
+  test(requirement(['item-63'], 'sends one request for an unknown model, and shows the error'), async (t) => {
     const service = await startScriptedService(t);
     const { run } = await opencode(t, at(service, '/openai/v1'), 'gpt-4o');
     const { exitCode, stderr } = await run('hi');
@@ -81,13 +81,13 @@ describe('opencode', { concurrency: 2 }, () => {
     assert.deepEqual(service.starts(), []);
   });
 
-  test(requirement(['item-74'], 'takes its agents with it when it is killed'), async (t) => {
+  test(requirement(['item-74'], 'is killed, and its agents end'), async (t) => {
     const service = await startScriptedService(t);
     const { start } = await opencode(t, at(service, '/openai/v1'));
     const child = start('go', '#agent', '{"hang":true}');
-    await waitUntil('both agents work', () => starts(service).titles === 1 && starts(service).answers === 1, 30_000);
+    await waitUntil('both agents work', () => starts(service).titles === 1 && starts(service).answers === 1);
     child.kill('SIGKILL');
-    await waitUntil('both places are free', async () => {
+    await waitUntil('both slots are free', async () => {
       const { active } = (await (await service.get('/health')).json()) as { active: number };
       return active === 0;
     });

@@ -1,4 +1,4 @@
-/** What every published client must get from the server. */
+/** The tests that every published client must pass. */
 import { describe, test } from 'node:test';
 import { agentsInTrouble } from './agents-in-trouble.ts';
 import type { PublishedClient } from './client.ts';

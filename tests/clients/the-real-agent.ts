@@ -1,4 +1,4 @@
-/** A published client, the server, the real agent and a scripted model: what arrives at either end. */
+/** A published client, the server, the real agent and the fake model: what the client and the model receive. */
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { requirement } from '../contract/requirements.ts';
@@ -10,11 +10,11 @@ const png =
   'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
 
 export async function theRealAgent(t: TestContext, client: PublishedClient): Promise<void> {
-  const { service, starts, lastAsked } = await startCountedService(t);
+  const { service, starts, lastRequest } = await startCountedService(t);
   const traffic = recordTraffic();
   const to = connectionTo(service, traffic);
 
-  /** Runs `work` and shows that one agent was started for it. */
+  /** Runs `work`, and checks that one agent was started for it. */
   async function inOneStart<T>(work: () => Promise<T>): Promise<T> {
     const before = starts();
     const result = await work();
@@ -23,7 +23,7 @@ export async function theRealAgent(t: TestContext, client: PublishedClient): Pro
   }
 
   await t.test(
-    requirement(['item-49', 'item-56', 'item-57', 'C-25'], 'an answer with its usage, on both apis'),
+    requirement(['item-49', 'item-56', 'item-57', 'C-25'], 'an answer with its usage, on both APIs'),
     async () => {
       for (const api of apis) {
         const question = {
@@ -39,17 +39,23 @@ export async function theRealAgent(t: TestContext, client: PublishedClient): Pro
     requirement(['item-77', 'item-79', 'item-80', 'item-82'], 'a streamed answer, piece by piece, with its usage'),
     async () => {
       const pieces: string[] = [];
-      const question = { messages: says('[[words: 50]] [[usage: input=5,output=50]]') };
+      const question = {
+        messages: says('[[say: first]] [[silence: 2000]] [[words: 50]] [[usage: input=5,output=50]]'),
+      };
       const answer = await inOneStart(() => client.stream(to('/openai/v1'), question, (piece) => pieces.push(piece)));
-      assert.equal(answer.text, Array.from({ length: 50 }, (_, at) => `w${at + 1}`).join(' '));
+      assert.equal(answer.text, `first${Array.from({ length: 50 }, (_, at) => `w${at + 1}`).join(' ')}`);
       assert.equal(pieces.join(''), answer.text);
-      assert.ok(pieces.length > 10, `${pieces.length} pieces`);
+      assert.equal(
+        pieces.find((piece) => piece !== ''),
+        'first',
+        'the text before the silence arrives by itself',
+      );
       assert.deepEqual([answer.promptTokens, answer.completionTokens], [5, 50]);
     },
   );
 
   await t.test(
-    requirement(['item-16', 'item-26'], 'a conversation reaches the model as alternating turns'),
+    requirement(['item-16', 'item-26'], 'a conversation reaches the model as alternating messages'),
     async () => {
       const messages: Said[] = [
         { role: 'system', text: 'BE BRIEF' },
@@ -59,10 +65,10 @@ export async function theRealAgent(t: TestContext, client: PublishedClient): Pro
       ];
       const answer = await inOneStart(() => client.ask(to('/openai/v1'), { messages }));
       assert.equal(answer.text, 'second answer');
-      const { system, turns } = lastAsked();
+      const { system, messages: received } = lastRequest();
       assert.match(system, /BE BRIEF/);
       assert.deepEqual(
-        turns.map(({ role, blocks }) => [
+        received.map(({ role, blocks }) => [
           role,
           blocks.map((block) => (block.type === 'text' ? block.text : block.type)),
         ]),
@@ -72,7 +78,7 @@ export async function theRealAgent(t: TestContext, client: PublishedClient): Pro
   );
 
   await t.test(
-    requirement(['item-19', 'item-21'], 'what tools of the client said before reaches the model'),
+    requirement(['item-19', 'item-21'], 'earlier results of tools of the client reach the model'),
     async () => {
       const call = { id: 'call_1', name: 'weather', input: { city: 'Paris' } };
       const messages: Said[] = [
@@ -82,12 +88,12 @@ export async function theRealAgent(t: TestContext, client: PublishedClient): Pro
         { role: 'user', text: 'thanks [[say: welcome]]' },
       ];
       await inOneStart(() => client.ask(to('/openai/v1'), { messages }));
-      const { turns } = lastAsked();
+      const { messages: received } = lastRequest();
       assert.deepEqual(
-        turns.map(({ role }) => role),
+        received.map(({ role }) => role),
         ['user', 'assistant', 'user', 'assistant', 'user'],
       );
-      const blocks = turns.flatMap((turn) => turn.blocks);
+      const blocks = received.flatMap((message) => message.blocks);
       const asked = blocks.find((block) => block.type === 'tool_use');
       assert.deepEqual([asked?.name, asked?.input], ['weather', call.input]);
       const answered = blocks.find((block) => block.type === 'tool_result');
@@ -99,7 +105,7 @@ export async function theRealAgent(t: TestContext, client: PublishedClient): Pro
   await t.test(requirement(['item-22'], 'an image reaches the model'), async () => {
     const messages: Said[] = [{ role: 'user', text: 'what is this? [[say: a dot]]', imageUrl: png }];
     await inOneStart(() => client.ask(to('/openai/v1'), { messages }));
-    const image = lastAsked().turns[0]?.blocks.find((block) => block.type === 'image');
+    const image = lastRequest().messages[0]?.blocks.find((block) => block.type === 'image');
     assert.deepEqual(image?.source, { type: 'base64', media_type: 'image/png', data: png.split(',')[1] });
   });
 

@@ -7,7 +7,7 @@ import { findApiKey, loadApiKey } from '../../src/config/api-key.ts';
 import { keepSecret } from '../../src/config/kept-secret.ts';
 import { scratchFolder } from '../support/fake-model-agent.ts';
 
-test('a secret is kept with mode 0600 in a folder with 0700, whatever the umask', async (t) => {
+test('a secret is kept with mode 0600 in a folder with 0700, with any umask', async (t) => {
   const before = process.umask(0);
   t.after(() => process.umask(before));
   const folder = join(await scratchFolder(t), 'deep', 'data');

@@ -1,4 +1,4 @@
-/** What a body may hold, at both apis; anything else is a 400 that names the field. */
+/** The rules for a body, at both APIs; a body that breaks one is a 400 that names the field. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';

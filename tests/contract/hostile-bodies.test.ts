@@ -1,4 +1,4 @@
-/** No body, however it is made, keeps the server from answering others; each gets its answer. */
+/** No body keeps the server from answering other clients, and each body gets its answer. */
 import assert from 'node:assert/strict';
 import { Agent, request } from 'node:http';
 import { type TestContext, test } from 'node:test';
@@ -11,7 +11,7 @@ import { waitUntil } from '../support/wait-until.ts';
 const otherKey = 'another-key';
 const megabytes10 = 10 * 1024 * 1024 - 1000;
 
-/** Its process: a test in the same one would be held with it. */
+/** A server in a process of its own: in the process of the test it would block the test too. */
 function start(t: TestContext): Promise<ServerProcess> {
   return startServerProcess(t, {
     CLAUDE_BIN: faultAgent('echoes-arguments'),
@@ -34,7 +34,7 @@ async function send(
   return { status: response.status, text: await errorText(response) };
 }
 
-/** Asks for the health of the server again and again until it is stopped; tells the longest time without an answer. */
+/** Requests the health of the server repeatedly until it is stopped; returns the longest time without an answer. */
 function watchHealth(server: ServerProcess) {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   let answered = performance.now();
@@ -71,7 +71,7 @@ function watchHealth(server: ServerProcess) {
 
 async function during<T>(server: ServerProcess, work: () => Promise<T>) {
   const health = watchHealth(server);
-  await waitUntil('the server answers', () => health.count() > 0, 30_000);
+  await waitUntil('the server answers', () => health.count() > 0);
   const result = await work();
   return { result, ...(await health.stop()) };
 }
@@ -87,7 +87,7 @@ function repeated(piece: string): string {
   return piece.repeat(Math.floor(megabytes10 / piece.length));
 }
 
-/** Each with its path, and what is said to it. */
+/** Each with its path, and the text of the error. */
 function hostileBodies(): Record<string, [path: string, body: string | Buffer<ArrayBuffer>, says: RegExp]> {
   const keys = list(700_000, (at) => `"k${at}":1`).join();
   const call = { id: 'c', function: { name: 'f', arguments: `{${keys}}` } };
@@ -159,7 +159,7 @@ function hostileBodies(): Record<string, [path: string, body: string | Buffer<Ar
   };
 }
 
-/** How long a body that asks for nothing special keeps the server, on this machine as it is now. */
+/** How long an ordinary body of the same size occupies the server, on this machine at this moment. */
 async function harmless(server: ServerProcess): Promise<number> {
   const body = JSON.stringify(ask('x'.repeat(megabytes10 - 1000), { n: 2 }));
   const { longest, result } = await during(server, () => send(server, chat, body));
@@ -167,12 +167,12 @@ async function harmless(server: ServerProcess): Promise<number> {
   return longest;
 }
 
-/** Of what is measured without the limits, most takes longer than this on a quiet machine, where 10 MB of text take 30 ms. */
+/** Without the limits most cases take longer than this on a quiet machine, where 10 MB of text take 30 ms. */
 function limitOf(usual: number): number {
   return Math.max(2000, 20 * usual);
 }
 
-test('bodies that are long to read keep nobody waiting', { timeout: 600_000 }, async (t) => {
+test('a body that takes long to read delays no other client', { timeout: 600_000 }, async (t) => {
   const server = await start(t);
   await harmless(server);
   for (const [name, [path, body, says]] of Object.entries(hostileBodies())) {
@@ -186,7 +186,7 @@ test('bodies that are long to read keep nobody waiting', { timeout: 600_000 }, a
   }
 });
 
-test('schemas that are long to compile keep nobody waiting', { timeout: 600_000 }, async (t) => {
+test('a schema that takes long to compile delays no other client', { timeout: 600_000 }, async (t) => {
   const server = await start(t);
   await harmless(server);
   const good = (at: number) => withSchema({ type: 'object', properties: byName(2, () => ({}), `good${at}`) });
@@ -216,7 +216,7 @@ test('schemas that are long to compile keep nobody waiting', { timeout: 600_000 
   assert.ok(longest < limitOf(await harmless(server)), `no answer for ${Math.round(longest)} ms`);
 });
 
-test('schemas that name what is not theirs leave no trace', { timeout: 600_000 }, async (t) => {
+test('a schema that names the parts of another one does not change that one', { timeout: 600_000 }, async (t) => {
   const server = await start(t);
   for (const [at, schema] of intrudingSchemas().entries()) {
     for (const key of [testToken, otherKey, testToken]) {

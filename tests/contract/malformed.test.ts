@@ -1,4 +1,4 @@
-/** Thousands of bodies that are wrong in one place each: refused, and nothing is left behind. */
+/** Thousands of bodies with one error each are refused, and no memory or process is left. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
@@ -31,7 +31,7 @@ async function inLanes<T>(items: T[], work: (item: T) => Promise<void>): Promise
 }
 
 describe('malformed bodies', () => {
-  test('what they are made from is served', async (t) => {
+  test('the valid bodies that they are made from are served', async (t) => {
     const service = await startScriptedService(t);
     for (const api of apis) {
       for (const body of validBodies()) {
@@ -65,7 +65,7 @@ describe('malformed bodies', () => {
     const { active, queued } = (await (await service.get('/health')).json()) as { active: number; queued: number };
     assert.deepEqual({ active, queued }, { active: 0, queued: 0 });
     const grown = (heapUsed() - before) / 1e6;
-    t.diagnostic(`${bodies.length} bodies at each of ${apis.length} apis; the heap grew by ${grown.toFixed(1)} MB`);
+    t.diagnostic(`${bodies.length} bodies at each of ${apis.length} APIs; the heap grew by ${grown.toFixed(1)} MB`);
     assert.ok(grown < 20, `the heap grew by ${grown} MB`);
   });
 });

@@ -1,4 +1,4 @@
-/** The native API: what clients of the earlier service rely on, over HTTP, with agents that are small executables. */
+/** The native API over HTTP: the behaviour that clients of the earlier service rely on. The agents are small executables. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { askFor, startScriptedService } from '../support/scripted-agent.ts';
@@ -221,7 +221,7 @@ describe('a failure', () => {
     assert.ok(Number.isInteger(retryAfter) && retryAfter >= 1 && retryAfter <= 60);
     assert.equal(service.starts().length, 1);
     client.abort();
-    await waitUntil('the place is free', async () => (await service.chat('/v1', ask('hi'))).status === 200, 10_000);
+    await waitUntil('the slot is free', async () => (await service.chat('/v1', ask('hi'))).status === 200);
   });
 });
 
@@ -230,7 +230,7 @@ test(requirement('C-26'), async (t) => {
   assert.equal((await service.chat('/v1', ask('hi'))).headers.get('x-workspace-sync'), 'off');
 });
 
-test('where /v1 is set to speak OpenAI, it is the OpenAI API', async (t) => {
+test('with V1_API=openai the OpenAI API is at /v1', async (t) => {
   const service = await startScriptedService(t, { V1_API: 'openai' });
   const streamed = await service.chat('/v1', ask('hi', { stream: true }));
   assert.match(await streamed.text(), /data: \[DONE\]\n\n$/);

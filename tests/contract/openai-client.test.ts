@@ -1,4 +1,4 @@
-/** The published openai client at the native API, as a user would call it: at its default settings. */
+/** The published openai client at the native API, with its default settings. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import OpenAI, {
@@ -7,8 +7,8 @@ import OpenAI, {
   BadRequestError,
   type InternalServerError,
 } from 'openai';
-import { askFor, startScriptedService } from '../support/scripted-agent.ts';
-import { startLoopbackService } from '../support/service.ts';
+import { askFor, makeGate, startScriptedService } from '../support/scripted-agent.ts';
+import { startFakeModelService } from '../support/service.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { requirement } from './requirements.ts';
 
@@ -18,7 +18,7 @@ const failing = askFor({ exit: 3, stderr: 'boom' }).messages as Messages;
 
 describe('the openai client', () => {
   test(requirement('C-25'), async (t) => {
-    const { service } = await startLoopbackService(t);
+    const { service } = await startFakeModelService(t);
     const client = new OpenAI({ baseURL: `${service.url}/v1`, apiKey: service.token });
     const completion = await client.chat.completions.create({
       model: 'haiku',
@@ -38,7 +38,7 @@ describe('the openai client', () => {
     assert.equal((await client.models.retrieve('opus')).id, 'opus');
   });
 
-  test(requirement('C-25', 'its errors carry what went wrong'), async (t) => {
+  test(requirement('C-25', 'its errors have the cause of the failure'), async (t) => {
     const service = await startScriptedService(t);
     const client = new OpenAI({ baseURL: `${service.url}/v1`, apiKey: service.token });
     const messages: Messages = [{ role: 'user', content: 'hi' }];
@@ -53,7 +53,7 @@ describe('the openai client', () => {
     assert.deepEqual(service.starts(), []);
   });
 
-  test(requirement(['C-25', 'item-64', 'item-65'], 'a failed run is not started again by its retries'), async (t) => {
+  test(requirement(['C-25', 'item-64', 'item-65'], 'its retries do not start a failed run again'), async (t) => {
     const service = await startScriptedService(t);
     for (const [at, api] of ['/v1', '/openai/v1'].entries()) {
       const client = new OpenAI({ baseURL: service.url + api, apiKey: service.token });
@@ -65,25 +65,33 @@ describe('the openai client', () => {
 
   test(requirement('item-64', 'its retries after a timeout of its own join the run'), async (t) => {
     const service = await startScriptedService(t);
+    const gate = await makeGate(t);
+    let requests = 0;
     const client = new OpenAI({
       baseURL: `${service.url}/openai/v1`,
       apiKey: service.token,
-      timeout: 700,
+      timeout: 3000,
       maxRetries: 2,
+      fetch(...args) {
+        requests += 1;
+        if (requests === 2) gate.open();
+        return fetch(...args);
+      },
     });
-    const { messages } = askFor({ say: ['patience'], pauseMs: 1500 });
+    const { messages } = askFor({ say: ['patience'], gate: gate.file });
     const completion = await client.chat.completions.create({ model: 'haiku', messages: messages as Messages });
     assert.equal(completion.choices[0]?.message.content, 'patience');
+    assert.ok(requests >= 2);
     assert.equal(service.starts().length, 1);
   });
 
-  test(requirement(['C-25', 'item-74'], 'giving up ends the agent'), async (t) => {
+  test(requirement(['C-25', 'item-74'], 'its agent ends when it gives up'), async (t) => {
     const service = await startScriptedService(t, { CLIENT_GRACE_SECONDS: '0.1' });
     const client = new OpenAI({ baseURL: `${service.url}/v1`, apiKey: service.token, timeout: 500, maxRetries: 0 });
     const { messages } = askFor({ hang: true });
     const answer = client.chat.completions.create({ model: 'haiku', messages: messages as Messages });
     await assert.rejects(answer, APIConnectionTimeoutError);
     const active = async () => ((await (await service.get('/health')).json()) as { active: number }).active;
-    await waitUntil('the place is free', async () => (await active()) === 0);
+    await waitUntil('the slot is free', async () => (await active()) === 0);
   });
 });

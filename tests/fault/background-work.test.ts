@@ -1,11 +1,11 @@
-/** Background work of an agent: it answers no other question, and it ends with its run. */
+/** Background work of an agent: its results answer no question, and it ends with its run. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { unsealed } from '../support/bubblewrap.ts';
 import { askFor, startScriptedService } from '../support/scripted-agent.ts';
 import { processesOf } from '../support/server-process.ts';
-import { ask, startLoopbackService, type TestService } from '../support/service.ts';
+import { ask, startFakeModelService, type TestService } from '../support/service.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 type Answer = { choices: { message: { content: string } }[] };
@@ -17,12 +17,12 @@ async function textOf(answer: Response): Promise<string> {
 }
 
 function start(t: TestContext) {
-  return startLoopbackService(t, { AGENT_ACCESS: 'full', RESET_AGENTS: 'on', ...unsealed });
+  return startFakeModelService(t, { AGENT_ACCESS: 'full', RESET_AGENTS: 'on', ...unsealed });
 }
 
 const background = (seconds: number) => `[[tool: Bash {"command":"sleep ${seconds}","run_in_background":true}]]`;
 
-/** A conversation, a question at a time; each question is sent with all that was said before. */
+/** Asks the questions one after the other, each with the conversation so far. Returns the answers. */
 async function converse(service: TestService, questions: string[]): Promise<string[]> {
   const messages: { role: string; content: string }[] = [];
   for (const question of questions) {
@@ -34,7 +34,7 @@ async function converse(service: TestService, questions: string[]): Promise<stri
 }
 
 for (const api of ['/v1', '/openai/v1']) {
-  test(`${api}: the answer is that to the question, not the text that follows the end of a background command`, async (t) => {
+  test(`${api}: the answer is the one to the question, not the text that follows the end of a background command`, async (t) => {
     const { service, model } = await start(t);
     const post = (question: string) => service.post(`${api}/chat/completions`, ask(question));
     for (const seconds of [0.1, 0.5, 60]) {
@@ -54,7 +54,7 @@ test('each turn of a conversation gets its own answer while background commands 
   assert.deepEqual(answers, ['ONE', 'TWO', 'THREE']);
 });
 
-test('a process that a command left running ends with the run', async (t) => {
+test('a process that outlives its command ends with the run', async (t) => {
   const { service } = await start(t);
   const question = '[[tool: Bash {"command":"(setsid sleep 300 >/dev/null 2>&1 &) ; true"}]] [[say: LEFT]]';
   assert.deepEqual(await converse(service, [question, '[[say: AFTER]]']), ['LEFT', 'AFTER']);
@@ -78,14 +78,10 @@ test('a job ends with its own answer, and its background command with it', async
   const { service } = await start(t);
   const prompt = `${background(60)} [[say: JOB]]`;
   const { job_id } = (await (await service.post('/execute', { prompt })).json()) as { job_id: string };
-  const job = await waitUntil(
-    'the job has ended',
-    async () => {
-      const record = (await (await service.get(`/jobs/${job_id}`)).json()) as { status: string; result: string };
-      return record.status === 'completed' ? record : undefined;
-    },
-    20_000,
-  );
+  const job = await waitUntil('the job has ended', async () => {
+    const record = (await (await service.get(`/jobs/${job_id}`)).json()) as { status: string; result: string };
+    return record.status === 'completed' ? record : undefined;
+  });
   assert.equal(job.result, 'JOB');
   await waitUntil('every command of the run has ended', async () => (await sleeping()).length === 0);
 });

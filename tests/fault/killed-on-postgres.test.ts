@@ -1,4 +1,4 @@
-/** A gateway and two workers on one PostgreSQL, each killed in turn, and PostgreSQL restarted: every job is accounted for. */
+/** A gateway and two workers on one PostgreSQL are killed one after the other, and PostgreSQL restarts: no job is lost. */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -53,7 +53,7 @@ async function startCluster(t: TestContext, url: string, notes: string) {
   };
 }
 
-test('every acknowledged job is accounted for, whichever machine is killed, and over a restart of PostgreSQL', {
+test('every acknowledged job ends, when any machine is killed and when PostgreSQL restarts', {
   skip: process.env['CI'] ? false : (postgresMissing() ?? false),
 }, async (t) => {
   const postgres = await startPostgres();
@@ -68,7 +68,7 @@ test('every acknowledged job is accounted for, whichever machine is killed, and 
       assert.equal(answer.status, 202, await answer.clone().text());
       acknowledged.push(((await answer.json()) as Job).job_id);
     }
-    // Some are running by now, others wait.
+    // A random moment: some jobs run, others wait.
     await new Promise((resolve) => setTimeout(resolve, Math.random() * 300));
     await cluster.killAndRestart(round % roles.length);
     if (round === Math.floor(kills / 2)) await postgres.restart();
@@ -80,11 +80,11 @@ test('every acknowledged job is accounted for, whichever machine is killed, and 
       const ended = found.filter((job) => job && ['completed', 'interrupted'].includes(job.status)) as Job[];
       return ended.length === acknowledged.length && ended;
     },
-    90_000,
+    300_000,
   );
   for (const job of jobs) {
     if (job.on_interrupt === 'requeue')
-      assert.equal(job.status, 'completed', `${job.prompt} was to be done in the end`);
+      assert.equal(job.status, 'completed', `${job.prompt} was to be requeued until it completed`);
     const events = await (await askFor(cluster.gateway(), `/jobs/${job.job_id}/events`)).text();
     const numbers = [...events.matchAll(/^id: (\d+)$/gm)].map(([, seq]) => Number(seq));
     const wanted = numbers.map((_, at) => at + 1);

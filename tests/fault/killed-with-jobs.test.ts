@@ -1,4 +1,4 @@
-/** A server that is killed over and over while jobs wait, run and finish: every job that it acknowledged is accounted for. */
+/** A server is killed repeatedly while jobs wait, run and finish: no job that it acknowledged is lost. */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -25,23 +25,22 @@ async function eventNumbers(server: ServerProcess, id: string): Promise<number[]
   return [...(await answer.text()).matchAll(/^id: (\d+)$/gm)].map(([, seq]) => Number(seq));
 }
 
-/** Hands in jobs until the server is killed; answers the ids of those that were acknowledged. */
+/** Submits jobs until the server is killed, `aliveMs` after the first acknowledgement. Returns the ids of the acknowledged jobs. */
 async function submitUntilKilled(server: ServerProcess, round: number, aliveMs: number): Promise<string[]> {
   const acknowledged: string[] = [];
-  const killer = setTimeout(() => server.child.kill('SIGKILL'), aliveMs);
   for (let job = 0; job < 4; job += 1) {
     const body = { prompt: `job-${round}-${job}`, on_interrupt: job % 2 === 0 ? 'requeue' : 'mark' };
     const answer = await server.post('/execute', body).catch(() => undefined);
     if (!answer) break;
     const { job_id } = (await answer.json().catch(() => ({}))) as { job_id?: string };
     if (job_id) acknowledged.push(job_id);
+    if (job === 0) setTimeout(() => server.child.kill('SIGKILL'), aliveMs);
   }
   await server.exited;
-  clearTimeout(killer);
   return acknowledged;
 }
 
-async function nothingLeftOf(server: ServerProcess): Promise<void> {
+async function allProcessesEndOf(server: ServerProcess): Promise<void> {
   await waitUntil('no process of the dead server still runs', async () => {
     return (await server.processes()).length === 0;
   });
@@ -60,9 +59,9 @@ async function killOverAndOver(t: TestContext, settings: Record<string, string>)
   const acknowledged: string[] = [];
   for (let round = 0; round < kills; round += 1) {
     const server = await startServerProcess(t, all, dataDir);
-    acknowledged.push(...(await submitUntilKilled(server, round, 30 + Math.random() * 700)));
+    acknowledged.push(...(await submitUntilKilled(server, round, Math.random() * 700)));
     const next = await startServerProcess(t, all, dataDir);
-    await nothingLeftOf(server);
+    await allProcessesEndOf(server);
     next.child.kill('SIGKILL');
     await next.exited;
   }
@@ -73,12 +72,12 @@ async function killOverAndOver(t: TestContext, settings: Record<string, string>)
       const found = await Promise.all(acknowledged.map((id) => get<Job>(last, `/jobs/${id}`)));
       return found.every(({ status }) => ['completed', 'interrupted'].includes(status)) && found;
     },
-    60_000,
+    300_000,
   );
   assert.ok(acknowledged.length >= kills, 'jobs were acknowledged');
   for (const job of jobs) {
     if (job.on_interrupt === 'requeue')
-      assert.equal(job.status, 'completed', `${job.prompt} was to be done in the end`);
+      assert.equal(job.status, 'completed', `${job.prompt} was to be requeued until it completed`);
     const numbers = await eventNumbers(last, job.job_id);
     assert.deepEqual(
       numbers,
@@ -89,12 +88,12 @@ async function killOverAndOver(t: TestContext, settings: Record<string, string>)
   const marked = jobs.filter((job) => job.on_interrupt === 'mark');
   const starts = readFileSync(join(notes, 'starts'), 'utf8').trim().split('\n');
   for (const { prompt } of marked) {
-    assert.ok(starts.filter((name) => name === prompt).length <= 1, `${prompt} was not to be started again`);
+    assert.ok(starts.filter((name) => name === prompt).length <= 1, `${prompt} was started at most once`);
   }
   assert.ok(!existsSync(join(notes, 'doubles')), 'no job ran twice at once');
   t.diagnostic(`${kills * 2} kills, ${acknowledged.length} acknowledged jobs, ${starts.length} starts`);
 }
 
-test('every acknowledged job is accounted for, none runs twice at once, and no agent outlives its server', async (t) => {
+test('every acknowledged job ends, none runs twice at once, and no agent outlives its server', async (t) => {
   await killOverAndOver(t, { SANDBOX: 'off', MAX_CONCURRENT_RUNS: '2' });
 });

@@ -1,4 +1,4 @@
-/** Agents that misbehave: the answer is right, no process is left, and the next request is served. */
+/** Agents that misbehave: the answer is correct, no process is left, and the next request is served. */
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { processesOf, startServerProcess } from '../support/server-process.ts';
@@ -9,19 +9,26 @@ type Expectation = {
   agent: string;
   title: string;
   status: number;
-  /** Of the answer's text, or of the error's detail. */
+  /** The time limit of the run, if it is to be reached. */
+  limitSeconds?: number;
+  /** The text of the answer, or the detail of the error. */
   says: RegExp | string;
 };
 
-const chatTimeoutSeconds = 1.5;
-
 const expectations: Expectation[] = [
-  { agent: 'hangs', title: 'hangs', status: 503, says: 'The agent was stopped after 1.5 s: the time limit of the run' },
-  { agent: 'ignores-sigterm', title: 'ignores SIGTERM', status: 503, says: /time limit of the run/ },
+  {
+    agent: 'hangs',
+    title: 'hangs',
+    status: 503,
+    limitSeconds: 1.5,
+    says: 'The agent was stopped after 1.5 s: the time limit of the run',
+  },
+  { agent: 'ignores-sigterm', title: 'ignores SIGTERM', status: 503, limitSeconds: 1.5, says: /time limit of the run/ },
   {
     agent: 'hangs-with-grandchild',
     title: 'hangs and has a grandchild that left its group',
     status: 503,
+    limitSeconds: 1.5,
     says: /time limit/,
   },
   {
@@ -47,24 +54,24 @@ const expectations: Expectation[] = [
   { agent: 'result-then-hangs', title: 'prints its result and never exits', status: 200, says: 'done, but still here' },
   {
     agent: 'stderr-only',
-    title: 'writes its reason to standard error',
+    title: 'writes the reason of its failure to standard error',
     status: 503,
     says: /^boom: the disk at \[path\] is full/,
   },
   {
     agent: 'says-nothing',
-    title: 'exits with 0 and without a word',
+    title: 'exits with 0 and prints nothing',
     status: 503,
     says: 'claude exited with status 0 and printed nothing',
   },
   { agent: 'unknown-events', title: 'sends messages of unknown types', status: 200, says: 'known all the same' },
 ];
 
-async function startWith(t: TestContext, agent: string) {
+async function startWith(t: TestContext, agent: string, limitSeconds = 120) {
   return startTestService(t, {
     CLAUDE_BIN: faultAgent(agent),
     MAX_CONCURRENT_RUNS: '1',
-    CHAT_TIMEOUT_SECONDS: String(chatTimeoutSeconds),
+    CHAT_TIMEOUT_SECONDS: String(limitSeconds),
   });
 }
 
@@ -76,19 +83,19 @@ async function nothingRuns(): Promise<void> {
 }
 
 describe('an agent that', () => {
-  for (const { agent, title, status, says } of expectations) {
+  for (const { agent, title, status, limitSeconds, says } of expectations) {
     test(title, async (t) => {
-      const service = await startWith(t, agent);
+      const service = await startWith(t, agent, limitSeconds);
       const first = await service.post('/v1/chat/completions', ask('hi'));
       const body = (await first.json()) as {
         error?: string;
         detail?: string;
         choices?: { message: { content: string } }[];
       };
-      const told = status === 200 ? body.choices?.[0]?.message.content : body.detail;
+      const text = status === 200 ? body.choices?.[0]?.message.content : body.detail;
       assert.equal(first.status, status, JSON.stringify(body));
-      if (typeof says === 'string') assert.equal(told, says);
-      else assert.match(String(told), says);
+      if (typeof says === 'string') assert.equal(text, says);
+      else assert.match(String(text), says);
       await nothingRuns();
 
       const next = await service.post('/v1/chat/completions', ask('hi again'));
@@ -98,7 +105,7 @@ describe('an agent that', () => {
   }
 });
 
-test('a client that gives up ends its agent, and its slot is free again', async (t) => {
+test('when a client gives up, its agent ends and its slot is released', async (t) => {
   const service = await startTestService(t, {
     CLAUDE_BIN: faultAgent('hangs-with-grandchild'),
     MAX_CONCURRENT_RUNS: '1',
@@ -115,7 +122,7 @@ test('a client that gives up ends its agent, and its slot is free again', async 
   }
 });
 
-test('the log says that an agent was ended with SIGKILL, and nothing of the kind for one that ends on SIGTERM', async (t) => {
+test('the log names an agent that was ended with SIGKILL, and not one that ended on SIGTERM', async (t) => {
   for (const [agent, forced] of [
     ['ignores-sigterm', true],
     ['hangs', false],

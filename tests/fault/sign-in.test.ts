@@ -1,4 +1,4 @@
-/** The check of the login with commands that are not Claude Code: it ends, and so do all processes that they started. */
+/** The check of the login with commands that are not Claude Code: the check ends, and all their processes end with it. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
@@ -25,12 +25,12 @@ for (const [agent, how] of [
       signal: client.signal,
     });
     if (hangs) {
-      await waitUntil('both run', async () => (await running()).length === 2);
+      await waitUntil('both processes run', async () => (await running()).length === 2);
       client.abort();
     }
-    const { state, how: told } = await asked;
+    const { state, how: found } = await asked;
     assert.equal(state, 'unknown');
-    assert.match(told, new RegExp(how));
+    assert.match(found, new RegExp(how));
     assert.deepEqual(await running(), []);
   });
 }

@@ -1,4 +1,4 @@
-/** How much a JSON text holds is counted without parsing it, and rightly. */
+/** The items and levels of a JSON text are counted correctly, without parsing it. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { jsonSize, overJsonLimits } from '../../src/http/json-bounds.ts';
@@ -48,7 +48,7 @@ describe('the size of a JSON text', () => {
     });
   }
 
-  test('is that of the parsed value, whatever is in it', () => {
+  test('is that of the parsed value, with any content', () => {
     const random = seededRandom(20_261_127);
     const texts = ['', '"', '\\', '[', '{,', 'é', 'plain', x(64), `${x(63)}"`, `${x(62)}\\`, `${x(70)}\\"\\\\"[`];
     const any = (levels: number): unknown => {
@@ -69,7 +69,7 @@ describe('the size of a JSON text', () => {
     }
   });
 
-  test('may reach the limits and not go over them', () => {
+  test('may reach the limits but not exceed them', () => {
     const limits = { items: 4, depth: 2 };
     assert.equal(overJsonLimits({ items: 4, depth: 2 }, limits), undefined);
     assert.equal(overJsonLimits({ items: 5, depth: 2 }, limits), 'holds 5 names and values; the limit is 4');

@@ -1,4 +1,4 @@
-/** What one key may ask for: so much money, so many waiting jobs, and no place before all others. */
+/** The limits of one key: the budget of a job, the number of waiting jobs, the priority. */
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { loadConfig } from '../../src/config/config.ts';
@@ -32,7 +32,7 @@ describe('the budget of a job', () => {
     for (const budget of wrong) {
       const response = await service.post('/execute', `{"prompt": "hi", "max_budget_usd": ${budget}}`);
       assert.equal(response.status, 400, budget);
-      // NaN is no JSON.
+      // NaN is not JSON.
       if (budget !== 'NaN') assert.match(await errorText(response), /: max_budget_usd: /, budget);
     }
     const high = await service.post('/execute', { prompt: 'hi', max_budget_usd: 1e308 });
@@ -43,11 +43,11 @@ describe('the budget of a job', () => {
     for (const budget of [0.01, 20]) await execute(service, { prompt: 'hi', max_budget_usd: budget });
   });
 
-  test('the command line tells what is allowed', async (t) => {
+  test('above the limit is an error of the command line that names the limit', async (t) => {
     const service = await startScriptedService(t);
-    const told = await runJobsCommand(t, ['run', 'hi', '--budget', '100.5', '--url', service.url]);
+    const run = await runJobsCommand(t, ['run', 'hi', '--budget', '100.5', '--url', service.url]);
     assert.deepEqual(
-      [told.status, told.stdout, told.stderr],
+      [run.status, run.stdout, run.stderr],
       [2, '', 'Cannot read the request: max_budget_usd: it is 100.5 and may be at most 100, as MAX_BUDGET_USD says\n'],
     );
   });
@@ -89,7 +89,7 @@ describe('waiting jobs', () => {
     );
   });
 
-  test('the bounds hold for all machines together', { skip: postgresMissing() ?? false }, async (t: TestContext) => {
+  test('the limits hold for all machines together', { skip: postgresMissing() ?? false }, async (t: TestContext) => {
     const postgres = await startPostgres();
     t.after(() => postgres.stop());
     const { url } = await postgres.createDatabase();
@@ -104,7 +104,7 @@ describe('waiting jobs', () => {
     assert.deepEqual(Object.values(taken), [3, 2, 0, 3]);
   });
 
-  test('a reserve that leaves nothing for others is an error of the settings; a small queue has none', async (t) => {
+  test('a reserve that leaves no job for other keys is an error of the settings; a small queue has no reserve', async (t) => {
     assert.throws(() => loadConfig([], { MAX_WAITING_JOBS: '50', RESERVED_WAITING_JOBS: '50' }), {
       message: 'Cannot use RESERVED_WAITING_JOBS=50: of MAX_WAITING_JOBS=50 none is left for other keys',
     });
@@ -133,7 +133,7 @@ describe('priority', () => {
     await execute(service, { prompt: 'hi', priority: 9 });
   });
 
-  test('where no key is the operator’s, none may ask for more', async (t) => {
+  test('without an operator’s key no key may use a priority above 0', async (t) => {
     const service = await startTestService(t, { API_BEARER_TOKEN: '', API_KEYS: 'ada' });
     const response = await service.post('/execute', { prompt: promptFor({}), priority: 1 }, as('ada'));
     assert.equal(response.status, 400);

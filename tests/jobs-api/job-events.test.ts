@@ -1,10 +1,10 @@
-/** The events of jobs over HTTP: from the beginning, as they happen, once each, whoever reads how. */
+/** The events of jobs over HTTP: from the first, as they happen, once each, for every reader. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { requirement } from '../contract/requirements.ts';
 import { ended, eventsOf, execute, framesIn, jobOf, promptFor, reaches } from '../support/http-jobs.ts';
 import { rawConnection, rawRequest } from '../support/raw-http.ts';
-import { startScriptedService } from '../support/scripted-agent.ts';
+import { makeGate, readUntil, startScriptedService } from '../support/scripted-agent.ts';
 import { type TestService, testToken } from '../support/service.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
@@ -14,17 +14,6 @@ const chatty = promptFor({
   say: ['There ', 'are ', '3.'],
   pauseMs: 60,
 });
-
-/** Reads a stream until `enough` of it has come; the rest of it is given up. */
-async function readUntil(response: Response, enough: (text: string) => boolean | Promise<boolean>): Promise<string> {
-  let text = '';
-  const decoder = new TextDecoder();
-  for await (const chunk of response.body ?? []) {
-    text += decoder.decode(chunk, { stream: true });
-    if (await enough(text)) break;
-  }
-  return text;
-}
 
 describe('the events of a job', () => {
   test(requirement('J-10'), async (t) => {
@@ -90,7 +79,7 @@ describe('the events of a job', () => {
       await eventsOf(service, id, { query: '?after=0', headers: { 'last-event-id': '3' } }),
       whole.slice(3),
     );
-    // A browser comes back after every end, unless it is told that there is no more.
+    // A browser reconnects after every end, unless the answer is 204.
     const late = await service.get(`/jobs/${id}/events`, { 'last-event-id': String(whole.length) });
     assert.equal(late.status, 204);
     for (const wrong of ['?after=x', '?after=-1', '?after=1&after=2']) {
@@ -105,11 +94,13 @@ describe('the events of a job', () => {
 
   test(requirement('J-12'), async (t) => {
     const service = await startScriptedService(t, { STREAM_KEEP_ALIVE_SECONDS: '0.1' });
-    const id = await execute(service, { prompt: promptFor({ say: ['one', 'two'], pauseMs: 700 }) });
+    const gate = await makeGate(t);
+    const id = await execute(service, { prompt: promptFor({ say: ['one', 'two'], gate: gate.file }) });
     const response = await service.get(`/jobs/${id}/events`);
     let statusAtText = '';
     const text = await readUntil(response, async (sofar) => {
       if (statusAtText === '' && sofar.includes('"one"')) statusAtText = (await jobOf(service, id)).status;
+      if (statusAtText !== '' && sofar.includes(': keep-alive')) gate.open();
       return false;
     });
     assert.equal(statusAtText, 'running');
@@ -117,7 +108,7 @@ describe('the events of a job', () => {
     assert.ok(framesIn(text).length > 5);
   });
 
-  test('end with the server, for a reader to come back to the next one', async (t) => {
+  test('end when the server closes', async (t) => {
     const service = await startScriptedService(t);
     const id = await execute(service, { prompt: promptFor({ hang: true }) });
     const response = await service.get(`/jobs/${id}/events`);
@@ -129,7 +120,7 @@ describe('the events of a job', () => {
 });
 
 describe('a reader that stops reading', () => {
-  /** Tells when one more GET than its own has been answered or cut off. */
+  /** Returns a function that says whether a GET other than its own has been answered or disconnected since. */
   async function answeredElsewhere(service: TestService): Promise<() => Promise<boolean>> {
     const count = async () => {
       const text = await (await service.get('/metrics')).text();
@@ -150,9 +141,9 @@ describe('a reader that stops reading', () => {
     const path = `/jobs/${id}/events`;
     const reader = await rawConnection(t, service.url, '');
     reader.socket.pause();
+    const isCutOff = await answeredElsewhere(service);
     reader.socket.write(rawRequest('GET', path, { authorization: `Bearer ${testToken}` }));
-    await reaches(service, id, 'running');
-    await waitUntil('the reader is cut off', await answeredElsewhere(service), 15_000);
+    await waitUntil('the reader is disconnected', isCutOff);
     reader.socket.resume();
     const had = framesIn(await reader.closed);
     const job = await ended(service, id);

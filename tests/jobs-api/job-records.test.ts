@@ -1,24 +1,24 @@
-/** Looking at jobs over HTTP: records, lists, pages. */
+/** Records, lists and pages of jobs over HTTP. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { requirement } from '../contract/requirements.ts';
 import { ended, execute, promptFor, startBusyService } from '../support/http-jobs.ts';
 import { startScriptedService } from '../support/scripted-agent.ts';
 
-describe('looking', () => {
+describe('a record', () => {
   test(requirement('J-2'), async (t) => {
     const service = await startScriptedService(t);
-    const wish = { prompt: promptFor({ say: ['Par', 'is.'], stderr: 'a warning' }), agent: 'mender', model: 'haiku' };
+    const wanted = { prompt: promptFor({ say: ['Par', 'is.'], stderr: 'a warning' }), agent: 'fixer', model: 'haiku' };
     const limits = { max_budget_usd: 1.5, timeout_seconds: 60, stall_seconds: 30, wait_seconds: 600 };
     const rest = { metadata: { ticket: 7 }, priority: 3, on_interrupt: 'requeue', effort: 'low' };
     const before = Date.now();
-    const id = await execute(service, { ...wish, ...limits, ...rest });
-    const { created_at, started_at, finished_at, session_id, last_event_id, stderr, ...told } = await ended(
+    const id = await execute(service, { ...wanted, ...limits, ...rest });
+    const { created_at, started_at, finished_at, session_id, last_event_id, stderr, ...record } = await ended(
       service,
       id,
     );
-    assert.deepEqual(told, {
-      ...wish,
+    assert.deepEqual(record, {
+      ...wanted,
       ...limits,
       ...rest,
       job_id: id,
@@ -61,11 +61,11 @@ describe('looking', () => {
     assert.ok(last_event_id > 4);
     assert.equal(typeof stderr, 'string');
     const args = service.starts().at(-1)?.join(' ') ?? '';
-    assert.match(args, /--agent mender/);
+    assert.match(args, /--agent fixer/);
     assert.match(args, /--max-budget-usd 1\.5/);
   });
 
-  test(requirement('J-2', 'a failed job tells why, and what it had written'), async (t) => {
+  test(requirement('J-2', 'the record of a failed job has the reason and the output so far'), async (t) => {
     const service = await startScriptedService(t);
     const script = { say: ['I begin. '], exit: 3, stderr: 'boom' };
     const job = await ended(service, await execute(service, { prompt: promptFor(script) }));

@@ -1,4 +1,4 @@
-/** Jobs over HTTP: handed in, told of, listed, cancelled; on the whole server with a scripted agent. */
+/** Jobs over HTTP on the whole server with a scripted agent: they are submitted, limited, cancelled, and called back. */
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -10,7 +10,7 @@ import { waitUntil } from '../support/wait-until.ts';
 
 const hanging = { prompt: promptFor({ hang: true }) };
 
-describe('handing in', () => {
+describe('submitting', () => {
   test(requirement(['J-1', 'C-22']), async (t) => {
     const { service } = await startBusyService(t);
     for (const position of [1, 2]) {
@@ -95,8 +95,8 @@ describe('handing in', () => {
     const response = await service.post('/execute', body);
     assert.equal(response.status, 202);
     const { job_id } = (await response.json()) as { job_id: string };
-    const told = await (await service.get(`/jobs/${job_id}`)).text();
-    assert.ok(told.includes(`"metadata":${metadata}`), told);
+    const record = await (await service.get(`/jobs/${job_id}`)).text();
+    assert.ok(record.includes(`"metadata":${metadata}`), record);
   });
 
   test(requirement('J-6'), async (t) => {
@@ -215,12 +215,12 @@ test(requirement('J-18'), async (t) => {
   const service = await startScriptedService(t, { CALLBACK_ALLOW_PRIVATE: 'on' });
   const callback_url = `http://127.0.0.1:${(hook.address() as AddressInfo).port}/hook`;
   const id = await execute(service, { prompt: promptFor({ say: ['Paris.'] }), callback_url });
-  const told = await waitUntil('the callback is recorded', async () => {
+  const record = await waitUntil('the callback is recorded', async () => {
     const job = await jobOf(service, id);
     return job.callback?.state === 'delivered' ? job : undefined;
   });
-  assert.deepEqual([told.callback?.attempts, told.callback?.status, received.length], [1, 200, 1]);
-  const sent = JSON.parse(received[0]?.body ?? '{}') as typeof told;
-  assert.deepEqual({ ...sent, callback: null }, { ...told, callback: null });
+  assert.deepEqual([record.callback?.attempts, record.callback?.status, received.length], [1, 200, 1]);
+  const sent = JSON.parse(received[0]?.body ?? '{}') as typeof record;
+  assert.deepEqual({ ...sent, callback: null }, { ...record, callback: null });
   assert.match(String(received[0]?.signature), /^v1,/);
 });

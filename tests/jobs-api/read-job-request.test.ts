@@ -1,4 +1,4 @@
-/** The fields of a job request, each with its bounds. */
+/** The fields of a job request, each with its limits. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { jobRequestShape, readJobRequest } from '../../src/api/jobs/read-job-request.ts';
@@ -62,7 +62,7 @@ describe('a job request', () => {
     });
   }
 
-  test('may be at every bound', () => {
+  test('may be at every limit', () => {
     const bounds = { timeout_seconds: 23 * 3600, stall_seconds: 0, wait_seconds: 365 * 24 * 3600, max_budget_usd: 100 };
     assert.deepEqual(read(bounds).limits, {
       runMs: 23 * 3_600_000,
@@ -80,7 +80,7 @@ describe('a job request', () => {
     assert.equal(read({ priority: 9 }, true).priority, 9);
   });
 
-  test('takes null for what is absent, and the target of a model alias', () => {
+  test('treats null as absent, and replaces a model alias by its target', () => {
     const fields = [
       'agent',
       'effort',

@@ -8,7 +8,7 @@ import { reaches, startJobs, untilAborted } from '../support/jobs.ts';
 
 const request: JobRequest = { prompt: 'Count the files', owner: 'a', model: 'haiku', onInterrupt: 'requeue' };
 
-/** Runs the job on a server, stops the server while the job runs, and returns how the job is left. */
+/** Runs the job on a server, stops the server while the job runs, and returns the state of the job. */
 async function stopWhileRunning(stores: TestStores, store: JobStore, maxAttempts: number, id?: string) {
   const next = await stores.peer();
   const jobs = await startJobs(store, (_task, { signal }) => untilAborted(signal), { maxAttempts });

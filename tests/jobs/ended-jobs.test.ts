@@ -1,4 +1,4 @@
-/** How jobs end, what is kept of them and for how long, in every store. */
+/** The end of jobs, the part of them that is kept, and for how long, in every store. */
 import assert from 'node:assert/strict';
 import { follow } from '../../src/runs/follow.ts';
 import { storedLog } from '../../src/runs/stored-log.ts';
@@ -10,7 +10,7 @@ import { waitUntil } from '../support/wait-until.ts';
 const keepAll = { ttlMs: 3_600_000, maxJobs: 1000, maxBytes: 1_000_000_000 };
 
 describeStore('The end of a job', (onStore) => {
-  onStore('keeps everything of a finished job, its patch apart', async (store) => {
+  onStore('keeps the whole record of a finished job, and its patch separately', async (store) => {
     const end: JobEnd = {
       ...completed,
       exitCode: 0,
@@ -35,7 +35,7 @@ describeStore('The end of a job', (onStore) => {
     assert.equal(last?.type === 'state' && last.costUsd, 0.5);
   });
 
-  onStore('takes the end of a job once, and only from who has it', async (store) => {
+  onStore('accepts the end of a job once, and only from the worker that has claimed it', async (store) => {
     await submit(store);
     const job = await claim(store);
     assert.equal(await store.finish({ id: job.id, attempt: 7 }, completed), false);
@@ -47,7 +47,7 @@ describeStore('The end of a job', (onStore) => {
     assert.equal((await eventsOf(store, job.id)).length, 3);
   });
 
-  onStore('cancels what waits, asks what runs to stop, and leaves alone what has ended', async (store) => {
+  onStore('cancels a waiting job, stops a running one, and does not change one that has ended', async (store) => {
     const waiting = await submit(store);
     const cancelled = await store.cancel(waiting.id);
     assert.equal(cancelled?.result, 'never_started');
@@ -57,12 +57,12 @@ describeStore('The end of a job', (onStore) => {
 
     await submit(store);
     const running = await claim(store);
-    let rung = false;
+    let notified = false;
     const off = store.notifications.on(`cancel:${running.id}`, () => {
-      rung = true;
+      notified = true;
     });
     assert.equal((await store.cancel(running.id))?.result, 'stopping');
-    await waitUntil('the runner is told', () => rung);
+    await waitUntil('the worker is notified', () => notified);
     off();
     const { lost, toStop } = await store.heartbeat('job', [running]);
     assert.deepEqual({ lost, toStop: toStop.map(({ id }) => id) }, { lost: [], toStop: [running.id] });
@@ -71,7 +71,7 @@ describeStore('The end of a job', (onStore) => {
     assert.equal(await store.cancel('00000000-0000-7000-8000-000000000000'), undefined);
   });
 
-  onStore('marks a job whose server died as interrupted, and keeps what it had written', async (store, stores) => {
+  onStore('marks a job whose server died as interrupted, and keeps its output so far', async (store, stores) => {
     await submit(store);
     const job = await claim(store);
     const texts = ['I looked', ' around'].map((text) => ({ at: 1, body: { type: 'text', text } as const }));
@@ -86,30 +86,36 @@ describeStore('The end of a job', (onStore) => {
     assert.equal(await next.claim(), undefined);
   });
 
-  onStore('queues a job again whose server died, if it says so, but not for ever', async (store, stores) => {
-    await submit(store, { onInterrupt: 'requeue' });
-    const first = await claim(store);
-    const next = await stores.afterCrash();
-    assert.equal(await next.recoverLost({ maxAttempts: 2 }), 1);
-    assert.equal((await next.get(first.id))?.state, 'queued');
-    const second = await claim(next);
-    assert.deepEqual([second.id, second.attempt], [first.id, 2]);
+  onStore(
+    'requeues a job whose server died if on_interrupt says so, up to the limit of attempts',
+    async (store, stores) => {
+      await submit(store, { onInterrupt: 'requeue' });
+      const first = await claim(store);
+      const next = await stores.afterCrash();
+      assert.equal(await next.recoverLost({ maxAttempts: 2 }), 1);
+      assert.equal((await next.get(first.id))?.state, 'queued');
+      const second = await claim(next);
+      assert.deepEqual([second.id, second.attempt], [first.id, 2]);
 
-    // The first one was only slow: it has lost the job, and cannot change it any more.
-    assert.deepEqual((await store.heartbeat('job', [first])).lost, [first]);
-    assert.equal(await store.appendEvents(first, second.events, [{ at: 1, body: { type: 'text', text: 'x' } }]), false);
-    assert.equal(await store.finish(first, completed), false);
-    assert.equal(await store.requeue(first), false);
-    assert.equal((await next.get(first.id))?.state, 'running');
+      // If the first server was only slow, it has lost the job and cannot change it any more.
+      assert.deepEqual((await store.heartbeat('job', [first])).lost, [first]);
+      assert.equal(
+        await store.appendEvents(first, second.events, [{ at: 1, body: { type: 'text', text: 'x' } }]),
+        false,
+      );
+      assert.equal(await store.finish(first, completed), false);
+      assert.equal(await store.requeue(first), false);
+      assert.equal((await next.get(first.id))?.state, 'running');
 
-    const last = await stores.afterCrash();
-    assert.equal(await last.recoverLost({ maxAttempts: 2 }), 1);
-    assert.equal((await last.get(first.id))?.state, 'interrupted');
-    const states = (await eventsOf(last, first.id)).map((event) => event.type === 'state' && event.state);
-    assert.deepEqual(states, ['queued', 'running', 'queued', 'running', 'interrupted']);
-  });
+      const last = await stores.afterCrash();
+      assert.equal(await last.recoverLost({ maxAttempts: 2 }), 1);
+      assert.equal((await last.get(first.id))?.state, 'interrupted');
+      const states = (await eventsOf(last, first.id)).map((event) => event.type === 'state' && event.state);
+      assert.deepEqual(states, ['queued', 'running', 'queued', 'running', 'interrupted']);
+    },
+  );
 
-  onStore('cancels for good a job that was to be stopped when its server died', async (store, stores) => {
+  onStore('ends as cancelled a job whose server died while it was to be cancelled', async (store, stores) => {
     await submit(store, { onInterrupt: 'requeue' });
     const job = await claim(store);
     await store.cancel(job.id);
@@ -118,7 +124,7 @@ describeStore('The end of a job', (onStore) => {
     assert.equal((await next.get(job.id))?.state, 'cancelled');
   });
 
-  onStore('lets a job wait again that is handed back', async (store) => {
+  onStore('puts a requeued job back into the queue', async (store) => {
     await submit(store);
     const job = await claim(store);
     assert.equal(await store.requeue(job), true);
@@ -159,26 +165,29 @@ describeStore('The end of a job', (onStore) => {
     assert.equal(job && 'output' in job, false);
   });
 
-  onStore('removes finished jobs that are too old, too many or too large, with all that is theirs', async (store) => {
-    const patched: JobEnd = { ...completed, workspace: { files: [], patch: 'p'.repeat(1000) } };
-    const jobs: string[] = [];
-    for (let at = 0; at < 4; at += 1) jobs.push((await runThrough(store, {}, patched)).id);
-    const running = (await submit(store)).id;
-    await claim(store);
-    assert.deepEqual(await store.removeOld(keepAll), []);
-    assert.deepEqual(await store.removeOld({ ...keepAll, maxJobs: 3 }), jobs.slice(0, 1));
-    assert.deepEqual(await store.removeOld({ ...keepAll, maxBytes: 3000 }), jobs.slice(1, 2));
-    assert.deepEqual(await store.removeOld({ ...keepAll, ttlMs: -1000 }), jobs.slice(2));
-    for (const id of jobs) {
-      assert.equal(await store.get(id), undefined);
-      assert.deepEqual(await eventsOf(store, id), []);
-      assert.equal(await store.patch(id), undefined);
-    }
-    assert.equal((await store.get(running))?.state, 'running');
-  });
+  onStore(
+    'removes finished jobs that are too old, too many or too large, with their events and patches',
+    async (store) => {
+      const patched: JobEnd = { ...completed, workspace: { files: [], patch: 'p'.repeat(1000) } };
+      const jobs: string[] = [];
+      for (let at = 0; at < 4; at += 1) jobs.push((await runThrough(store, {}, patched)).id);
+      const running = (await submit(store)).id;
+      await claim(store);
+      assert.deepEqual(await store.removeOld(keepAll), []);
+      assert.deepEqual(await store.removeOld({ ...keepAll, maxJobs: 3 }), jobs.slice(0, 1));
+      assert.deepEqual(await store.removeOld({ ...keepAll, maxBytes: 3000 }), jobs.slice(1, 2));
+      assert.deepEqual(await store.removeOld({ ...keepAll, ttlMs: -1000 }), jobs.slice(2));
+      for (const id of jobs) {
+        assert.equal(await store.get(id), undefined);
+        assert.deepEqual(await eventsOf(store, id), []);
+        assert.equal(await store.patch(id), undefined);
+      }
+      assert.equal((await store.get(running))?.state, 'running');
+    },
+  );
 
   onStore(
-    'keeps a callback until it was delivered or given up, and gives it to one at a time',
+    'keeps a job until its webhook is delivered or given up, and gives the webhook to one worker at a time',
     async (store, stores) => {
       const { id } = await runThrough(store, { callbackUrl: 'https://example.org/hook' });
       const silent = await runThrough(store);

@@ -1,4 +1,4 @@
-/** Jobs from their request to their end, on places of this process and on every store. */
+/** Jobs from their request to their end, on slots of this process and on every store. */
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { ServiceError } from '../../src/errors.ts';
@@ -11,7 +11,7 @@ import { ended, outcome, reaches, type Script, startJobs, untilAborted } from '.
 import { waitUntil } from '../support/wait-until.ts';
 
 const never = new AbortController().signal;
-const wish: JobRequest = { prompt: 'Count the files', owner: 'a', model: 'haiku' };
+const request: JobRequest = { prompt: 'Count the files', owner: 'a', model: 'haiku' };
 
 const codeIs = (code: string, param?: string) => (error: unknown) =>
   error instanceof ServiceError && error.code === code && error.extra.param === param;
@@ -47,7 +47,7 @@ for (const engine of testEngines()) {
   describe(`Jobs on ${engine.name}`, { skip: engine.missing ?? false }, () => {
     after(() => engine.stop());
 
-    onJobs('run as they were asked for, and everything about them is kept', async ({ start }) => {
+    onJobs('run as their requests say, and their whole record is kept', async ({ start }) => {
       const tasks: Task[] = [];
       const jobs = await start(async (task, tools) => {
         tasks.push(task);
@@ -59,7 +59,7 @@ for (const engine of testEngines()) {
         tools.leave({ revision: 'abc', files: [{ path: 'a', change: 'modified' }], patch: 'the patch' });
         return { ...outcome('There are 3.'), costUsd: 0.25, turns: 2, exitCode: 0, sessionId: 's' };
       });
-      const { job, created } = await jobs.submit({ ...wish, agent: 'counter', metadata: { ticket: 7 } });
+      const { job, created } = await jobs.submit({ ...request, agent: 'counter', metadata: { ticket: 7 } });
       assert.deepEqual([created, job.state, job.position], [true, 'queued', 1]);
       const done = await ended(jobs, job.id);
       assert.deepEqual(
@@ -80,7 +80,7 @@ for (const engine of testEngines()) {
       assert.deepEqual(types, ['state', 'state', 'workspace', 'text', 'tool_call', 'tool_result', 'text', 'state']);
     });
 
-    onJobs('end in a state of their own for every way to end badly', async ({ start }) => {
+    onJobs('end in a state and an error of their own for every kind of failure', async ({ start }) => {
       const jobs = await start(async (task) => {
         const code = task.agent as ServiceError['code'];
         throw new ServiceError(code, `Cannot finish the run: ${code}`, {
@@ -97,7 +97,7 @@ for (const engine of testEngines()) {
         ['agent_stalled', 'timeout'],
       ];
       for (const [code, state] of expected) {
-        const { job } = await jobs.submit({ ...wish, agent: code });
+        const { job } = await jobs.submit({ ...request, agent: code });
         const done = await ended(jobs, job.id);
         assert.equal(done.state, state);
         assert.deepEqual(done.error, { code, message: `Cannot finish the run: ${code}` });
@@ -105,30 +105,33 @@ for (const engine of testEngines()) {
       }
     });
 
-    onJobs('tell nothing of a fault of the server but that there was one', async ({ start }) => {
+    onJobs('show of an internal error of the server only that there was one', async ({ start }) => {
       const jobs = await start(async () => {
         throw new TypeError('secret internals');
       });
-      const { job } = await jobs.submit(wish);
+      const { job } = await jobs.submit(request);
       const done = await ended(jobs, job.id);
       assert.deepEqual([done.state, done.error?.code], ['failed', 'internal']);
       assert.doesNotMatch(JSON.stringify(done), /secret internals/);
     });
 
-    onJobs('run no more at once than there are places, and the next one as soon as one is free', async ({ start }) => {
-      let running = 0;
-      let most = 0;
-      const jobs = await start(async () => {
-        running += 1;
-        most = Math.max(most, running);
-        await new Promise((resolve) => setImmediate(resolve));
-        running -= 1;
-        return outcome('done');
-      });
-      const submitted = await Promise.all(Array.from({ length: 12 }, () => jobs.submit(wish)));
-      for (const { job } of submitted) assert.equal((await ended(jobs, job.id)).attempt, 1);
-      assert.ok(most <= 2);
-    });
+    onJobs(
+      'run at most as many at once as there are slots, and the next one as soon as a slot is free',
+      async ({ start }) => {
+        let running = 0;
+        let most = 0;
+        const jobs = await start(async () => {
+          running += 1;
+          most = Math.max(most, running);
+          await new Promise((resolve) => setImmediate(resolve));
+          running -= 1;
+          return outcome('done');
+        });
+        const submitted = await Promise.all(Array.from({ length: 12 }, () => jobs.submit(request)));
+        for (const { job } of submitted) assert.equal((await ended(jobs, job.id)).attempt, 1);
+        assert.ok(most <= 2);
+      },
+    );
 
     onJobs('are cancelled while they wait and while they run, but not after', async ({ start }) => {
       const started: string[] = [];
@@ -136,9 +139,9 @@ for (const engine of testEngines()) {
         started.push(task.id);
         return untilAborted(signal);
       });
-      const running = await Promise.all([jobs.submit(wish), jobs.submit(wish)]);
+      const running = await Promise.all([jobs.submit(request), jobs.submit(request)]);
       for (const { job } of running) await reaches(jobs, job.id, 'running');
-      const waiting = (await jobs.submit(wish)).job;
+      const waiting = (await jobs.submit(request)).job;
       const never = await jobs.cancel(waiting.id);
       assert.deepEqual([never.result, never.job.state], ['never_started', 'cancelled']);
       for (const { job } of running) {
@@ -154,18 +157,18 @@ for (const engine of testEngines()) {
       }, codeIs('not_found'));
     });
 
-    onJobs('are the same job for the same request with the same key', async ({ start }) => {
+    onJobs('are the same job for the same request with the same Idempotency-Key', async ({ start }) => {
       const jobs = await start();
-      const first = await jobs.submit({ ...wish, idempotencyKey: 'k' });
-      const again = await jobs.submit({ ...wish, idempotencyKey: 'k' });
+      const first = await jobs.submit({ ...request, idempotencyKey: 'k' });
+      const again = await jobs.submit({ ...request, idempotencyKey: 'k' });
       assert.deepEqual([again.created, again.job.id], [false, first.job.id]);
       await assert.rejects(
-        jobs.submit({ ...wish, agent: 'other', idempotencyKey: 'k' }),
+        jobs.submit({ ...request, agent: 'other', idempotencyKey: 'k' }),
         codeIs('idempotency_conflict'),
       );
     });
 
-    onJobs('are followed live, and the bound on their events is seen when it bites', async ({ start }) => {
+    onJobs('are followed live, and the limit on their events is an event', async ({ start }) => {
       const { promise: go, resolve: goOn } = Promise.withResolvers<void>();
       const long = 'x'.repeat(10_000);
       const jobs = await start(
@@ -181,11 +184,11 @@ for (const engine of testEngines()) {
         },
         { events: { maxEvents: 10, maxBytes: 1_000_000 } },
       );
-      const { job } = await jobs.submit(wish);
+      const { job } = await jobs.submit(request);
       const seen: StoredEvent[] = [];
       for await (const event of jobs.events(job.id, { signal: never })) {
         seen.push(event);
-        // Reached only because the first events arrive while the job still runs.
+        // This line is reached only if the first events arrive while the job runs.
         if (event.type === 'tool_result') goOn();
       }
       const call = seen.find(({ type }) => type === 'tool_call');
@@ -198,45 +201,53 @@ for (const engine of testEngines()) {
       );
       assert.equal(seen.length, 2 + 10 + 1);
       assert.deepEqual(seen.at(-2)?.type, 'events_full');
-      // The record has the text that the events have not.
+      // The record also has the text beyond the limit on events.
       assert.match((await ended(jobs, job.id)).output, /^0 1 2 .* 49 $/);
     });
 
-    onJobs('are finished when the server drains, and it takes no more', async ({ start }) => {
+    onJobs('are finished when the server drains, and no more are accepted', async ({ start }) => {
       const { promise: go, resolve: goOn } = Promise.withResolvers<void>();
       const jobs = await start(async () => {
         await go;
         return outcome('done');
       });
-      const running = await Promise.all([jobs.submit(wish), jobs.submit(wish)]);
+      const running = await Promise.all([jobs.submit(request), jobs.submit(request)]);
       for (const { job } of running) await reaches(jobs, job.id, 'running');
-      const waiting = (await jobs.submit(wish)).job;
+      const waiting = (await jobs.submit(request)).job;
       const drained = jobs.drain();
-      await assert.rejects(jobs.submit(wish), codeIs('shutting_down'));
+      await assert.rejects(jobs.submit(request), codeIs('shutting_down'));
       goOn();
       await drained;
       for (const { job } of running) assert.equal((await jobs.get(job.id))?.state, 'completed');
       assert.equal((await jobs.get(waiting.id))?.state, 'queued');
     });
 
-    onJobs('are interrupted or handed back when the server ends at once, as each says', async ({ start, stores }) => {
-      const jobs = await start(async (_task, { signal, emit }) => {
-        emit({ type: 'text', text: 'So far' });
-        return untilAborted(signal);
-      });
-      const marked = (await jobs.submit({ ...wish, onInterrupt: 'mark' })).job;
-      const again = (await jobs.submit({ ...wish, onInterrupt: 'requeue' })).job;
-      for (const { id } of [marked, again]) await reaches(jobs, id, 'running');
-      const next = await stores.peer();
-      await jobs.destroy();
-      const found = await next.get(marked.id);
-      assert.deepEqual([found?.state, found?.output, found?.error?.code], ['interrupted', 'So far', 'interrupted']);
-      assert.equal((await next.get(again.id))?.state, 'queued');
-    });
+    onJobs(
+      'are interrupted or requeued when the server ends at once, as on_interrupt says',
+      async ({ start, stores }) => {
+        const jobs = await start(async (_task, { signal, emit }) => {
+          emit({ type: 'text', text: 'So far' });
+          return untilAborted(signal);
+        });
+        const marked = (await jobs.submit({ ...request, onInterrupt: 'mark' })).job;
+        const again = (await jobs.submit({ ...request, onInterrupt: 'requeue' })).job;
+        for (const { id } of [marked, again]) await reaches(jobs, id, 'running');
+        const next = await stores.peer();
+        await jobs.destroy();
+        const found = await next.get(marked.id);
+        assert.deepEqual([found?.state, found?.output, found?.error?.code], ['interrupted', 'So far', 'interrupted']);
+        assert.equal((await next.get(again.id))?.state, 'queued');
+      },
+    );
 
-    onJobs('that a dead server left are taken up at the next start', async ({ stores }) => {
+    onJobs('of a dead server are requeued at the next start', async ({ stores }) => {
       const left = await stores.store.submit(
-        { ...wish, limits: { runMs: 1000, stallMs: 0, waitMs: 0, budgetUsd: 1 }, priority: 0, onInterrupt: 'requeue' },
+        {
+          ...request,
+          limits: { runMs: 1000, stallMs: 0, waitMs: 0, budgetUsd: 1 },
+          priority: 0,
+          onInterrupt: 'requeue',
+        },
         { maxWaiting: 10, fingerprint: '' },
       );
       await stores.store.claim();
@@ -248,7 +259,7 @@ for (const engine of testEngines()) {
     });
 
     onJobs(
-      'that another worker was given are stopped and leave no trace of the first run',
+      'that another worker has claimed are stopped, and nothing of the first run is kept',
       async ({ start, stores }) => {
         const stopped: unknown[] = [];
         const run: Script = (_task, { signal }) =>
@@ -256,17 +267,19 @@ for (const engine of testEngines()) {
             stopped.push(reason);
             throw reason;
           });
-        // Its only place stays taken, so that it does not take the job up again itself.
+        // Its only slot stays taken, so that it does not claim the job again itself.
         const slow = await start(run, { capacity: 1 });
-        const { job } = await slow.submit({ ...wish, onInterrupt: 'requeue' });
+        const { job } = await slow.submit({ ...request, onInterrupt: 'requeue' });
         await reaches(slow, job.id, 'running');
         const other = await stores.afterCrash();
         await other.recoverLost({ maxAttempts: 3 });
         const taken = await other.claim();
         assert.deepEqual([taken?.id, taken?.attempt], [job.id, 2]);
         await waitUntil('the first worker has noticed', () => stopped.length > 0);
-        assert.ok(taken && (await other.finish(taken, { state: 'completed', output: 'by the other', stderr: '' })));
-        assert.equal((await ended(slow, job.id)).output, 'by the other');
+        assert.ok(
+          taken && (await other.finish(taken, { state: 'completed', output: 'by the other worker', stderr: '' })),
+        );
+        assert.equal((await ended(slow, job.id)).output, 'by the other worker');
       },
     );
   });

@@ -19,12 +19,12 @@ describe('Servers in roles', { skip: process.env['CI'] ? false : (postgresMissin
     role: string,
     agent?: Awaited<ReturnType<typeof fakeModelAgent>>,
   ) {
-    // A gateway needs no agent, so it gets a command that could not be one.
+    // A gateway needs no agent, so its command is one that cannot be an agent.
     const settings = { DATABASE_URL: url, ROLE: role, CLAUDE_BIN: agent?.claudeBin ?? '/bin/false', SANDBOX: 'off' };
     return startTestService(t, { ...settings, MAX_CONCURRENT_RUNS: '1' }, agent?.environment);
   }
 
-  test('a gateway answers, streams and runs jobs on the places of a worker', async (t) => {
+  test('a gateway answers, streams and runs jobs on the slots of a worker', async (t) => {
     const { url } = await postgres.createDatabase();
     const gateway = await startServer(t, url, 'gateway');
     const busy = await gateway.post('/v1/chat/completions', ask('[[say: Paris]]'));
@@ -48,25 +48,21 @@ describe('Servers in roles', { skip: process.env['CI'] ? false : (postgresMissin
 
     const taken = await gateway.post('/execute', { prompt: '[[say: Nice]]', model: 'haiku' });
     const { job_id } = (await taken.json()) as { job_id: string };
-    const job = await waitUntil(
-      'the job has ended',
-      async () => {
-        const found = (await (await gateway.get(`/jobs/${job_id}`)).json()) as { status: string; result: string };
-        return found.status === 'completed' && found;
-      },
-      20_000,
-    );
+    const job = await waitUntil('the job has ended', async () => {
+      const found = (await (await gateway.get(`/jobs/${job_id}`)).json()) as { status: string; result: string };
+      return found.status === 'completed' && found;
+    });
     assert.equal(job.result, 'Nice');
   });
 
-  test('a server whose own place is taken has a chat run on another', async (t) => {
+  test('a server whose own slot is taken runs a chat request on another server', async (t) => {
     const { url } = await postgres.createDatabase();
     const agent = await fakeModelAgent(t);
     const one = await startServer(t, url, 'all', agent);
     const other = await startServer(t, url, 'all', agent);
     const stop = new AbortController();
     const long = one.post('/openai/v1/chat/completions', ask('[[silence: 60000]]', { stream: true }), {}, stop.signal);
-    await waitUntil('its place is taken', async () => {
+    await waitUntil('its slot is taken', async () => {
       const health = (await (await one.get('/health')).json()) as { active: number };
       return health.active === 1;
     });

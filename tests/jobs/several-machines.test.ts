@@ -1,4 +1,4 @@
-/** Workers that are killed or frozen, and a PostgreSQL that goes away, under several processes. */
+/** Several processes on one PostgreSQL: workers are killed or frozen, and PostgreSQL restarts. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -52,7 +52,7 @@ function assertWhole(events: StoredEvent[], starts: number): void {
   assert.equal(events.filter((event) => event.type === 'state' && event.state === 'running').length, starts);
 }
 
-const wish = (prompt: string, more: Partial<JobRequest> = {}): JobRequest => ({
+const requestFor = (prompt: string, more: Partial<JobRequest> = {}): JobRequest => ({
   prompt,
   owner: 'a',
   model: 'haiku',
@@ -78,32 +78,32 @@ describe('Several machines on one PostgreSQL', {
     await startWorker(url, 'w1');
     await startWorker(url, 'w2');
     const ids: string[] = [];
-    for (let at = 0; at < 24; at += 1) ids.push((await one.submit(wish('5'))).job.id);
+    for (let at = 0; at < 24; at += 1) ids.push((await one.submit(requestFor('5'))).job.id);
     for (const id of ids) {
       const events = await allEvents(other, id);
       assertWhole(events, 1);
       assert.match(String((await one.get(id))?.output), /^w[12]:0 1 2 3 4 $/);
     }
-    const { job } = await one.submit(wish('for ever'));
+    const { job } = await one.submit(requestFor('for ever'));
     for await (const event of other.events(job.id, { signal: never })) {
       if (event.type === 'text') assert.equal((await other.cancel(job.id)).result, 'stopping');
     }
     assert.equal((await one.get(job.id))?.state, 'cancelled');
   });
 
-  test('a killed worker is noticed, and a frozen one cannot finish what another has taken', async () => {
+  test('the jobs of a killed worker are recovered, and a frozen worker cannot finish a job that another has claimed', async () => {
     const { url } = await postgres.createDatabase();
     const gateway = await startGateway(url);
     const killed = await startWorker(url, 'killed');
-    const marked = (await gateway.submit(wish('for ever'))).job;
-    await waitUntil('it writes', async () => Number((await gateway.get(marked.id))?.events) > 2);
-    const again = (await gateway.submit(wish('60', { onInterrupt: 'requeue' }))).job;
-    await waitUntil('it runs', async () => (await gateway.get(again.id))?.state === 'running');
+    const marked = (await gateway.submit(requestFor('for ever'))).job;
+    await waitUntil('the job writes', async () => Number((await gateway.get(marked.id))?.events) > 2);
+    const again = (await gateway.submit(requestFor('300', { onInterrupt: 'requeue' }))).job;
+    await waitUntil('the job runs', async () => (await gateway.get(again.id))?.state === 'running');
     await kill(killed);
 
     const frozen = await startWorker(url, 'frozen');
-    const stolen = (await gateway.submit(wish('60', { onInterrupt: 'requeue' }))).job;
-    await waitUntil('it writes', async () => Number((await gateway.get(stolen.id))?.events) > 2);
+    const stolen = (await gateway.submit(requestFor('300', { onInterrupt: 'requeue' }))).job;
+    await waitUntil('the job writes', async () => Number((await gateway.get(stolen.id))?.events) > 2);
     frozen.kill('SIGSTOP');
 
     await startWorker(url, 'healthy');
@@ -112,7 +112,7 @@ describe('Several machines on one PostgreSQL', {
     const record = await gateway.get(marked.id);
     assert.deepEqual([record?.state, record?.output, record?.error?.code], ['interrupted', 'killed:', 'interrupted']);
     for (const { id } of [again, stolen]) {
-      await waitUntil('another has taken it', async () => Number((await gateway.get(id))?.attempt) === 2, 20_000);
+      await waitUntil('another worker has claimed it', async () => Number((await gateway.get(id))?.attempt) === 2);
     }
     frozen.kill('SIGCONT');
     for (const { id } of [again, stolen]) {
@@ -133,20 +133,20 @@ describe('Several machines on one PostgreSQL', {
     await startWorker(url, 'w1');
     await startWorker(url, 'w2');
     const ids: string[] = [];
-    for (let at = 0; at < 12; at += 1) ids.push((await gateway.submit(wish('40'))).job.id);
+    for (let at = 0; at < 12; at += 1) ids.push((await gateway.submit(requestFor('100'))).job.id);
     const followed = ids.map((id) => followThrough(gateway, id));
     const running = async () => (await gateway.list({ limit: 200, state: 'running' })).jobs.length;
-    await waitUntil('some run', async () => (await running()) === 4);
+    await waitUntil('some jobs run', async () => (await running()) >= 2);
     await postgres.restart();
     for (const events of await Promise.all(followed)) assertWhole(events, 1);
     for (const id of ids) {
       const job = await gateway.get(id);
-      assert.deepEqual([job?.state, job?.attempt, job?.output.split(' ').length], ['completed', 1, 41]);
+      assert.deepEqual([job?.state, job?.attempt, job?.output.split(' ').length], ['completed', 1, 101]);
     }
   });
 });
 
-/** As a client that reconnects with the number of the last event it has. */
+/** Follows as a client does that reconnects with the number of its last event. */
 async function followThrough(jobs: Jobs, id: string): Promise<StoredEvent[]> {
   const events: StoredEvent[] = [];
   for (;;) {

@@ -1,4 +1,4 @@
-/** What a stream shows of the events of a run, and what it ends with. */
+/** The text that a stream makes of the events of a run, and its end. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { AnswerText, type AnswerTextOptions } from '../../src/api/openai-chat/answer-text.ts';
@@ -28,14 +28,14 @@ type Case = {
 
 const cases: Case[] = [
   {
-    what: 'text as it comes',
+    what: 'text as it arrives',
     options: plain,
     events: [text('Hel'), text('lo')],
     outcome: outcome('lo'),
     content: 'Hello',
   },
   {
-    what: 'the outcome, if nothing was said on the way',
+    what: 'the text of the outcome, if no text came before',
     options: plain,
     events: [],
     outcome: outcome('Hello'),
@@ -56,7 +56,7 @@ const cases: Case[] = [
     content: 'Two files.',
   },
   {
-    what: 'tools and thinking as reasoning, for those who ask',
+    what: 'tools and thinking as reasoning, on request',
     options: all,
     events: [{ type: 'thinking', text: 'Hm.' }, call, result, text('Two.')],
     outcome: outcome('Two.'),
@@ -75,7 +75,7 @@ const cases: Case[] = [
     reasoning: 'failed: no\n\nThe model API failed; retry 2 of 10\n',
   },
   {
-    what: 'nothing of tools and thinking, for others',
+    what: 'no tools and no thinking without that request',
     options: plain,
     events: [{ type: 'thinking', text: 'Hm.' }, call, result, text('Two.')],
     outcome: outcome('Two.'),
@@ -89,14 +89,14 @@ const cases: Case[] = [
     content: '{"a":1}',
   },
   {
-    what: 'nothing from a stop text on, wherever the pieces are cut',
+    what: 'no text from a stop text on, with any cuts between the pieces',
     options: { ...plain, stop: ['END'] },
     events: [text('one E'), text('N'), text('D two')],
     outcome: outcome('one END two'),
     content: 'one ',
   },
   {
-    what: 'what looked like the beginning of a stop text, when it was none',
+    what: 'the beginning of a stop text that does not continue as one',
     options: { ...plain, stop: ['END'] },
     events: [text('one EN')],
     outcome: outcome('one EN'),

@@ -1,4 +1,4 @@
-/** What of a conversation reaches the model, seen from the model's side: the real agent, a scripted model. */
+/** What the model receives of a conversation, with the real agent and the fake model. */
 import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -6,16 +6,16 @@ import { describe, type TestContext, test } from 'node:test';
 import { blocksOf, type ContentBlock, systemText } from '../../src/fake-model/messages-api.ts';
 import { requirement } from '../contract/requirements.ts';
 import { scratchFolder } from '../support/fake-model-agent.ts';
-import { ask, startLoopbackService } from '../support/service.ts';
+import { ask, startFakeModelService } from '../support/service.ts';
 
 const png = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
 
 async function start(t: TestContext, settings: Record<string, string> = {}) {
-  const { service, model } = await startLoopbackService(t, settings);
+  const { service, model } = await startFakeModelService(t, settings);
   return {
     service,
     model,
-    /** Asks, and answers what the model was asked last. */
+    /** Sends a request. Returns the last request that the model received. */
     async say(messages: object[], more: object = {}, api = '/openai/v1') {
       const response = await service.post(`${api}/chat/completions`, { model: 'haiku', messages, ...more });
       const text = await response.text();
@@ -30,7 +30,7 @@ async function start(t: TestContext, settings: Record<string, string> = {}) {
   };
 }
 
-/** Without what the agent adds of its own accord. */
+/** The blocks without those that the agent itself adds. */
 function ownBlocks(blocks: ContentBlock[]): ContentBlock[] {
   return blocks
     .filter((block) => block.type !== 'text' || !/^<(system-reminder|local-command|command-name)/.test(block.text))
@@ -44,7 +44,10 @@ const text = (words: string): ContentBlock => ({ type: 'text', text: words });
 
 describe('a conversation', () => {
   test(
-    requirement(['item-16', 'item-18', 'item-26'], 'roles alternate as they were, the system texts are one prompt'),
+    requirement(
+      ['item-16', 'item-18', 'item-26'],
+      'the roles alternate as in the request, and the system texts are one prompt',
+    ),
     async (t) => {
       const { say } = await start(t);
       const { asked, heard } = await say([
@@ -272,7 +275,7 @@ describe('a setting of the request', () => {
   });
 
   test(requirement('item-39'), async (t) => {
-    const { service } = await startLoopbackService(t);
+    const { service } = await startFakeModelService(t);
     const body = ask('[[say: only prose]] [[say: again prose]]', { response_format: { type: 'json_object' } });
     const response = await service.post('/openai/v1/chat/completions', body);
     assert.equal(response.status, 503);

@@ -1,10 +1,10 @@
-/** What every answer carries, and what HTTP asks of a server: ids, CORS, HEAD and OPTIONS, odd but legal requests. */
+/** The headers of every answer, and the rules of HTTP: ids, CORS, HEAD and OPTIONS, odd but legal requests. */
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { describe, test } from 'node:test';
 import { requirement } from '../contract/requirements.ts';
 import { rawConnection, rawRequest } from '../support/raw-http.ts';
-import { askFor, startScriptedService } from '../support/scripted-agent.ts';
+import { activeRuns, askFor, startScriptedService } from '../support/scripted-agent.ts';
 import { ask, testToken } from '../support/service.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
@@ -48,7 +48,7 @@ describe('an answer', () => {
     }
   });
 
-  test(requirement('item-103', 'even what is not HTTP is answered with JSON and an id'), async (t) => {
+  test(requirement('item-103', 'bytes that are not HTTP are answered with JSON and an id too'), async (t) => {
     const service = await startScriptedService(t);
     const connection = await rawConnection(t, service.url, 'NOT HTTP AT ALL\r\n\r\n');
     const text = await connection.closed;
@@ -68,7 +68,7 @@ describe('an answer', () => {
 describe('CORS', () => {
   const origin = 'https://chat.example';
 
-  test(requirement('item-107', 'by default no page of another origin is let in'), async (t) => {
+  test(requirement('item-107', 'by default no page of another origin may read an answer'), async (t) => {
     const service = await startScriptedService(t);
     const response = await service.get('/v1/models', { origin });
     assert.equal(response.headers.get('access-control-allow-origin'), null);
@@ -133,7 +133,7 @@ describe('HTTP', () => {
         'content-length': String(Buffer.byteLength(body)),
       }),
     );
-    await waitUntil('the server wants the body', () => expecting.text.startsWith('HTTP/1.1 100 Continue'));
+    await waitUntil('the server asks for the body', () => expecting.text.startsWith('HTTP/1.1 100 Continue'));
     expecting.socket.write(body);
     await waitUntil('the answer has come', () => expecting.text.includes('"content":"expected"'));
 
@@ -159,9 +159,8 @@ describe('HTTP', () => {
     );
     const { port } = new URL(service.url);
     const socket = connect(Number(port), '127.0.0.1', () => socket.write(requests.join('')));
-    const active = async () => ((await (await service.get('/health')).json()) as { active: number }).active;
-    await waitUntil('both run', async () => (await active()) === 2);
+    await waitUntil('both run', async () => (await activeRuns(service)) === 2);
     socket.destroy();
-    await waitUntil('both places are free', async () => (await active()) === 0);
+    await waitUntil('both slots are free', async () => (await activeRuns(service)) === 0);
   });
 });

@@ -1,4 +1,4 @@
-/** The parameters of a request: honoured, accepted without effect and named, or refused. */
+/** The parameters of a request: each has its effect, is named as ignored, or is refused. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { requirement } from '../contract/requirements.ts';
@@ -20,7 +20,7 @@ async function refused(service: ScriptedService, more: Record<string, unknown>, 
   assert.ok(error.message.includes(param));
 }
 
-/** The names in `x-ignored-params`, on both apis. */
+/** The names in `x-ignored-params`, at both APIs. */
 async function ignored(service: ScriptedService, more: Record<string, unknown>): Promise<string[]> {
   const found: string[][] = [];
   for (const api of ['/v1', '/openai/v1'] as const) {
@@ -120,7 +120,7 @@ describe('a parameter', () => {
     },
   );
 
-  test(requirement('item-32', 'fields without effect are refused where the server is set so'), async (t) => {
+  test(requirement('item-32', 'fields without effect are refused with IGNORED_PARAMS=reject'), async (t) => {
     const service = await startScriptedService(t, { IGNORED_PARAMS: 'reject' });
     await refused(service, { temperature: 0.5 }, 'temperature');
     assert.equal((await service.chat('/openai/v1', ask('hi', { n: 1, stop: null }))).status, 200);

@@ -1,4 +1,4 @@
-/** The pure parts of the dialect over generated input: rules that must hold whatever a client sends. */
+/** Rules for the pure parts of the API that must hold for any input, with generated input. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readConversation } from '../../src/api/openai-chat/conversation.ts';
@@ -7,7 +7,7 @@ import { StopTexts } from '../../src/api/openai-chat/stop-texts.ts';
 import type { Message } from '../../src/task.ts';
 import { requirement } from '../contract/requirements.ts';
 
-/** Whole numbers from 0 to below `limit`, the same in every run. */
+/** Whole numbers from 0 to below `limit`, the same at every start. */
 function randomFrom(seed: number): (limit: number) => number {
   let state = seed;
   return (limit) => {
@@ -16,7 +16,7 @@ function randomFrom(seed: number): (limit: number) => number {
   };
 }
 
-/** As a model would stop: as soon as what it wrote ends with a stop text. */
+/** A model stops as soon as its text ends with a stop text. */
 function cutCharacterByCharacter(text: string, stops: string[]): string {
   for (let end = 1; end <= text.length; end += 1) {
     const written = text.slice(0, end);
@@ -26,7 +26,7 @@ function cutCharacterByCharacter(text: string, stops: string[]): string {
   return text;
 }
 
-test(requirement('item-35', 'a text is cut at the same place however it is split'), () => {
+test(requirement('item-35', 'a text is cut at the same position for any split into pieces'), () => {
   const random = randomFrom(7);
   const word = (length: number) => Array.from({ length }, () => 'ab'[random(2)]).join('');
   for (let round = 0; round < 3000; round += 1) {
@@ -46,18 +46,22 @@ test(requirement('item-35', 'a text is cut at the same place however it is split
   }
 });
 
-/** What the Messages API demands of a conversation. */
+/** The rules of the Messages API for a conversation. */
 function assertWellFormed(messages: Message[]): void {
   assert.equal(messages[0]?.role, 'user');
   assert.equal(messages.at(-1)?.role, 'user');
   const ids = new Set<string>();
-  for (const [at, turn] of messages.entries()) {
-    assert.notEqual(turn.role, messages[at + 1]?.role, 'roles alternate');
-    assert.ok(turn.blocks.length > 0);
-    const calls = turn.blocks.flatMap((block) => (block.type === 'tool_use' ? [block.id] : []));
+  for (const [at, message] of messages.entries()) {
+    assert.notEqual(message.role, messages[at + 1]?.role, 'roles alternate');
+    assert.ok(message.blocks.length > 0);
+    const calls = message.blocks.flatMap((block) => (block.type === 'tool_use' ? [block.id] : []));
     const next = messages[at + 1]?.blocks ?? [];
     const results = next.flatMap((block) => (block.type === 'tool_result' ? [block.toolUseId] : []));
-    assert.deepEqual([...results].sort(), [...calls].sort(), 'each call has its result in the next turn, and no other');
+    assert.deepEqual(
+      [...results].sort(),
+      [...calls].sort(),
+      'each call has its result in the next message, and no other',
+    );
     const firstOther = next.findIndex((block) => block.type !== 'tool_result');
     assert.ok(firstOther === -1 || firstOther >= results.length, 'results come first');
     for (const id of calls) {
@@ -65,12 +69,15 @@ function assertWellFormed(messages: Message[]): void {
       assert.ok(!ids.has(id), 'ids are unique');
       ids.add(id);
     }
-    for (const block of turn.blocks) if (block.type === 'text') assert.notEqual(block.text.trim(), '');
+    for (const block of message.blocks) if (block.type === 'text') assert.notEqual(block.text.trim(), '');
   }
 }
 
 test(
-  requirement(['item-21', 'item-26'], 'any history becomes one that the model API takes, and no word of it is lost'),
+  requirement(
+    ['item-21', 'item-26'],
+    'any history becomes one that the Messages API accepts, and no word of it is lost',
+  ),
   () => {
     const random = randomFrom(11);
     const ids = ['a', 'a.1', 'b:2', 'c'];

@@ -1,8 +1,16 @@
-/** No request starts an agent twice: repeats join the run in flight, or get its outcome. Counted are starts, not answers. */
+/** No request starts an agent twice: a repeat joins the run in flight, or gets its outcome. The starts of agents are counted. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { requirement } from '../contract/requirements.ts';
-import { askFor, readEvents, type ScriptedService, startScriptedService } from '../support/scripted-agent.ts';
+import {
+  activeRuns,
+  askFor,
+  makeGate,
+  readEvents,
+  readUntil,
+  type ScriptedService,
+  startScriptedService,
+} from '../support/scripted-agent.ts';
 import { ask } from '../support/service.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
@@ -16,11 +24,17 @@ async function textOf(response: Response): Promise<string> {
   return events.map((event) => event.choices?.[0]?.delta.content ?? '').join('');
 }
 
-const idle = async (service: ScriptedService) =>
-  ((await (await service.get('/health')).json()) as { active: number }).active === 0;
+const idle = async (service: ScriptedService) => (await activeRuns(service)) === 0;
+
+/** How many POST requests were answered, or left by their client. */
+async function answeredPosts(service: ScriptedService): Promise<number> {
+  const text = await (await service.get('/metrics')).text();
+  const counts = [...text.matchAll(/^http_requests_total\{method="POST",status="\w+"\} (\d+)$/gm)];
+  return counts.reduce((sum, [, count]) => sum + Number(count), 0);
+}
 
 describe('a repeated request', () => {
-  test(requirement(['item-67', 'item-64'], 'a failure is told again, and no agent started'), async (t) => {
+  test(requirement(['item-67', 'item-64'], 'a failure is answered again, and no agent is started'), async (t) => {
     const service = await startScriptedService(t);
     for (const [at, api] of apis.entries()) {
       const body = askFor({ exit: 3, stderr: 'boom' });
@@ -35,7 +49,7 @@ describe('a repeated request', () => {
     }
   });
 
-  test(requirement('item-64', 'a failure in a stream is told again in a stream'), async (t) => {
+  test(requirement('item-64', 'a failure in a stream is answered again in a stream'), async (t) => {
     const service = await startScriptedService(t);
     const body = askFor({ say: ['half'], exit: 3, stderr: 'boom' }, { stream: true });
     const texts: string[] = [];
@@ -56,13 +70,14 @@ describe('a repeated request', () => {
 
   test(requirement('item-67'), async (t) => {
     const service = await startScriptedService(t, { MAX_CONCURRENT_RUNS: '1' });
-    const body = askFor({ say: ['one ', 'two ', 'three ', 'four'], pauseMs: 150 }, { stream: true });
+    const gate = await makeGate(t);
+    const body = askFor({ say: ['one ', 'two ', 'three ', 'four'], gate: gate.file }, { stream: true });
     const first = await service.chat('/openai/v1', body);
-    const joiners: Response[] = [];
-    for (const _ of [1, 2]) {
-      joiners.push(await service.chat('/openai/v1', body));
-      await new Promise((resolve) => setTimeout(resolve, 200));
-    }
+    const early = await service.chat('/openai/v1', body);
+    await readUntil(first.clone(), (text) => text.includes('three'));
+    const late = await service.chat('/openai/v1', body);
+    const joiners = [early, late];
+    gate.open();
     const texts = await Promise.all([first, ...joiners].map(textOf));
     assert.deepEqual(
       texts,
@@ -72,14 +87,18 @@ describe('a repeated request', () => {
     assert.deepEqual(joiners.map(isRepeat), [true, true]);
     assert.equal(service.starts().length, 1);
 
-    const whole = askFor({ say: ['slow'], pauseMs: 400 });
-    const answers = await Promise.all([whole, whole, whole].map((same) => service.chat('/v1', same)));
+    const wholeGate = await makeGate(t);
+    const whole = askFor({ say: ['slow'], gate: wholeGate.file });
+    const sent = [whole, whole, whole].map((same) => service.chat('/v1', same));
+    await waitUntil('the agent works', () => service.starts().length === 2);
+    wholeGate.open();
+    const answers = await Promise.all(sent);
     assert.equal(new Set(answers.map(runOf)).size, 1);
     assert.ok(answers.every(({ status }) => status === 200));
     assert.equal(service.starts().length, 2);
   });
 
-  test('a question asked again after its answer arrived is a new run', async (t) => {
+  test('a question that is sent again after its answer arrived is a new run', async (t) => {
     const service = await startScriptedService(t);
     for (const api of apis) {
       const answers: Response[] = [];
@@ -93,16 +112,19 @@ describe('a repeated request', () => {
     }
   });
 
-  test(requirement('item-67', 'a client that says it retries gets the answer that it may have missed'), async (t) => {
-    const service = await startScriptedService(t);
-    const first = await service.chat('/openai/v1', ask('hi'), { 'x-stainless-retry-count': '0' });
-    const retry = await service.chat('/openai/v1', ask('hi'), { 'x-stainless-retry-count': '1' });
-    assert.equal(runOf(retry), runOf(first));
-    assert.deepEqual(await retry.json(), await first.json());
-    assert.equal(service.starts().length, 1);
-  });
+  test(
+    requirement('item-67', 'a client that says that it retries gets the answer that it may have missed'),
+    async (t) => {
+      const service = await startScriptedService(t);
+      const first = await service.chat('/openai/v1', ask('hi'), { 'x-stainless-retry-count': '0' });
+      const retry = await service.chat('/openai/v1', ask('hi'), { 'x-stainless-retry-count': '1' });
+      assert.equal(runOf(retry), runOf(first));
+      assert.deepEqual(await retry.json(), await first.json());
+      assert.equal(service.starts().length, 1);
+    },
+  );
 
-  test('other bodies, other apis and other wishes are other requests', async (t) => {
+  test('a request with another body, API or header is another request', async (t) => {
     const service = await startScriptedService(t);
     const body = askFor({ exit: 3, stderr: 'boom' });
     for (const answer of [
@@ -118,51 +140,64 @@ describe('a repeated request', () => {
   });
 });
 
-describe('a client that went away', () => {
+describe('a client that has gone', () => {
   test(
-    requirement(['item-67', 'item-74'], 'is waited for a little, and its repeat goes on where it was'),
+    requirement(['item-67', 'item-74'], 'keeps its run for CLIENT_GRACE_SECONDS, and its repeat joins that run'),
     async (t) => {
-      const service = await startScriptedService(t, { CLIENT_GRACE_SECONDS: '2' });
+      const service = await startScriptedService(t, { CLIENT_GRACE_SECONDS: '60' });
       for (const [at, stream] of [true, false].entries()) {
-        const body = askFor({ say: ['one ', 'two ', 'three'], pauseMs: 400 }, { stream });
+        const gate = await makeGate(t);
+        const body = askFor({ say: ['one ', 'two ', 'three'], gate: gate.file }, { stream });
         const client = new AbortController();
         const first = service.post('/openai/v1/chat/completions', body, {}, client.signal);
         first.catch(() => {});
         await waitUntil('the agent works', () => service.starts().length === at + 1);
+        const before = await answeredPosts(service);
         client.abort();
-        await new Promise((resolve) => setTimeout(resolve, 500));
-        const second = await service.chat('/openai/v1', body);
+        await waitUntil(
+          'the server sees that the client has gone',
+          async () => (await answeredPosts(service)) > before,
+        );
+        const repeated = service.chat('/openai/v1', body);
+        gate.open();
+        const second = await repeated;
         assert.match(await second.text(), stream ? /one .*two .*three.*\[DONE\]/s : /one two three/);
         assert.equal(service.starts().length, at + 1);
       }
     },
   );
 
-  test(requirement('item-67', 'gets the answer that was made meanwhile'), async (t) => {
-    const service = await startScriptedService(t, { CLIENT_GRACE_SECONDS: '3' });
-    const body = askFor({ say: ['done ', 'meanwhile'], pauseMs: 150 });
+  test(requirement('item-67', 'gets the answer of the run that ended after it left'), async (t) => {
+    const service = await startScriptedService(t, { CLIENT_GRACE_SECONDS: '60' });
+    const gate = await makeGate(t);
+    const body = askFor({ say: ['done ', 'meanwhile'], gate: gate.file });
     const client = new AbortController();
     const first = service.post('/openai/v1/chat/completions', body, {}, client.signal);
     first.catch(() => {});
     await waitUntil('the agent works', () => service.starts().length === 1);
+    const before = await answeredPosts(service);
     client.abort();
+    await waitUntil('the server sees that the client has gone', async () => (await answeredPosts(service)) > before);
+    gate.open();
     await waitUntil('the run has ended', () => idle(service));
     const second = await service.chat('/openai/v1', body);
     assert.match(await second.text(), /done meanwhile/);
     assert.equal(service.starts().length, 1);
     const third = await service.chat('/openai/v1', body);
-    assert.ok(!isRepeat(third), 'now it has arrived');
+    assert.ok(!isRepeat(third), 'the answer has arrived before');
   });
 
-  test('a run that was stopped for want of a client is not told again', async (t) => {
+  test('starts another run with its repeat when its run was stopped', async (t) => {
     const service = await startScriptedService(t, { CLIENT_GRACE_SECONDS: '0' });
-    const body = askFor({ say: ['x'], pauseMs: 500 });
+    const gate = await makeGate(t);
+    const body = askFor({ say: ['x'], gate: gate.file });
     const client = new AbortController();
     const first = service.post('/openai/v1/chat/completions', body, {}, client.signal);
     first.catch(() => {});
     await waitUntil('the agent works', () => service.starts().length === 1);
     client.abort();
     await waitUntil('the run has ended', () => idle(service));
+    gate.open();
     assert.equal((await service.chat('/openai/v1', body)).status, 200);
     assert.equal(service.starts().length, 2);
   });
@@ -200,7 +235,7 @@ describe('an Idempotency-Key', () => {
     assert.equal(service.starts().length, 1);
   });
 
-  test(requirement('item-68', 'a new one runs what failed once more'), async (t) => {
+  test(requirement('item-68', 'a new one starts another run of what failed'), async (t) => {
     const service = await startScriptedService(t);
     const body = askFor({ exit: 3, stderr: 'boom' });
     for (const key of [undefined, 'a', 'b']) {
@@ -210,13 +245,16 @@ describe('an Idempotency-Key', () => {
   });
 });
 
-test(requirement('item-67', 'what was refused before an agent started is asked anew'), async (t) => {
-  const service = await startScriptedService(t, { MAX_CONCURRENT_RUNS: '1', CLIENT_GRACE_SECONDS: '0' });
-  const client = new AbortController();
-  const busy = service.post('/v1/chat/completions', askFor({ hang: true }), {}, client.signal);
-  busy.catch(() => {});
-  await waitUntil('the place is taken', () => service.starts().length === 1);
-  assert.equal((await service.chat('/v1', ask('hi'))).status, 503);
-  client.abort();
-  await waitUntil('the same request is served', async () => (await service.chat('/v1', ask('hi'))).status === 200);
-});
+test(
+  requirement('item-67', 'a request that was refused before an agent started is served when it is repeated'),
+  async (t) => {
+    const service = await startScriptedService(t, { MAX_CONCURRENT_RUNS: '1', CLIENT_GRACE_SECONDS: '0' });
+    const client = new AbortController();
+    const busy = service.post('/v1/chat/completions', askFor({ hang: true }), {}, client.signal);
+    busy.catch(() => {});
+    await waitUntil('the slot is taken', () => service.starts().length === 1);
+    assert.equal((await service.chat('/v1', ask('hi'))).status, 503);
+    client.abort();
+    await waitUntil('the same request is served', async () => (await service.chat('/v1', ask('hi'))).status === 200);
+  },
+);

@@ -1,17 +1,20 @@
-/** Streamed answers: every rule that the published clients' parsers have, and what becomes of a stream that goes wrong. */
+/** Streamed answers: every rule of the published clients' parsers, and the end of a stream whose run fails. */
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import { requirement } from '../contract/requirements.ts';
 import { assertPublished } from '../support/published-schemas.ts';
 import { rawConnection, rawRequest } from '../support/raw-http.ts';
 import {
+  activeRuns,
   askFor,
+  makeGate,
   readEvents,
+  readUntil,
   type Script,
   type ScriptedService,
   startScriptedService,
 } from '../support/scripted-agent.ts';
-import { ask, startLoopbackService, testToken } from '../support/service.ts';
+import { ask, startFakeModelService, testToken } from '../support/service.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 type Chunk = {
@@ -125,21 +128,41 @@ describe('a stream', () => {
     assert.equal(contentOf(await chunksOf(await stream(service, { say: words }))), words.join(''));
   });
 
-  test(requirement('item-77', 'token by token from the real agent, with nothing lost'), async (t) => {
-    const { service } = await startLoopbackService(t);
-    const response = await service.post('/openai/v1/chat/completions', ask('[[words: 300]]', { stream: true }));
-    const chunks = await chunksOf(response);
-    assert.equal(contentOf(chunks), Array.from({ length: 300 }, (_, at) => `w${at + 1}`).join(' '));
-    assert.ok(chunks.length > 100);
-  });
+  test(
+    requirement('item-77', 'the text of the real agent arrives while its answer is unfinished, and nothing is lost'),
+    async (t) => {
+      const { service } = await startFakeModelService(t);
+      const response = await service.post('/openai/v1/chat/completions', ask('[[words: 300]]', { stream: true }));
+      const chunks = await chunksOf(response);
+      assert.equal(contentOf(chunks), Array.from({ length: 300 }, (_, at) => `w${at + 1}`).join(' '));
+      const unfinished = await service.post(
+        '/openai/v1/chat/completions',
+        ask('[[words: 100]] [[stall]]', { stream: true }),
+      );
+      const text = await readUntil(unfinished, (sofar) => sofar.includes('w100'));
+      assert.match(text, /w100/);
+      assert.doesNotMatch(text, /\[DONE\]/);
+    },
+  );
 });
 
 describe('silence in a stream', () => {
-  const slow: Script = { say: ['at', ' last'], pauseMs: 400 };
+  /** Streams an answer whose agent is silent until `enough` holds for the text of the stream. */
+  async function streamWithSilence(
+    t: TestContext,
+    settings: Record<string, string>,
+    enough: (text: string) => boolean,
+  ): Promise<Response> {
+    const service = await startScriptedService(t, { STREAM_KEEP_ALIVE_SECONDS: '0.1', ...settings });
+    const gate = await makeGate(t);
+    const response = await stream(service, { say: ['at', ' last'], gate: gate.file });
+    await readUntil(response.clone(), enough);
+    gate.open();
+    return response;
+  }
 
   test(requirement(['item-84', 'item-91']), async (t) => {
-    const service = await startScriptedService(t, { STREAM_KEEP_ALIVE_SECONDS: '0.1' });
-    const chunks = await chunksOf(await stream(service, slow));
+    const chunks = await chunksOf(await streamWithSilence(t, {}, (text) => text.split('"delta":{}').length > 2));
     for (const chunk of chunks) assertPublished('CreateChatCompletionStreamResponse', chunk);
     const empty = chunks.slice(0, -1).filter(({ choices }) => Object.keys(choices[0]?.delta ?? {}).length === 0);
     assert.ok(empty.length >= 2);
@@ -148,16 +171,16 @@ describe('silence in a stream', () => {
   });
 
   test(requirement(['item-84', 'item-87', 'item-85']), async (t) => {
-    const settings = { STREAM_KEEP_ALIVE_SECONDS: '0.1', STREAM_KEEP_ALIVE: 'comment' };
-    const commented = await (await stream(await startScriptedService(t, settings), slow)).text();
+    const hasComment = (text: string) => text.includes(': keep-alive');
+    const commented = await (await streamWithSilence(t, { STREAM_KEEP_ALIVE: 'comment' }, hasComment)).text();
     assert.match(commented, /\n\n: keep-alive\n\ndata: /);
     assert.doesNotMatch(commented, /^(id|event|retry):/m);
-    const off = await startScriptedService(t, { ...settings, STREAM_KEEP_ALIVE: 'off' });
-    assert.equal((await chunksOf(await stream(off, slow))).length, 4);
+    const off = await startScriptedService(t, { STREAM_KEEP_ALIVE_SECONDS: '0.1', STREAM_KEEP_ALIVE: 'off' });
+    assert.equal((await chunksOf(await stream(off, { say: ['at', ' last'], pauseMs: 400 }))).length, 4);
   });
 });
 
-describe('what the agent does on the way', () => {
+describe('the work of the agent', () => {
   const script: Script = {
     think: 'let me see',
     before: 'I look first.',
@@ -203,47 +226,43 @@ describe('a failure', () => {
     assertPublished('ErrorResponse', await response.json());
   });
 
-  test(
-    requirement('item-91', 'a stream that waits long for its place begins before clients give up on it'),
-    async (t) => {
-      const service = await startScriptedService(t, {
-        MAX_CONCURRENT_RUNS: '1',
-        JSON_ANSWER_SECONDS: '0.3',
-        CLIENT_GRACE_SECONDS: '0.1',
-        QUEUE_TIMEOUT_SECONDS: '1',
-      });
-      const client = new AbortController();
-      const body = askFor({ hang: true }, { stream: true });
-      const busy = service.post('/openai/v1/chat/completions', body, {}, client.signal);
-      await waitUntil('the place is taken', () => service.starts().length === 1);
-      const waiting = await stream(service, { say: ['x'] });
-      assert.equal(waiting.status, 200);
-      const events = (await readEvents(waiting)) as Chunk[];
-      assert.equal(events.at(-1)?.error?.code, 'wait_timeout');
-      client.abort();
-      await (await busy).text().catch(() => {});
-    },
-  );
+  test(requirement('item-91', 'a stream that waits long for a slot begins before clients give up on it'), async (t) => {
+    const service = await startScriptedService(t, {
+      MAX_CONCURRENT_RUNS: '1',
+      JSON_ANSWER_SECONDS: '0.3',
+      CLIENT_GRACE_SECONDS: '0.1',
+      QUEUE_TIMEOUT_SECONDS: '3',
+    });
+    const client = new AbortController();
+    const body = askFor({ hang: true }, { stream: true });
+    const busy = service.post('/openai/v1/chat/completions', body, {}, client.signal);
+    await waitUntil('the slot is taken', () => service.starts().length === 1);
+    const waiting = await stream(service, { say: ['x'] });
+    assert.equal(waiting.status, 200);
+    const events = (await readEvents(waiting)) as Chunk[];
+    assert.equal(events.at(-1)?.error?.code, 'wait_timeout');
+    client.abort();
+    await (await busy).text().catch(() => {});
+  });
 });
 
 describe('a reader', () => {
   test(requirement('item-74'), async (t) => {
     const service = await startScriptedService(t, { CLIENT_GRACE_SECONDS: '0.2' });
-    const active = async () => ((await (await service.get('/health')).json()) as { active: number }).active;
     for (const wanted of [true, false]) {
       const client = new AbortController();
       const body = askFor({ hang: true }, { stream: wanted });
       const answer = service.post('/openai/v1/chat/completions', body, {}, client.signal);
       answer.catch(() => {});
-      await waitUntil('the agent runs', async () => (await active()) === 1);
+      await waitUntil('the agent runs', async () => (await activeRuns(service)) === 1);
       client.abort();
-      await waitUntil('the place is free', async () => (await active()) === 0);
+      await waitUntil('the slot is free', async () => (await activeRuns(service)) === 0);
     }
   });
 
   test(requirement('item-94'), async (t) => {
     const service = await startScriptedService(t, { SLOW_READER_SECONDS: '0.5', CLIENT_GRACE_SECONDS: '0.1' });
-    // Within what one answer may hold, and three times that on the wire: more than the kernel takes for a reader.
+    // Within the limit of one answer, and three times that on the wire: more than the kernel buffers for a reader.
     const script = { say: ['長'.repeat(100_000)], times: 40, pauseMs: 100 };
     const request = rawRequest(
       'POST',
@@ -254,9 +273,8 @@ describe('a reader', () => {
     const reader = await rawConnection(t, service.url, '');
     reader.socket.pause();
     reader.socket.write(request);
-    const active = async () => ((await (await service.get('/health')).json()) as { active: number }).active;
-    await waitUntil('the agent runs', async () => (await active()) === 1, 10_000);
-    await waitUntil('the agent has been ended', async () => (await active()) === 0, 10_000);
+    await waitUntil('the agent has started', () => service.starts().length === 1);
+    await waitUntil('the agent has been ended', async () => (await activeRuns(service)) === 0);
     reader.socket.resume();
     const text = await reader.closed;
     assert.ok(text.length > 0 && text.length < 4_000_000, `cut off after ${text.length} characters`);

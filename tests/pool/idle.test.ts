@@ -15,10 +15,10 @@ describe('a conversation', () => {
     assert.deepEqual(await run(chat(['one [[say: first answer]]'])), {
       start: 'new',
       text: 'first answer',
-      told: 'first answer',
+      streamed: 'first answer',
     });
     const next = await run(chat(['one [[say: first answer]]', 'first answer', 'two [[say: second answer]]']));
-    assert.deepEqual(next, { start: 'continued', text: 'second answer', told: 'second answer' });
+    assert.deepEqual(next, { start: 'continued', text: 'second answer', streamed: 'second answer' });
     const roles = model
       .asked()
       .at(-1)

@@ -1,4 +1,4 @@
-/** A listener on loopback that hears from whatever a test has planted: each connection names what ran. */
+/** A listener on 127.0.0.1 that records which planted command ran: each connection sends a name. */
 
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
@@ -6,9 +6,9 @@ import type { TestContext } from 'node:test';
 
 export type Canary = {
   port: number;
-  /** A shell command that tells the canary a name, and does nothing else. */
+  /** A shell command that sends a name to the canary. */
   tell(name: string): string;
-  /** What it heard, in order; a client that speaks HTTP is heard by its request line. */
+  /** The names so far, in order; of an HTTP client it is the request line. */
   heard(): string[];
 };
 

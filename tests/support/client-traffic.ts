@@ -1,4 +1,4 @@
-/** A `fetch` to hand to a client: it keeps what the client sent and got, to be held against the published schemas. */
+/** A `fetch` for clients that records their requests and answers, to check these against the published schemas. */
 import assert from 'node:assert/strict';
 import { assertPublished } from './published-schemas.ts';
 
@@ -8,14 +8,14 @@ export type Exchange = {
   /** The parsed request body. */
   sent: Record<string, unknown> | undefined;
   headers: Headers;
-  /** `undefined` while there is no answer; it stays so when the client gave up first. */
+  /** `undefined` until the answer begins, or if the client gave up before that. */
   answer: Received | undefined;
 };
 
 type Received = {
   status: number;
   headers: Headers;
-  /** `undefined`: the client left before the end. */
+  /** `undefined`: the client disconnected before the end. */
   text: Promise<string | undefined>;
 };
 
@@ -23,7 +23,7 @@ export type Traffic = {
   fetch: typeof fetch;
   /** Oldest first. */
   exchanges: Exchange[];
-  /** Every answer and every chunk so far satisfies what OpenAI publishes; answers how many bodies were held against it. */
+  /** Throws when an answer or a chunk so far does not satisfy OpenAI's schema. Returns how many bodies were checked. */
   assertPublished(): Promise<number>;
 };
 
@@ -59,7 +59,7 @@ export function recordTraffic(): Traffic {
   };
 }
 
-/** Answers how many bodies it looked at. */
+/** Returns how many bodies were checked. */
 function assertBody(path: string, { status, headers }: Received, text: string): number {
   if (headers.get('content-type')?.startsWith('text/event-stream')) return assertStream(text);
   const body: unknown = JSON.parse(text);
@@ -78,6 +78,6 @@ function assertStream(text: string): number {
     const chunk = JSON.parse(data) as object;
     assertPublished('error' in chunk ? 'ErrorResponse' : 'CreateChatCompletionStreamResponse', chunk);
   }
-  assert.ok(events.length > 0, 'a stream of nothing');
+  assert.ok(events.length > 0, 'the stream is empty');
   return events.length;
 }

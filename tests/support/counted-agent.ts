@@ -9,36 +9,36 @@ import { startTestService } from './service.ts';
 
 const countedClaude = fileURLToPath(new URL('agents/counted-claude', import.meta.url));
 
-/** Each run starts an agent of its own, unless the settings say otherwise. */
+/** By default each run starts an agent of its own. */
 export async function startCountedService(t: TestContext, settings: Record<string, string> = {}) {
   const { model, environment } = await fakeModelAgent(t);
   const notes = join(await scratchFolder(t), 'starts');
   const service = await startTestService(
     t,
-    // Its notes lie outside of its workspace.
+    // Without a sandbox, because the file of its notes is outside of its workspace.
     { CLAUDE_BIN: countedClaude, AGENT_ENV: 'AGENT_NOTES', SANDBOX: 'off', IDLE_AGENTS: '0', ...settings },
     { ...environment, AGENT_NOTES: notes },
   );
   return {
     service,
     model,
-    /** How many agents were started so far. */
+    /** How many agents have been started. */
     starts: () => (existsSync(notes) ? readFileSync(notes, 'utf8').trim().split('\n').length : 0),
-    /** What the model was asked last. */
-    lastAsked: () => modelView(model.asked().at(-1)),
+    /** The last request that the model received. */
+    lastRequest: () => modelView(model.asked().at(-1)),
   };
 }
 
 export type CountedService = Awaited<ReturnType<typeof startCountedService>>;
 
-/** A conversation as the model got it, without what the agent adds of its own accord. */
+/** A conversation as the model received it, without the texts that the agent itself adds. */
 function modelView(asked: MessagesRequest | undefined) {
   if (!asked) throw new Error('The model was not asked anything');
-  const turns = asked.messages
+  const messages = asked.messages
     .filter(({ role }) => role !== 'system')
     .map((message) => ({ role: message.role, blocks: blocksOf(message).flatMap(ownBlock) }))
     .filter(({ blocks }) => blocks.length > 0);
-  return { system: systemText(asked), turns };
+  return { system: systemText(asked), messages };
 }
 
 function ownBlock(block: ContentBlock): ContentBlock[] {

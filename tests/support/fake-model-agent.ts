@@ -8,7 +8,7 @@ import { type Environment, hostEnvironment } from '../../src/config/config.ts';
 import { fakeModelEnvironment } from '../../src/fake-model/agent-environment.ts';
 import { type FakeModel, type FakeModelOptions, startFakeModel } from '../../src/fake-model/fake-model.ts';
 
-/** The agent's command as this package brings it. */
+/** The `claude` command of this package. */
 export const packagedClaude = fileURLToPath(new URL('../../node_modules/.bin/claude', import.meta.url));
 
 export type FakeModelAgent = { model: FakeModel; environment: Environment; home: string; claudeBin: string };

@@ -1,10 +1,10 @@
-/** Real git repositories in a folder of their own: a bare remote, clones of it, and the shell's view of git. */
+/** Real git repositories in a scratch folder: a bare remote, clones of it, and git commands in them. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
-/** The user's git settings play no part: tests give the same answers everywhere. */
+/** Leaves out the user's git settings, so that tests have the same result everywhere. */
 export const gitEnvironment: Record<string, string> = {
   PATH: process.env['PATH'] ?? '/usr/bin:/bin',
   HOME: '/nonexistent',
@@ -16,7 +16,7 @@ export const gitEnvironment: Record<string, string> = {
   GIT_COMMITTER_EMAIL: 'ada@example.org',
 };
 
-/** Runs git as a user would. Throws when it fails; answers what it printed, without the white space around it. */
+/** Runs git as a user does. Returns its output, trimmed. Throws when it fails. */
 export function git(folder: string, ...args: string[]): string {
   const options = { cwd: folder, env: gitEnvironment, encoding: 'utf8', stdio: 'pipe' } as const;
   return execFileSync('git', ['-c', 'protocol.file.allow=always', ...args], options).trim();
@@ -36,7 +36,7 @@ export function makeSandbox(): Sandbox {
   return { folder, dataDir, remove: () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }) };
 }
 
-/** A bare repository `remote.git` with one commit on `main`, and a clone of it, `clone`, that stands for the user's. */
+/** Makes a bare repository `remote.git` with one commit on `main`, and a clone of it: the user's repository. */
 export function makeClone(sandbox: Sandbox, files: Record<string, string> = { 'a.txt': 'one\n' }) {
   const remote = join(sandbox.folder, 'remote.git');
   git(sandbox.folder, 'init', '--quiet', '--bare', '--initial-branch=main', remote);
@@ -48,7 +48,7 @@ export function makeClone(sandbox: Sandbox, files: Record<string, string> = { 'a
   return { remote, clone };
 }
 
-/** Writes the files and commits everything; answers the commit. */
+/** Writes the files and commits everything. Returns the commit. */
 export function commit(folder: string, files: Record<string, string>, message = 'change'): string {
   write(folder, files);
   git(folder, 'add', '--all');
@@ -63,7 +63,7 @@ export function write(folder: string, files: Record<string, string>): void {
   }
 }
 
-/** Someone else pushes to the remote; answers the commit. */
+/** Pushes a commit to the remote from another clone. Returns the commit. */
 export function pushFromElsewhere(sandbox: Sandbox, remote: string, files: Record<string, string>): string {
   const folder = mkdtempSync(join(sandbox.folder, 'colleague-'));
   git(folder, 'clone', '--quiet', remote, folder);

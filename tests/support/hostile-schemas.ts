@@ -1,4 +1,4 @@
-/** JSON Schemas that are small to send and long to compile, or that leave traces in what compiles them. */
+/** JSON Schemas that are small but take long to compile, or that change the compiler for later schemas. */
 
 type Schema = Record<string, unknown>;
 
@@ -16,17 +16,17 @@ function object(more: Schema): Schema {
   return { type: 'object', ...more };
 }
 
-/** Levels of a keyword in itself. */
+/** A keyword nested in itself. */
 function nested(levels: number, wrap: (inner: Schema) => Schema): Schema {
   return list(levels, (at) => at).reduce<Schema>(wrap, {});
 }
 
-/** Compiling it takes ten seconds. */
+/** Takes three seconds or more to compile. With many more names the stack of the compiler overflows. */
 export function endlessSchema(variant = 0): Schema {
   return object({ patternProperties: byName(4000, () => false, `${variant}`) });
 }
 
-/** What ajv takes seconds for, or for ever, as it is set by default. */
+/** Schemas for which ajv with its default settings takes seconds, or does not end. */
 export function slowSchemas(): Record<string, Schema> {
   const large = object({ properties: byName(100, () => text) });
   const two = (at: number) => {
@@ -74,7 +74,7 @@ export function slowSchemas(): Record<string, Schema> {
 
 const draft7 = 'http://json-schema.org/draft-07/schema';
 
-/** Those that name what belongs to others: the draft itself, each other, the prototypes of objects. */
+/** Schemas that name the draft itself, each other, or the prototypes of objects. */
 export function intrudingSchemas(): Schema[] {
   const proto = JSON.parse('{"__proto__": {"type": "object"}, "constructor": {"type": "string"}}') as Schema;
   return [

@@ -14,7 +14,7 @@ export function promptFor(script: Script): string {
   return `Please. #agent ${JSON.stringify(script)}`;
 }
 
-/** Hands a job in; answers its id. */
+/** Submits a job. Returns its id. */
 export async function execute(
   service: TestService,
   body: Record<string, unknown>,
@@ -32,7 +32,7 @@ export async function jobOf(service: TestService, id: string): Promise<JobJson> 
   return (await response.json()) as JobJson;
 }
 
-/** Waits for the end of the job. */
+/** Waits for the end of the job. Returns its record. */
 export async function ended(service: TestService, id: string): Promise<JobJson> {
   await eventsOf(service, id);
   return jobOf(service, id);

@@ -1,4 +1,4 @@
-/** Both engines of the job store, each opened on something fresh; a suite runs in full on each. */
+/** Both engines of the job store, each opened on an empty folder or database; a suite runs in full on each. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,13 +11,13 @@ import { postgresMissing, startPostgres, type TestPostgres } from './postgres.ts
 import { waitUntil } from './wait-until.ts';
 
 export type TestStores = {
-  /** The store as a process has it open. */
+  /** The store, opened as by one process. */
   store: JobStore;
-  /** Opens it once more, as another process does that shares it. */
+  /** Opens it again, as another process does that shares it. */
   peer(): Promise<JobStore>;
-  /** Opens it as the next process does after the one that has `store` open was killed. */
+  /** Opens it as the next process does after the process of `store` was killed. */
   afterCrash(): Promise<JobStore>;
-  /** Closes all that were opened and removes what they kept. */
+  /** Closes all opened stores and removes their data. */
   end(): Promise<void>;
 };
 
@@ -26,7 +26,7 @@ export type TestEngine = {
   /** Why the suite cannot run on it here; on CI that is a failure instead. */
   missing: string | undefined;
   open(): Promise<TestStores>;
-  /** Ends what was started for the engine; for after the suite. */
+  /** Stops the engine after the suite. */
   stop(): Promise<void>;
 };
 
@@ -91,12 +91,12 @@ async function openDatabase(url: string): Promise<TestStores> {
     store,
     peer: open,
     async afterCrash() {
-      // As if the heartbeats of all that runs had been missing for long; pg-boss then notices by itself.
+      // Backdates the heartbeats of all running jobs, so that pg-boss fails them.
       const noticed = async () => {
         await admin.query(`UPDATE agent_queue.job SET heartbeat_on = now() - interval '1 hour' WHERE state = 'active'`);
         return (await admin.query(`SELECT 1 FROM agent_queue.job WHERE state = 'active'`)).rowCount === 0;
       };
-      await waitUntil('pg-boss has noticed', noticed, 10_000);
+      await waitUntil('pg-boss has noticed', noticed);
       return open();
     },
     async end() {

@@ -5,7 +5,7 @@ import { outcome, startJobs, untilAborted } from './jobs.ts';
 const [url = '', name = ''] = process.argv.slice(2);
 const store = await openPostgresStore({ url, workerTimeoutMs: 15_000, onError: () => {} });
 
-/** The prompt says for how many steps of 10 ms to write; `for ever` waits for the end. */
+/** The prompt is the number of steps of 10 ms, each with an event, or `for ever`. */
 await startJobs(store, async (task, { signal, emit }) => {
   const [block] = task.messages[0]?.blocks ?? [];
   const prompt = block?.type === 'text' ? block.text : '';

@@ -1,4 +1,4 @@
-/** The command `claude-agent-server jobs` as its own process, as a person or a build runs it. */
+/** The command `claude-agent-server jobs` in its own process, as users run it. */
 import { spawn } from 'node:child_process';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -6,17 +6,17 @@ import { hostEnvironment } from '../../src/config/config.ts';
 import { testToken } from './service.ts';
 
 export type JobsCommand = {
-  /** What it printed so far. */
+  /** The output so far. */
   stdout(): string;
   stderr(): string;
   interrupt(): void;
-  /** Settles with the exit status when all that it printed is there. */
+  /** Resolves with the exit status when all output has been read. */
   exited: Promise<number | null>;
 };
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
-/** @param environment what the command sees besides PATH and the key */
+/** @param environment variables of the command besides PATH and the key */
 export function startJobsCommand(
   t: TestContext,
   args: string[],

@@ -1,4 +1,4 @@
-/** Jobs on a store of a test, run by a script instead of an agent. */
+/** Jobs on the store of a test, with a script instead of an agent. */
 import assert from 'node:assert/strict';
 import { createSlots } from '../../src/admission/slots.ts';
 import type { ExecuteTask } from '../../src/jobs/claimed-job.ts';
@@ -12,13 +12,13 @@ import { waitUntil } from './wait-until.ts';
 
 export type TestJobs = Jobs & { webhooksSent: WebhookReport[]; errors: unknown[] };
 
-/** Stands for a workspace and an agent in it. */
+/** Replaces a workspace and the agent in it. */
 export type Script = (task: Task, tools: ScriptTools) => Promise<Outcome>;
 
 export type ScriptTools = {
   signal: AbortSignal;
   emit(event: RunEvent): void;
-  /** What is found in the workspace after the run. */
+  /** Sets the result that is collected from the workspace after the run. */
   leave(result: WorkspaceResult): void;
 };
 
@@ -77,7 +77,7 @@ export function outcome(text: string): Outcome {
   return { text, models: {}, turns: 1, durationMs: 1, stopReason: 'end_turn' };
 }
 
-/** Settles when the signal aborts, with its reason. */
+/** Rejects with the reason of the signal when it aborts. */
 export function untilAborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
     const abort = () => reject(signal.reason);
@@ -86,7 +86,7 @@ export function untilAborted(signal: AbortSignal): Promise<never> {
   });
 }
 
-/** The job when it has ended. */
+/** Waits for the end of the job. */
 export async function ended(jobs: Jobs, id: string): Promise<JobView> {
   for await (const _ of jobs.events(id, { signal: new AbortController().signal }));
   const job = await jobs.get(id);

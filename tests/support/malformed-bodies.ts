@@ -1,18 +1,18 @@
-/** Chat bodies that are wrong in one place each, made from right ones; the same in every run. */
+/** Chat bodies with one error each, made from valid ones; the same at every start. */
 import { type Random, seededRandom } from './random.ts';
 
 export type MalformedBody = {
-  /** What is wrong with it. */
+  /** The error in it. */
   what: string;
   text: string;
-  /** The field that an answer must blame; `undefined`: the whole body. */
+  /** The field that the answer must name; `undefined`: the whole body. */
   field: string | undefined;
 };
 
 type Body = Record<string, unknown>;
 type Json = unknown;
 
-/** Served by both apis. */
+/** Served by both APIs. */
 export function validBodies(): Body[] {
   const user = (content: Json) => ({ role: 'user', content });
   const call = { id: 'c1', type: 'function', function: { name: 'f', arguments: '{}' } };
@@ -45,7 +45,7 @@ export function validBodies(): Body[] {
   ];
 }
 
-/** Each wrong in a place of its own choice. Every text is different. */
+/** Each has one error at random. All texts are different. */
 export function malformedBodies(count: number, seed: number): MalformedBody[] {
   const random = seededRandom(seed);
   const made = new Map<string, MalformedBody>();
@@ -58,7 +58,7 @@ export function malformedBodies(count: number, seed: number): MalformedBody[] {
 
 type Maker = (random: Random) => MalformedBody;
 
-/** Some several times, as they have more to choose from. */
+/** Makers with more variants are listed several times. */
 const makers: Maker[] = [
   wrongField,
   wrongField,
@@ -85,7 +85,7 @@ const notEffort = ['extreme', 'LOW', '', 3, true, ['low']];
 const outside = (low: number, high: number) => [...notNumber, low - 0.01, low - 1e9, high + 0.01, high + 1e300];
 const notCount = [...notNumber, 0, -1, 1.5, 1e21 + 0.5, -(2 ** 53), Number.MIN_VALUE];
 
-/** Values that the field can never have; null stands for absent and is right. */
+/** Values that the field cannot have. Null is the same as absent, and valid. */
 const wrongValues: Record<string, readonly Json[]> = {
   model: notText,
   messages: [...notList, [], null, [1], [null], ['hi'], [[]], [[{ role: 'user', content: 'hi' }]]],

@@ -12,13 +12,13 @@ export type Opencode = {
   run(...args: string[]): Promise<{ exitCode: number | null; stdout: string; stderr: string }>;
   /** The same without waiting for it. It is killed when the test ends. */
   start(...args: string[]): ChildProcess;
-  /** Where it works. */
+  /** Its working folder. */
   folder: string;
 };
 
 const command = fileURLToPath(new URL('../../node_modules/.bin/opencode', import.meta.url));
 
-/** @param model as the provider is asked for it */
+/** @param model the name of the model in its requests */
 export async function opencode(
   t: TestContext,
   { baseURL, apiKey }: { baseURL: string; apiKey: string },
@@ -58,7 +58,7 @@ function settings(baseURL: string, apiKey: string, model: string): object {
   };
 }
 
-/** It reaches nobody but this machine: any other address is behind a proxy that does not exist. */
+/** It reaches only this machine: every other address goes through a proxy that does not exist. */
 function environmentIn(home: string): Record<string, string> {
   const nowhere = 'http://127.0.0.1:9';
   return {

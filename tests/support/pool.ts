@@ -66,19 +66,19 @@ export async function startPool(t: TestContext, overrides: Overrides = {}, works
     await workspaces.close();
   });
 
-  /** Runs a task as `runs/execute.ts` does. Returns where its agent came from, and its text. */
+  /** Runs a task as `runs/execute.ts` does. Returns how its agent was found, the result text, and the streamed text. */
   const run = async (
     task: Task,
     signal = new AbortController().signal,
-  ): Promise<{ start: AgentStart; text: string; told: string }> => {
+  ): Promise<{ start: AgentStart; text: string; streamed: string }> => {
     const lease = await pool.lease(task, signal);
-    let told = '';
+    let streamed = '';
     const onEvent = (event: AgentEvent) => {
-      if (event.type === 'text') told += event.text;
+      if (event.type === 'text') streamed += event.text;
     };
     try {
       const outcome = await lease.run(task, { signal, onEvent });
-      return { start: lease.start, text: outcome.text, told };
+      return { start: lease.start, text: outcome.text, streamed };
     } finally {
       await lease.release();
     }

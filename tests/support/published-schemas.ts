@@ -1,4 +1,4 @@
-/** OpenAI's published schemas, to hold answers and requests against. `tests/contract/openai-schemas.md` has the source. */
+/** Checks answers and requests against OpenAI's published schemas. `tests/contract/openai-schemas.md` has the source. */
 import assert from 'node:assert/strict';
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import published from '../contract/openai-schemas.json' with { type: 'json' };
@@ -15,7 +15,7 @@ const ajv = new Ajv2020({ strict: false, allErrors: true, validateFormats: false
 ajv.addSchema(withNullInsteadOfNullable(published) as object, 'openai');
 const compiled = new Map<PublishedSchema, ValidateFunction>();
 
-/** What keeps `value` from satisfying the schema; `undefined` when nothing does. */
+/** Why `value` does not satisfy the schema; `undefined` if it does. */
 export function violation(name: PublishedSchema, value: unknown): string | undefined {
   const validate = compiled.get(name) ?? ajv.compile({ $ref: `openai#/components/schemas/${name}` });
   compiled.set(name, validate);
@@ -26,7 +26,7 @@ export function assertPublished(name: PublishedSchema, value: unknown): void {
   assert.equal(violation(name, value), undefined, `not a ${name}: ${JSON.stringify(value)}`);
 }
 
-/** The specification says `nullable` also beside `$ref` and `oneOf`, where JSON Schema has no such word. */
+/** The specification uses `nullable` also beside `$ref` and `oneOf`; JSON Schema has no such keyword. */
 function withNullInsteadOfNullable(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withNullInsteadOfNullable);
   if (typeof value !== 'object' || value === null) return value;

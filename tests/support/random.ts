@@ -1,10 +1,10 @@
-/** Random choices that are the same in every run. */
+/** Random choices that are the same at every start. */
 
 export type Random = {
   /** From 0 up to, not including, `below`. */
   number(below: number): number;
   pick<T>(list: readonly T[]): T;
-  /** Characters that trip parsers, logs and headers. */
+  /** Characters that cause errors in parsers, logs and headers. */
   weirdText(): string;
 };
 

@@ -1,12 +1,12 @@
-/** Requests written by hand to a socket, for what no client library sends. */
+/** Requests written directly to a socket, for bytes that no client library sends. */
 import { connect, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 
 export type RawConnection = {
   socket: Socket;
-  /** All that has come so far. */
+  /** Everything received so far. */
   readonly text: string;
-  /** Settles with all that came when the server has closed the connection. */
+  /** Resolves when the connection is closed, with everything received. */
   closed: Promise<string>;
 };
 

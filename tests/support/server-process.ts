@@ -1,4 +1,4 @@
-/** The server as its own process, as an operator runs it: for tests of signals, exit statuses and sudden death. */
+/** The server in its own process, as an operator runs it: for tests of signals, exit statuses and SIGKILL. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -12,19 +12,19 @@ export type ServerProcess = {
   url: string;
   dataDir: string;
   child: ChildProcess;
-  /** What it printed so far. */
+  /** The output so far. */
   stdout(): string;
   stderr(): string;
-  /** Settles with the exit status, or the signal's name. */
+  /** Resolves with the exit status, or the name of the signal. */
   exited: Promise<number | string | null>;
-  /** The living processes that carry its mark, those of its agents and any other. */
+  /** The living processes with its marker: those of its agents, and any other. */
   processes(): Promise<number[]>;
   post(path: string, body: unknown): Promise<Response>;
 };
 
 const main = fileURLToPath(new URL('../../bin/claude-agent-server.js', import.meta.url));
 
-/** The living processes that carry the mark of a server. */
+/** The living processes with the marker of a server. */
 export function processesOf(serverPid: number | undefined): Promise<number[]> {
   return listMarked((marker) => marker.split(':')[2] === String(serverPid));
 }
@@ -56,31 +56,27 @@ export async function startServerProcess(
   t.after(async () => {
     child.kill('SIGKILL');
     await exited;
-    // There is no next start, which would do this.
+    // The next start of a server would end them, but there is none.
     for (const pid of await processes()) process.kill(pid, 'SIGKILL');
   });
   let printed = '';
-  let complained = '';
+  let errors = '';
   child.stdout.on('data', (chunk: Buffer) => {
     printed += chunk;
   });
   child.stderr.on('data', (chunk: Buffer) => {
-    complained += chunk;
+    errors += chunk;
   });
-  const url = await waitUntil(
-    'the server listens',
-    () => {
-      if (child.exitCode !== null) throw new Error(`The server ended: ${complained}`);
-      return /listens on (\S+)/.exec(printed)?.[1];
-    },
-    20_000,
-  );
+  const url = await waitUntil('the server listens', () => {
+    if (child.exitCode !== null) throw new Error(`The server ended: ${errors}`);
+    return /listens on (\S+)/.exec(printed)?.[1];
+  });
   return {
     url,
     dataDir: folder,
     child,
     stdout: () => printed,
-    stderr: () => complained,
+    stderr: () => errors,
     exited,
     processes,
     post: (path, body) =>

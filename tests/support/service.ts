@@ -1,4 +1,4 @@
-/** The whole server for one test: real settings, a free port, a scratch data folder; gone when the test ends. */
+/** The whole server for one test: real settings, a free port, a scratch data folder. It is closed when the test ends. */
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -24,7 +24,7 @@ export function faultAgent(name: string): string {
 
 /**
  * @param settings environment names, such as `{ MAX_CONCURRENT_RUNS: '1' }`
- * @param environment what the agent may inherit from
+ * @param environment the variables of the host, of which the agent inherits some
  */
 export async function startTestService(
   t: TestContext,
@@ -58,8 +58,8 @@ export async function startTestService(
   };
 }
 
-/** The server with the real CLI, which talks to a fake model. */
-export async function startLoopbackService(t: TestContext, settings: Record<string, string> = {}) {
+/** The server with the real CLI and a fake model. */
+export async function startFakeModelService(t: TestContext, settings: Record<string, string> = {}) {
   const agent = await fakeModelAgent(t);
   const service = await startTestService(t, { CLAUDE_BIN: agent.claudeBin, ...settings }, agent.environment);
   return { ...agent, service };
@@ -70,7 +70,7 @@ export function ask(content: string, more: Record<string, unknown> = {}) {
   return { model: 'haiku', messages: [{ role: 'user', content }], ...more };
 }
 
-/** The text of an error in either dialect. */
+/** The text of an error of either API. */
 export async function errorText(response: Response): Promise<string> {
   const body = (await response.json()) as { error: string | { message: string }; detail?: string };
   return typeof body.error === 'string' ? (body.detail ?? body.error) : body.error.message;

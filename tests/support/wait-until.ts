@@ -1,10 +1,13 @@
-/** Waits for a condition instead of sleeping: as short as can be, and a clear failure when it never comes. */
+/** Waits until a condition holds, instead of sleeping for a fixed time. */
 
-/** Throws when `condition` has not become true within `limitMs`. Answers its last, truthy value. */
+/**
+ * Returns the first truthy value of `condition`. Throws when there is none within `limitMs` (milliseconds).
+ * The default is long because it only delays a failure, and a busy machine may need it.
+ */
 export async function waitUntil<T>(
   what: string,
   condition: () => T | Promise<T>,
-  limitMs = 5000,
+  limitMs = 60_000,
 ): Promise<Exclude<T, false | null | undefined | '' | 0>> {
   const end = performance.now() + limitMs;
   for (;;) {

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import type { SyncReport } from '../../src/task.ts';
 import { commit, git, makeClone, pushFromElsewhere, write } from '../support/git-repositories.ts';
 import { ended, eventsOf, execute } from '../support/http-jobs.ts';
-import { ask, startLoopbackService } from '../support/service.ts';
+import { ask, startFakeModelService } from '../support/service.ts';
 import { never, open, sandbox } from './setup.ts';
 
 const ahead = 'Local commits ahead of origin/main are included.';
@@ -65,7 +65,7 @@ describe('the notes of a sync', () => {
   test('are in the record of a job and in its event', async (t) => {
     const { clone } = makeClone(sandbox, withPointer);
     addSubmodule(clone);
-    const { service } = await startLoopbackService(t, { WORKSPACE_DIR: clone });
+    const { service } = await startFakeModelService(t, { WORKSPACE_DIR: clone });
     const id = await execute(service, { prompt: '[[say: done]]', model: 'haiku' });
     const events = await eventsOf(service, id);
     const job = await ended(service, id);
@@ -76,7 +76,7 @@ describe('the notes of a sync', () => {
 
   test('are in the header of a chat answer, after the state', async (t) => {
     const { clone } = makeClone(sandbox, withPointer);
-    const { service } = await startLoopbackService(t, { WORKSPACE_DIR: clone });
+    const { service } = await startFakeModelService(t, { WORKSPACE_DIR: clone });
     for (const api of ['/v1', '/openai/v1']) {
       const response = await service.post(`${api}/chat/completions`, ask('[[say: done]]'));
       assert.match(
