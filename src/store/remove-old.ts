@@ -36,7 +36,7 @@ async function findOldJobs(sql: Sql, { ttlMs, maxJobs, maxBytes }: Retention): P
        WINDOW newest AS (ORDER BY finished_at DESC, id DESC ROWS UNBOUNDED PRECEDING)
      ) AS kept
      WHERE (finished_at < $1 OR jobs > $2 OR bytes > $3) AND callback_due_at IS NULL
-     ORDER BY finished_at LIMIT ${batchSize}`,
+     ORDER BY finished_at, id LIMIT ${batchSize}`,
     [expired, maxJobs, maxBytes],
   );
   return rows.map((row) => String(row['id']));
