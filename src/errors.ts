@@ -1,4 +1,4 @@
-/** The table of errors: the HTTP status of each, its kind, whether a client may try again, and its text. */
+/** The table of errors: each error's HTTP status, its kind, whether a client may retry, and its text. */
 
 import type { Outcome } from './task.ts';
 
@@ -8,18 +8,18 @@ import type { Outcome } from './task.ts';
  */
 export type Retry = 'never' | 'later';
 
-/** What the client can conclude; every API has its own word for each kind. */
+/** What went wrong, in the widest sense. Every API has its own word for each kind. */
 export type ErrorKind = 'invalid' | 'unauthorized' | 'not_found' | 'failed' | 'busy' | 'internal';
 
 type Row = {
   status: number;
   kind: ErrorKind;
   retry: Retry;
-  /** For the documentation. */
+  /** The explanation in the documentation. */
   about: string;
-  /** What the client reads, where it is the same in every case. */
+  /** The message that the client reads. Undefined if the message differs from case to case. */
   text?: string;
-  /** Seconds after which a retry makes sense, where nothing better is known. */
+  /** The seconds after which a retry makes sense. Used if the error itself does not say. */
   retryAfterSeconds?: number;
 };
 
@@ -143,35 +143,35 @@ export const errorTable = {
 
 export type ErrorCode = keyof typeof errorTable;
 
-/** Codes whose text is the same in every case. */
+/** The codes that have a fixed text in the table. */
 type FixedCode = { [Code in ErrorCode]: (typeof errorTable)[Code] extends { text: string } ? Code : never }[ErrorCode];
 
 type Extra = {
   /** The request field that is wrong, as a path: `messages[0].content`. */
   param?: string;
-  /** For `unsupported_model`: the models of this server. */
+  /** The models of this server, for `unsupported_model`. */
   supported?: string[];
-  /** When a retry makes sense; whole seconds, 1 to 60. */
+  /** The seconds after which a retry makes sense: a whole number from 1 to 60. */
   retryAfterSeconds?: number;
-  /** For `method_not_allowed`. */
+  /** The methods that the path takes, for `method_not_allowed`. */
   allow?: string[];
   exitCode?: number;
-  /** What the agent printed on stderr, bounded; for logs and job records, never for a chat answer. */
+  /** The end of what the agent printed on stderr. It is for logs and job records, never for a chat answer. */
   stderr?: string;
-  /** What the run had cost when it failed, where the agent reported it. */
+  /** What the run had cost when it failed. Undefined if the agent did not report it. */
   spent?: Pick<Outcome, 'usage' | 'costUsd' | 'models' | 'turns' | 'sessionId'>;
   cause?: unknown;
 };
 
 /**
- * The one kind of error that crosses a stage. `message` is what the client reads: one line that says what could not
- * be done, colon, the state and the limit. It holds no key, no path of the host and no stack.
+ * The only kind of error that leaves a folder of `src`. The client reads its `message`: one line that says what could
+ * not be done, a colon, and the state with its limit. It contains no key, no path of the host and no stack.
  */
 export class ServiceError extends Error {
   readonly code: ErrorCode;
   readonly extra: Extra;
 
-  /** @param message may be left out where the table has the text */
+  /** @param message may be left out if the table has a text for this code */
   constructor(code: FixedCode, message?: undefined, extra?: Extra);
   constructor(code: ErrorCode, message: string, extra?: Extra);
   constructor(code: ErrorCode, message: string | undefined, extra: Extra = {}) {
@@ -186,12 +186,19 @@ export class ServiceError extends Error {
   }
 }
 
-/** @param param the field's path, as `messages[0].content` @param problem what is wrong with it, as `must be a string` */
+/**
+ * Returns an `invalid_request` error.
+ * @param param the field's path, such as `messages[0].content`
+ * @param problem what is wrong with the field, such as `must be a string`
+ */
 export function invalidField(param: string, problem: string): ServiceError {
   return new ServiceError('invalid_request', `Cannot read the request: ${param}: ${problem}`, { param });
 }
 
-/** Anything thrown, as a `ServiceError`. Other errors are faults of ours: they become `internal`, without their text. */
+/**
+ * Returns what was thrown as a `ServiceError`. Any other error is a fault of this server: it becomes `internal`, and
+ * its text is not shown.
+ */
 export function asServiceError(thrown: unknown): ServiceError {
   return thrown instanceof ServiceError ? thrown : new ServiceError('internal', undefined, { cause: thrown });
 }

@@ -1,4 +1,4 @@
-/** The composition root: builds every stage once, in order, and closes them in reverse. */
+/** The composition root: builds every part of the server once, in order, and closes the parts in reverse order. */
 import { readFile, realpath } from 'node:fs/promises';
 import { createSlots } from './admission/slots.ts';
 import { openAgents, requireContainment } from './agents/open-agents.ts';
@@ -26,25 +26,26 @@ import { settledWithin } from './waits.ts';
 import { createWorkspaces } from './workspaces/create.ts';
 
 export type Service = {
-  /** Where it listens, such as `http://127.0.0.1:8000`. */
+  /** The URL on which the server listens, such as `http://127.0.0.1:8000`. */
   url: string;
   token: string;
-  /** The key was made by this start and has not been shown yet. */
+  /** Whether this start made the key, so that the operator has not seen it yet. */
   tokenCreated: boolean;
   /** Whether agents run in a sandbox, and what is missing. */
   contained: FoundContainment;
-  /** Why the server cannot take work; `undefined`: it can, or the reason cannot be found out. */
+  /** Returns why the server cannot take work. Returns `undefined` if it can, or if that cannot be found out. */
   notReady(): Promise<ServiceError | undefined>;
   /**
-   * Takes no more work, waits up to `graceMs` for the runs that go on, then ends them. Settles when nothing is left. A
-   * second call with a shorter time shortens the wait of the first.
+   * Stops the server: takes no more work, waits up to `graceMs` for the current runs, then ends them. Settles when
+   * nothing is left. A second call with a shorter time shortens the wait of the first call.
    */
   close(graceMs?: number): Promise<void>;
 };
 
 /**
- * Throws an Error with one line when a setting cannot be met or the port is taken; nothing is left behind then.
- * @param apis the APIs that it offers for asking agents
+ * Starts the server. Throws an Error with one line if a setting cannot be met or the port is taken; nothing is left
+ * behind then.
+ * @param apis the APIs through which clients ask agents
  */
 export async function startService(
   config: Config,
@@ -61,9 +62,9 @@ export async function startService(
 }
 
 async function build(given: Config, environment: Environment, apis: AnyApi[], releases: Releases): Promise<Service> {
-  // First of all: the steps below clean up after a dead server, and must not meet a living one.
+  // This comes first: the steps below clean up after a dead server, so no other server may be running on this folder.
   releases.push(lockFolder(given.dataDir));
-  // A sandbox hides and shows folders by their real paths.
+  // The sandbox needs real paths to hide and show folders.
   const config = { ...given, dataDir: await realpath(given.dataDir) };
   const key = await loadApiKey(config.apiBearerToken, config.dataDir);
   const keys = [key.token, ...config.apiKeys];
@@ -146,7 +147,7 @@ async function build(given: Config, environment: Environment, apis: AnyApi[], re
     notReady,
     async close(graceMs = config.shutdownGraceSeconds * 1000) {
       stopping = true;
-      // It still listens, so that new requests get an error that says why.
+      // The server still listens, so that new requests get an error that names the reason.
       slots.close();
       await settledWithin(Promise.all([slots.idle(), chats.drain(), jobs.drain()]), graceMs);
       stopped ??= stop();
@@ -155,7 +156,10 @@ async function build(given: Config, environment: Environment, apis: AnyApi[], re
   };
 }
 
-/** The workspaces and the agents in them. First it removes what a dead server of the same data folder left behind. */
+/**
+ * Opens the workspaces and the agents in them. First it ends and removes what a dead server on the same data folder
+ * left behind.
+ */
 async function openPool(
   config: Config,
   environment: Environment,
@@ -217,13 +221,13 @@ function poolSettings(config: Config, telemetry: Telemetry): PoolSettings {
   };
 }
 
-/** The key of the model and other secrets that agents or the server get from the environment. */
+/** Returns the model's key and the other secrets in the environment. */
 function secretsIn(environment: Environment): string[] {
   const isSecret = (name: string) => /(KEY|TOKEN|SECRET|PASSWORD)$/.test(name);
   return Object.entries(environment).flatMap(([name, value]) => (value && isSecret(name) ? [value] : []));
 }
 
-/** Of the package that this file is in. */
+/** Reads the version of this package. */
 async function readVersion(): Promise<string> {
   const manifest = await readFile(new URL('../package.json', import.meta.url), 'utf8');
   return (JSON.parse(manifest) as { version: string }).version;

@@ -1,4 +1,4 @@
-/** The types that all stages share: the task of an agent, the events of its run, and its outcome. */
+/** The types that all of `src` shares: an agent's task, the events of its run, and its outcome. */
 
 /** A part of a message, in the terms of the Anthropic Messages API. */
 export type Block =
@@ -15,17 +15,17 @@ export type Effort = 'low' | 'medium' | 'high' | 'xhigh' | 'max';
 export type Owner = string;
 
 export type Limits = {
-  /** Whole run, from the agent's start to its result. Milliseconds. */
+  /** The longest time from the agent's start to its result, in milliseconds. */
   runMs: number;
-  /** The longest silence of the agent before it counts as stalled. Milliseconds; 0 means no such limit. */
+  /** The longest time for which the agent may be silent, in milliseconds. 0: no limit. */
   stallMs: number;
-  /** What the agent may spend, in US dollars; the CLI enforces it. */
+  /** The most that the agent may spend, in US dollars. The CLI enforces this limit. */
   budgetUsd: number;
 };
 
-/** What an agent is to do, in the words of no API. */
+/** What an agent must do, independent of the API that asked. */
 export type Task = {
-  /** Unique; names the run in logs, answers, folders and branches. Letters, digits, `_` and `-`. */
+  /** The unique name of the run in logs, answers, folders and branches: letters, digits, `_` and `-`. */
   id: string;
   kind: 'chat' | 'job';
   owner: Owner;
@@ -35,22 +35,22 @@ export type Task = {
   agent?: string;
   effort?: Effort;
   /**
-   * `none`: a process of its own, which serves no other run. `prewarmed`: a prewarmed agent may serve it, and ends with
-   * it. `kept`: a prewarmed or an idle agent may serve it, and is kept for a follow-up.
+   * Which agents may serve the task. `none`: only a new process, which ends with the run. `prewarmed`: also a prewarmed
+   * agent, which ends with the run. `kept`: also a prewarmed or an idle agent, which is kept for a follow-up.
    */
   reuse: 'none' | 'prewarmed' | 'kept';
   /** Appended to the agent's own system prompt. */
   system?: string;
   /** The conversation so far, oldest first; the last message is the user's. */
   messages: Message[];
-  /** JSON Schema (draft 2020-12) that the answer must satisfy. */
+  /** The JSON Schema (draft 2020-12) that the answer must satisfy. Undefined if any text will do. */
   outputSchema?: Record<string, unknown>;
   limits: Limits;
 };
 
 export type StopReason = 'end_turn' | 'max_tokens' | 'refusal' | 'stop_sequence' | 'other';
 
-/** Token counts of one model, each token counted once: `inputTokens` excludes cache reads and writes. */
+/** Token counts. Each token is counted once: `inputTokens` excludes tokens read from or written to the cache. */
 export type Usage = {
   inputTokens: number;
   cacheReadTokens: number;
@@ -67,17 +67,17 @@ export type AgentEvent =
   | { type: 'thinking'; text: string }
   | { type: 'tool_call'; id: string; name: string; input: unknown }
   | { type: 'tool_result'; id: string; isError: boolean; text: string }
-  /** The cost of the run so far in US dollars, as the CLI reports it: rounded to a hundredth of a cent. */
+  /** The cost of the run so far in US dollars. The CLI rounds it to a hundredth of a cent. */
   | { type: 'cost'; costUsd: number }
   /** The model API failed, and the agent will retry. */
   | { type: 'retry'; attempt: number; maxAttempts: number; delayMs: number; status?: number };
 
-/** What stands in the event log of a run. */
+/** An event in the event log of a run. */
 export type RunEvent =
   | AgentEvent
-  /** The run has its workspace. Once, before the agent starts. */
+  /** The run has got its workspace. Every run has one such event, before the agent starts. */
   | { type: 'workspace'; sync: SyncReport }
-  /** The agent starts to work. Once. */
+  /** The agent starts to work. Every run has at most one such event. */
   | { type: 'working'; start: AgentStart };
 
 /**
@@ -86,11 +86,11 @@ export type RunEvent =
  */
 export type AgentStart = 'new' | 'prewarmed' | 'reset' | 'continued';
 
-/** The result of a run that ended well. A run that failed has a `ServiceError`. */
+/** The result of a run that ended well. A failed run has a `ServiceError` instead. */
 export type Outcome = {
   /** With an `outputSchema`: a JSON object. When the model refused: the reason, where the CLI gives one. */
   text: string;
-  /** Sum over all models. `undefined` only when the agent reported none (plain-text output). */
+  /** The sum over all models. Undefined only if the agent reported no usage, as with plain-text output. */
   usage?: Usage;
   costUsd?: number;
   models: Record<string, ModelUsage>;
@@ -101,10 +101,10 @@ export type Outcome = {
   exitCode?: number;
 };
 
-/** The result of the workspace's sync with its remote; also in the header `x-workspace-sync`. */
+/** The result of syncing the workspace with its remote. The header `x-workspace-sync` shows it to clients. */
 export type SyncReport = {
   state: 'synced' | 'unchanged' | 'failed' | 'off';
-  /** Why it is `failed` or `off`. */
+  /** Why the state is `failed` or `off`. */
   detail?: string;
   /** The commit on which the run begins. */
   revision?: string;
@@ -112,13 +112,13 @@ export type SyncReport = {
   notes?: string[];
 };
 
-/** A file that a run changed, by its path in the repository. */
+/** A file that a run changed. Paths are relative to the repository. */
 export type ChangedFile = {
   path: string;
   change: 'added' | 'modified' | 'deleted' | 'renamed';
-  /** Where a renamed file was. */
+  /** The old path of a renamed file. */
   from?: string;
-  /** Lines; absent for a binary file. */
+  /** The number of added lines. Undefined for a binary file, as is `removed`. */
   added?: number;
   removed?: number;
 };
@@ -130,7 +130,7 @@ export type Delivery = {
   commit?: string;
   /** Files in which a merge into the upstream, as it is now, would conflict. */
   conflicts?: string[];
-  /** Why it failed; the patch is kept. */
+  /** Why the delivery failed. The patch is kept then. */
   detail?: string;
 };
 
@@ -139,9 +139,9 @@ export type WorkspaceResult = {
   /** The commit that the run began from. */
   revision?: string;
   files: ChangedFile[];
-  /** Unified diff against `revision`, applicable with `git apply`; bounded by the workspace stage. */
+  /** The unified diff against `revision`, which `git apply` takes. Its size is limited. */
   patch?: string;
-  /** Why the patch, or the list of files, is incomplete, such as its size. */
+  /** Why the patch or the list of files is incomplete, for example its size. Undefined if both are complete. */
   patchOmitted?: string;
   delivery?: Delivery;
 };

@@ -94,7 +94,7 @@ export function createTelemetry(level: LogLevel, gauges: () => { active: number;
     orphansEnded: (count: number) => log.warn({ count }, 'ended orphaned processes of a dead server'),
     agentForced: (run: string) => log.warn({ run }, 'an agent ignored SIGTERM and was ended with SIGKILL'),
 
-    /** Prometheus text and its content type. */
+    /** Returns all metrics in the text format of Prometheus, with the content type of that format. */
     metrics: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
   };
 }

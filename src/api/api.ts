@@ -1,49 +1,55 @@
-/** What an API is: it reads requests in its own words and renders runs in them. Nothing outside `api/` knows those words. */
+/**
+ * The type of an API. An API reads requests in its own words and renders runs in these words. No code outside `api/`
+ * knows the words.
+ */
 import type { ServiceError } from '../errors.ts';
 import type { MemoryLog } from '../runs/memory-log.ts';
 import type { Run } from '../runs/run.ts';
 import type { Outcome, Owner, RunEvent, Task } from '../task.ts';
 import type { Models } from './models.ts';
 
-/** @typeParam View what a request wants of its answer, which only its API understands */
+/** @typeParam View what a request says about its answer, such as stop texts; only the API itself uses it */
 export type Api<View> = {
-  /** Part of idempotency: the same body is another request at another API. */
+  /** The name of the API. Requests of different APIs are never repeats of each other. */
   name: string;
-  /** Base paths: users give a base URL with and without its version. */
+  /** The base paths of the API. Users give a base URL with or without the version. */
   bases: string[];
-  /** The path below a base that takes requests by POST, such as `/chat/completions`. */
+  /** The path below a base that takes POST requests, such as `/chat/completions`. */
   path: string;
   policy: Policy;
-  /** Run ids are this, `-` and a UUID. */
+  /** The beginning of the API's run ids. A `-` and a UUID follow. */
   runIdPrefix: string;
-  /** Throws a `ServiceError`; `invalid_request` names the field. */
+  /** Reads a request. Throws a `ServiceError`, such as `invalid_request` with the name of the field. */
   read(body: unknown, context: ReadContext): Promise<Asked<View>>;
-  /** The whole answer as JSON. Throws a `ServiceError` where this API calls the outcome an error. */
+  /** Renders the whole answer as JSON. Throws a `ServiceError` if the outcome is an error in this API. */
   whole(run: ChatRun, outcome: Outcome, view: View): string;
-  /** Frames of server-sent events, from the first to the last. Absent: `read` refuses streams. */
+  /** Renders a stream as frames of server-sent events. Undefined if `read` refuses streams. */
   stream?(run: ChatRun, view: View, signal: AbortSignal): AsyncIterable<string>;
-  /** A frame that means nothing. It is sent while a stream is silent; absent: a comment is. */
+  /** Returns JSON without content, which is sent while a stream is silent. Undefined if a comment is sent instead. */
   keepAlive?(run: ChatRun, view: View): string;
-  /** The body of an error answer. */
+  /** Renders the body of an error answer. */
   error(error: ServiceError): object;
-  /** For the description of the API. */
+  /** What the description of the API says about `path`. */
   about: { summary: string; body(): object };
 };
 
-// Each API has its own view, which only that API looks at.
+// Each API has its own view type, which only the API itself uses.
 // biome-ignore lint/suspicious/noExplicitAny: a list of generic values has no other type
 export type AnyApi = Api<any>;
 
 export type ChatRun = Run<MemoryLog>;
 
 export type Policy = {
-  /** `refuse`: no free slot is an error at once. `queue`: the request waits, within the bounds of the queue. */
+  /**
+   * What happens if no slot is free. `refuse`: the request gets an error at once. `queue`: it waits, within the limits
+   * of the queue.
+   */
   whenBusy: 'refuse' | 'queue';
-  /** Whether prewarmed agents may serve, and are kept for a follow-up. */
+  /** Which agents may serve the API's requests. See `Task`. */
   reuse: Task['reuse'];
   /**
-   * `after_release`: the slot is released before the answer is sent, so the client's next request is not refused.
-   * `at_outcome`: the answer is sent first; the next request waits in the queue for that moment.
+   * When the answer is sent. `after_release`: after the slot is released, so that the client's next request is not
+   * refused. `at_outcome`: before that; the client's next request waits in the queue until the slot is free.
    */
   settle: 'after_release' | 'at_outcome';
 };
@@ -51,26 +57,29 @@ export type Policy = {
 export type ReadContext = {
   models: Models;
   owner: Owner;
-  /** Fields without effect: `reject` makes them an error. */
+  /**
+   * What happens to request fields that have no effect. `accept`: they are named in the answer. `reject`: the request
+   * is refused.
+   */
   ignoredParams: 'accept' | 'reject';
-  /** Which events besides the text the client wants to see. */
+  /** The events that the client wants to see besides the text. */
   agentEvents: ReadonlySet<AgentEventKind>;
-  /** What is wrong with a JSON Schema, as the end of a sentence; `undefined`: it can be compiled. */
+  /** Returns what is wrong with a JSON Schema, as the end of a sentence. Returns `undefined` if the schema can be used. */
   schemaProblem(json: string): Promise<string | undefined>;
 };
 
-/** Named in the request header `x-agent-events`. */
+/** The words of the request header `x-agent-events`. */
 export const agentEventKinds = ['tools', 'thinking'] as const;
 export type AgentEventKind = (typeof agentEventKinds)[number];
 
-/** A request, read. */
+/** A request after `read`. */
 export type Asked<View> = {
   task: Pick<Task, 'model' | 'system' | 'messages' | 'effort' | 'outputSchema'>;
   view: View;
   stream: boolean;
-  /** The types of events that `stream` reads; the run's log keeps no other. */
+  /** The types of events that `stream` uses. The run's log keeps no other events. */
   events: RunEvent['type'][];
-  /** Fields that were sent and have no effect. */
+  /** The request fields that have no effect. */
   ignored: string[];
   /** The caller's own name for its user, for the log. */
   user?: string;

@@ -1,10 +1,10 @@
-/** The request header `Idempotency-Key`: requests of one key that carry the same value are one request. */
+/** Reads the header `Idempotency-Key`. Requests of the same owner with the same value are one request. */
 import type { FastifyRequest } from 'fastify';
 import { invalidField } from '../errors.ts';
 
 const maxLength = 255;
 
-/** Throws `invalid_request`. */
+/** Returns `undefined` if the header is missing. Throws `invalid_request`. */
 export function idempotencyKeyOf(request: FastifyRequest): string | undefined {
   const key = request.headers['idempotency-key'];
   if (key === undefined) return undefined;

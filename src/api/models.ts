@@ -10,7 +10,7 @@ export type Models = {
   /** Every name that a request may use, aliases last. */
   ids: string[];
   /**
-   * `asked` is the name that the answer repeats, `model` the one that the agent is started with. Throws
+   * Finds a model. `asked` is the name that the answer repeats, `model` the name that the agent is started with. Throws
    * `unsupported_model`.
    */
   resolve(asked: string | null | undefined): { asked: string; model: string };
@@ -46,7 +46,7 @@ export function modelRoutes(server: FastifyInstance, api: Mount, models: Models)
   const options = { config: { errorBody: api.error } };
   for (const base of api.bases) {
     server.get(`${base}/models`, options, async () => models.list());
-    // A wildcard: the ids of some clients hold a slash.
+    // A wildcard is needed, because some clients ask for ids that contain a slash.
     server.get<{ Params: { '*': string } }>(`${base}/models/*`, options, async (request) => {
       const id = request.params['*'];
       const model = models.get(id);

@@ -1,4 +1,4 @@
-/** Puts every route on the HTTP server: the APIs, models, jobs, health, and the description of all of them. */
+/** Creates the HTTP server with all routes: the APIs, models, jobs, health, and the description of all of them. */
 
 import { type HealthDeps, healthRoutes } from '../http/health.ts';
 import { createServer, type HttpLog, type HttpServer } from '../http/server.ts';
@@ -16,7 +16,7 @@ import { errorBody } from './native/error-body.ts';
 import { chatOperations, openapiRoutes, serverOperations } from './openapi.ts';
 import { type AnswerDeps, type AnswerSettings, answerRoutes } from './serve-api.ts';
 
-/** Settings under their names in the configuration. */
+/** Settings, with the names that they have in the configuration. */
 export type HttpApiSettings = ModelSettings &
   AnswerSettings &
   EventStreamSettings & {
@@ -30,9 +30,9 @@ export type HttpApiDeps = HealthDeps &
   Pick<AnswerDeps, 'schemaProblem'> & {
     settings: HttpApiSettings;
     apis: AnyApi[];
-    /** A request that carries one of these is accepted. */
+    /** The accepted API keys. */
     keys: string[];
-    /** Sees the jobs of all; absent: no key is the operator's. */
+    /** The owner of the operator's key, who sees the jobs of all owners. Undefined if there is no such key. */
     operator: Owner | undefined;
     run: RunTask;
     repeats: Repeats;

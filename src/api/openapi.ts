@@ -1,22 +1,25 @@
-/** The API described for machines (`/openapi.json`) and for people (`/docs`), from the same shapes that check requests. */
+/**
+ * Describes all routes for machines (`/openapi.json`) and for people (`/docs`), from the shapes that check the
+ * requests.
+ */
 import type { FastifyInstance } from 'fastify';
 import { errorTable } from '../errors.ts';
 import type { AnyApi } from './api.ts';
 
 /** One operation of the API. */
 export type Operation = {
-  /** In lower case. */
+  /** The HTTP method in lower case. */
   method: string;
-  /** With parameters as `{id}`. */
+  /** The path, with parameters such as `{id}`. */
   path: string;
   summary: string;
-  /** JSON Schema of the request body. */
+  /** The JSON Schema of the request body. Undefined if there is no body. */
   body?: object;
-  /** JSON Schemas of the parameters in the query. */
+  /** The JSON Schemas of the query parameters, by name. */
   query?: Record<string, unknown>;
-  /** The status of success; absent: 200. */
+  /** The status of a successful answer. 200 if undefined. */
   answer?: number;
-  /** Statuses of errors besides those that every operation may answer. */
+  /** Further error statuses, besides those that every operation may have. */
   errors?: number[];
   open?: boolean;
 };
@@ -32,7 +35,7 @@ export function openapiRoutes(server: FastifyInstance, version: string, operatio
   );
 }
 
-/** Of APIs that ask agents; under the bases that have a version. */
+/** Returns the operations of the APIs, under their base paths with a version. */
 export function chatOperations(apis: AnyApi[]): Operation[] {
   return apis.flatMap(({ bases, path, about }) => {
     const versioned = bases.filter((base) => base.endsWith('/v1'));
@@ -83,7 +86,7 @@ function describeOperation({ path, summary, body, query, answer, errors, open }:
   };
 }
 
-/** Every status of the error table that this operation can answer, with its meaning. */
+/** Returns each error status that an operation can have, with its meaning from the error table. */
 function errorResponses(withBody: boolean, more: number[] = []): Record<string, object> {
   const usual = [401, 404, ...more];
   const rows = Object.values(errorTable).filter(({ status }) => withBody || usual.includes(status));
@@ -93,7 +96,7 @@ function errorResponses(withBody: boolean, more: number[] = []): Record<string, 
   );
 }
 
-/** A page that lists the operations. It loads nothing. */
+/** Returns an HTML page that lists the operations. The page loads nothing. */
 function docsPage(operations: Operation[], version: string): string {
   const rows = operations.map(
     ({ method, path, summary }) =>

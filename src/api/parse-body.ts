@@ -2,7 +2,10 @@
 import type { z } from 'zod';
 import { invalidField, ServiceError } from '../errors.ts';
 
-/** Throws `invalid_json` for a body that is no object, and `invalid_request`. */
+/**
+ * Returns the checked body. Throws `invalid_json` if the body is not an object, and `invalid_request` if a field is
+ * wrong.
+ */
 export function parseBody<Shape extends z.ZodType>(shape: Shape, body: unknown): z.infer<Shape> {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw new ServiceError('invalid_json', 'Cannot read the request: the body must be a JSON object');
@@ -13,19 +16,19 @@ export function parseBody<Shape extends z.ZodType>(shape: Shape, body: unknown):
 }
 
 /**
- * An option for parsing: Zod stops at the first problem. Otherwise 100,000 wrong items become as many problems, which
- * takes half a second. It is no public option of Zod, so a test checks that it works.
+ * An option that makes Zod stop at the first problem. Otherwise 100,000 wrong items would become as many problems,
+ * which takes half a second. The option is not public, so a test checks that it works.
  */
 export const firstFault: z.core.ParseContextInternal<z.core.$ZodIssue> = { abortEarly: true };
 
-/** The first problem only: it is what the caller must change first, and one line. */
+/** Returns an error for the first problem only, so that the message is one line and says what to fix first. */
 export function fromZod(error: z.ZodError): ServiceError {
   const issue = error.issues[0] as z.core.$ZodIssue;
   const found = deepest(issue);
   return invalidField(pathOf(found.path), problemOf(found));
 }
 
-/** In a choice of shapes, the problem of the shape that matched furthest. */
+/** If Zod tried several shapes, returns the problem of the shape that matched furthest. */
 function deepest(issue: z.core.$ZodIssue): z.core.$ZodIssue {
   if (issue.code !== 'invalid_union') return issue;
   const meant = issue.errors.find((branch) => branch[0] && (branch[0].path.length > 0 || !isWrongType(branch[0])))?.[0];
@@ -75,7 +78,7 @@ function nameOf(type: string): string {
   return names[type] ?? type;
 }
 
-/** `['messages', 0, 'content']` as `messages[0].content`; what only a caller can make of it is kept short and on one line. */
+/** Returns a path such as `messages[0].content`. Names that the client chose are cut, and kept on one line. */
 function pathOf(path: PropertyKey[]): string {
   const text = path.map((step) => (typeof step === 'number' ? `[${step}]` : `.${String(step)}`)).join('');
   const shown = text.slice(0, 200).replace(/[^\x20-\x7e]/g, '?');

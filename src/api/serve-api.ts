@@ -23,11 +23,11 @@ export type AnswerDeps = StartRunDeps & {
   settings: AnswerSettings;
   models: Models;
   /**
-   * Why a JSON Schema cannot be compiled; `undefined`: it can be. Throws `schemas_waiting`, `shutting_down`, and
-   * `client_gone` when `signal` aborts.
+   * Returns why a JSON Schema cannot be used. Returns `undefined` if it can be used. Throws `schemas_waiting`,
+   * `shutting_down`, or `client_gone` if `signal` aborts.
    */
   schemaProblem(owner: Owner, json: string, signal: AbortSignal): Promise<string | undefined>;
-  /** Called with what broke a stream that had begun. */
+  /** Called with an error that broke off a stream. */
   onBroken(request: FastifyRequest, error: unknown): void;
 };
 
@@ -44,7 +44,7 @@ export function answerRoutes(server: FastifyInstance, api: AnyApi, deps: AnswerD
     });
     if (asked.ignored.length > 0) reply.header('x-ignored-params', asked.ignored.join(','));
     const { audience, repeat } = findOrStartRun(deps, api, asked, request);
-    // The body may be megabytes, and the run may take a quarter of an hour.
+    // Frees the body, which may be megabytes, since the run may take a quarter of an hour.
     request.body = undefined;
     const { run } = audience;
     if (repeat) {
@@ -63,7 +63,7 @@ export function answerRoutes(server: FastifyInstance, api: AnyApi, deps: AnswerD
 
 type Exchange = { api: AnyApi; asked: Asked<unknown>; audience: Audience; reply: FastifyReply };
 
-/** For the log line of the request. */
+/** Returns the facts for the log line of the request. */
 function factsOf(run: ChatRun, { task, stream, ignored, user }: Asked<unknown>, repeat: boolean) {
   return {
     runId: run.id,
@@ -75,7 +75,7 @@ function factsOf(run: ChatRun, { task, stream, ignored, user }: Asked<unknown>, 
   };
 }
 
-/** Settles when the answer is handed over. Throws the error that the client is to be told. */
+/** Sends the whole answer. Throws the error that must be sent to the client instead. */
 async function answerWhole({ api, asked, audience, reply }: Exchange): Promise<void> {
   const { run } = audience;
   const end = await Promise.race([run.ended, joinUntilGone(audience, reply)]);
@@ -88,8 +88,8 @@ async function answerWhole({ api, asked, audience, reply }: Exchange): Promise<v
 }
 
 /**
- * The answer begins when the agent starts to work. Until then an error is an answer of its own, which a client may
- * retry; clients do not retry after an error inside a stream, and by then a retry would be a second run.
+ * Sends the answer as a stream, which begins when the agent starts to work. An error before that gets its own status,
+ * and the client may retry. An error inside a stream is not retried by clients, and a retry would then be a second run.
  */
 async function answerStream(
   { api, asked, audience, reply }: Exchange,
@@ -106,7 +106,7 @@ async function answerStream(
   }).catch(onBroken);
 }
 
-/** Counts the client among those that wait for the run. Rejects when it goes away before it has its answer. */
+/** Counts the client as waiting for the run. Rejects if the client disconnects before it has the whole answer. */
 function joinUntilGone(audience: Audience, reply: FastifyReply): Promise<never> {
   const leave = audience.join();
   return new Promise<never>((_resolve, reject) => {
@@ -128,12 +128,15 @@ function setFacts(reply: FastifyReply, run: ChatRun): void {
   if (run.sync) reply.header('x-workspace-sync', headerText(syncText(run.sync)));
 }
 
-/** `failed: REASON; NOTE; NOTE`. A reason for `off` follows from the settings, so it is left out. */
+/**
+ * Returns the value of the header: `failed: REASON; NOTE; NOTE`. The reason for `off` is left out, since the settings
+ * show it.
+ */
 function syncText({ state, detail, notes = [] }: SyncReport): string {
   return [state === 'failed' && detail ? `${state}: ${detail}` : state, ...notes].join('; ');
 }
 
-/** Settles when the agent starts to work, or after the time in which a client would drop a silent connection. */
+/** Settles when the agent starts to work, but before clients would drop the silent connection. */
 async function firstSign(run: ChatRun, seconds: number): Promise<void> {
   const begun = new AbortController();
   await Promise.race([run.begun, pause(seconds * 1000, begun.signal)]).finally(() => begun.abort());

@@ -1,4 +1,4 @@
-/** From a request to the run that answers it: one that goes on, one that has ended lately, or a new one. */
+/** Finds the run that answers a request: a run that goes on, a run that has ended lately, or a new run. */
 import { createHash, randomUUID } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import { ServiceError } from '../errors.ts';
@@ -12,7 +12,7 @@ import type { Task } from '../task.ts';
 import { type AgentEventKind, type AnyApi, type Asked, agentEventKinds, type ChatRun } from './api.ts';
 import { idempotencyKeyOf } from './idempotency-key.ts';
 
-/** Settings under their names in the configuration. */
+/** Settings, with the names that they have in the configuration. */
 export type RunSettings = {
   chatAgent: string | undefined;
   chatBudgetUsd: number;
@@ -23,7 +23,7 @@ export type RunSettings = {
 
 export type StartRunDeps = { settings: RunSettings; run: RunTask; repeats: Repeats };
 
-/** @returns `repeat`: the run was there before this request */
+/** @returns `repeat` is true if the run existed before this request */
 export function findOrStartRun(
   { settings, run: runTask, repeats }: StartRunDeps,
   api: AnyApi,
@@ -34,7 +34,7 @@ export function findOrStartRun(
   const known = repeats.find(mark);
   if (known) return { audience: known, repeat: true };
   const task = taskOf(api, asked, request, settings);
-  // Only a stream is read while the run goes on.
+  // A whole answer needs no events, only the outcome.
   const log = new MemoryLog(new Set(asked.stream ? asked.events : []));
   const { whenBusy, settle } = api.policy;
   const run = new Run(task.id, log, (context) => runTask(task, { ...context, whenBusy, settle }));
@@ -44,7 +44,7 @@ export function findOrStartRun(
   return { audience, repeat: false };
 }
 
-/** `x-agent-events: tools, thinking`. */
+/** Reads the header `x-agent-events: tools, thinking`. */
 export function agentEventsOf(request: FastifyRequest): ReadonlySet<AgentEventKind> {
   const words = String(request.headers['x-agent-events'] ?? '').split(/[ ,]+/);
   return new Set(agentEventKinds.filter((kind) => words.includes(kind)));
@@ -63,7 +63,7 @@ function taskOf(api: AnyApi, asked: Asked<unknown>, { owner }: FastifyRequest, s
   };
 }
 
-/** What tells repeats of a request from other requests. Throws `invalid_request`. */
+/** Returns what identifies repeats of the request. Throws `invalid_request`. */
 function markOf(api: AnyApi, request: FastifyRequest): RequestMark {
   const scope = `${request.owner} ${api.name}`;
   const digest = createHash('sha256')
@@ -74,12 +74,15 @@ function markOf(api: AnyApi, request: FastifyRequest): RequestMark {
   return {
     digest,
     idempotencyKey: key === undefined ? undefined : `${scope} ${key}`,
-    // The official clients count their attempts.
+    // The official clients count their attempts in this header.
     retry: Number(request.headers['x-stainless-retry-count'] ?? 0) >= 1,
   };
 }
 
-/** Clients on Node drop an answer that has not begun after 300 s, and then repeat the request. */
+/**
+ * Ends the run after the given time. Clients on Node drop an answer that has not begun after 300 s, and then repeat the
+ * request.
+ */
 function limitSilence(run: ChatRun, seconds: number): void {
   const timer = setTimeout(() => {
     const why = `no answer after ${seconds} s, the limit for one that is not streamed; stream it, or use POST /execute`;

@@ -5,20 +5,20 @@ import type { Owner } from '../task.ts';
 
 export type Auth = {
   /**
-   * A short digest of the key, which tells callers apart. Throws `unauthorized`. A comparison takes the same time
-   * whatever is sent.
-   * @param asPage accepts a browser's own dialogue for name and password, with the key as the password
+   * Returns the owner of the key in the header: a short digest of the key. Throws `unauthorized`. Comparing takes the
+   * same time for every key, right or wrong.
+   * @param asPage whether a browser's password dialogue is accepted too, with the key as the password
    */
   ownerOf(authorization: string | undefined, asPage: boolean): Owner;
 };
 
-/** @param keys empty ones match nothing */
+/** @param keys the accepted keys; empty keys are ignored */
 export function createAuth(keys: string[]): Auth {
   const known = keys.filter((key) => key !== '').map(digest);
   const find = (given: string | undefined): Buffer | undefined => {
     if (given === undefined) return undefined;
     const sent = digest(given);
-    // Every key is compared, so that the time does not show which one was close.
+    // Every key is compared, so that the time does not show which key was similar.
     return known.filter((key) => timingSafeEqual(key, sent))[0];
   };
   return {
@@ -30,7 +30,7 @@ export function createAuth(keys: string[]): Auth {
   };
 }
 
-/** The owner of what is asked with this key. */
+/** Returns the owner whose key this is. */
 export function ownerOfKey(key: string): Owner {
   return ownerOf(digest(key));
 }

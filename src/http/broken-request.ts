@@ -1,4 +1,4 @@
-/** Answers what is not well-formed HTTP: there is no request then, only a connection. */
+/** Answers input that is not well-formed HTTP. Fastify has no request for it, only a connection. */
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 

@@ -1,7 +1,10 @@
-/** Reports how an answer ended: the client got all of it, or went away. */
+/** Reports how an answer ended: the client received all of it, or disconnected. */
 import type { FastifyReply } from 'fastify';
 
-/** Calls exactly one of the two, once. Works for streams and for answers not begun, also on pipelined connections. */
+/**
+ * Calls exactly one of the two functions, once. This works for streams, for answers that have not begun, and on
+ * pipelined connections.
+ */
 export function watchAnswer(reply: FastifyReply, on: { delivered(): void; gone(): void }): void {
   const response = reply.raw;
   const { socket } = response.req;
@@ -13,12 +16,12 @@ export function watchAnswer(reply: FastifyReply, on: { delivered(): void; gone()
   const delivered = () => settle(on.delivered);
   const gone = () => settle(on.gone);
   response.once('finish', delivered);
-  // Not the response's own event: a pipelined response that waits for its turn has no socket yet.
+  // The event of the response is of no use here: a pipelined response that waits for an earlier one has no socket yet.
   socket.once('close', gone);
   if (socket.destroyed) gone();
 }
 
-/** Aborts when the client goes away before it has its answer. */
+/** Returns a signal that aborts if the client disconnects before it has the whole answer. */
 export function goneSignal(reply: FastifyReply): AbortSignal {
   const gone = new AbortController();
   watchAnswer(reply, { delivered: () => {}, gone: () => gone.abort() });

@@ -1,10 +1,10 @@
-/** CORS headers, for the pages of the origins in `CORS_ORIGINS`. */
+/** Sets CORS headers, so that pages of the origins in `CORS_ORIGINS` can call this server. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
 const exposed =
   'x-request-id, request-id, retry-after, x-should-retry, x-ignored-params, x-run-id, x-cost-usd, x-repeat, x-workspace-sync, location, x-patch-omitted';
 
-/** Sets the headers of an answer. `preflight`: the request only asks for permission, and its answer is 204. */
+/** Sets the headers of an answer. `preflight` is true if the request only asks for permission; its answer is 204. */
 export function applyCors(request: FastifyRequest, reply: FastifyReply, origins: string[]): { preflight: boolean } {
   if (origins.length === 0) return { preflight: false };
   reply.header('vary', 'origin');

@@ -1,14 +1,14 @@
-/** The state of the server: for load balancers, orchestrators and metrics. */
+/** The routes that show the state of the server to load balancers, orchestrators and Prometheus. */
 import type { FastifyInstance } from 'fastify';
 import type { ServiceError } from '../errors.ts';
 
 export type HealthDeps = {
   version: string;
-  /** As `/health` shows it. */
+  /** Returns what `/health` shows. */
   state(): { busy: boolean; active: number; queued: number; capacity: number };
-  /** Why the server cannot take work; `undefined`: it can. */
+  /** Returns why the server cannot take work. Returns `undefined` if it can. */
   notReady(): Promise<ServiceError | undefined>;
-  /** In the text format of Prometheus. */
+  /** Returns the metrics in the text format of Prometheus. */
   metrics(): Promise<{ contentType: string; text: string }>;
 };
 

@@ -1,4 +1,7 @@
-/** Reads request bodies: JSON only, also compressed, within limits. The bytes are kept, to recognise repeats. */
+/**
+ * Reads request bodies. They must be JSON, may be compressed, and have limits. The bytes are kept to recognise repeated
+ * requests.
+ */
 import type { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
@@ -24,7 +27,7 @@ export function readJsonBodies(server: FastifyInstance): void {
     'application/json',
     { parseAs: 'buffer' },
     async (request: FastifyRequest, raw: Buffer) => {
-      // Some clients send the type of a body without a body.
+      // Some clients send a content type without a body.
       if (raw.length === 0 && request.method === 'DELETE') return undefined;
       return { raw, value: await parse(raw) } satisfies JsonBody;
     },
@@ -44,7 +47,7 @@ async function parse(raw: Buffer): Promise<unknown> {
   return value;
 }
 
-/** Each step of reading a large body takes up to 100 ms; other requests are served between the steps. */
+/** Lets other requests be served. Each step of reading a large body takes up to 100 ms. */
 async function othersFirst(raw: Buffer): Promise<void> {
   if (raw.length > largeBytes) await setImmediate();
 }
@@ -57,7 +60,7 @@ function parseJson(raw: Buffer): unknown {
   }
 }
 
-/** V8 adds an excerpt of the body to its message; that is left out. */
+/** Returns V8's message without the excerpt of the body that V8 adds to it. */
 function reasonOf(error: unknown): string {
   return (error as Error).message.replace(/,? ?(\.\.\.)?".*$/s, '').slice(0, 100) || 'not well-formed';
 }

@@ -1,25 +1,31 @@
-/** Counts the values in a JSON text before it is parsed: many small values take long to parse for their bytes. */
+/** Counts the values in a JSON text before it is parsed, because a text of many small values takes long to parse. */
 
 export type JsonSize = {
-  /** Values of every kind, and the names in objects. */
+  /** The number of values of every kind, and of names in objects. */
   items: number;
-  /** Levels of arrays and objects; 0 for a text or a number. */
+  /** The levels of arrays and objects. 0 for a string or a number. */
   depth: number;
 };
 
-/** Within these, 10 MB are parsed and checked in steps of about 100 ms. A short message is 5 items, a tool call 10. */
+/**
+ * The limits of a body. Within them 10 MB are parsed and checked in steps of about 100 ms. A short message has 5 items,
+ * a tool call 10.
+ */
 export const jsonLimits: JsonSize = { items: 100_000, depth: 512 };
 
 const quote = 0x22;
 const backslash = 0x5c;
-/** For strings longer than this, Node's own search is faster than a loop. Bytes. */
+/** The length in bytes up to which a loop finds the end of a string faster than Node's own search does. */
 const shortString = 64;
 
-/** Other bytes belong to a number or a word. */
+/** The bytes that are not part of a number or a word. */
 const isSeparator = new Uint8Array(256);
 for (const byte of Buffer.from(' \t\n\r,:')) isSeparator[byte] = 1;
 
-/** @param utf8 if it is not JSON the count is of no use, but parsing fails anyway */
+/**
+ * Counts in time that grows linearly with the text. For a text that is not JSON the count is meaningless, but parsing
+ * it fails anyway.
+ */
 export function jsonSize(json: Uint8Array): JsonSize {
   const bytes = Buffer.from(json.buffer, json.byteOffset, json.byteLength);
   const { length } = bytes;
@@ -51,14 +57,17 @@ export function jsonSize(json: Uint8Array): JsonSize {
   return { items, depth: deepest };
 }
 
-/** Names what is over a limit, with the state and the limit; `undefined`: nothing is. */
+/**
+ * Returns what is over a limit, with the count and the limit, as the end of a sentence. Returns `undefined` if nothing
+ * is.
+ */
 export function overJsonLimits({ items, depth }: JsonSize, limits: JsonSize = jsonLimits): string | undefined {
   if (depth > limits.depth) return `is nested ${depth} levels deep; the limit is ${limits.depth}`;
   if (items > limits.items) return `holds ${items} names and values; the limit is ${limits.items}`;
   return undefined;
 }
 
-/** The index of the closing quote; the length if there is none. */
+/** Returns the index of the closing quote, or the length of the text if there is none. */
 function endOfString(bytes: Buffer, start: number): number {
   let at = start;
   for (;;) {
@@ -74,7 +83,7 @@ function endOfString(bytes: Buffer, start: number): number {
   }
 }
 
-/** An odd number of backslashes before it, none of them before `from`, where an escape cannot have begun. */
+/** Returns whether an odd number of backslashes stands before `found`. Bytes before `from` are not part of the string. */
 function isEscaped(bytes: Buffer, found: number, from: number): boolean {
   let start = found;
   while (start > from && bytes[start - 1] === backslash) start -= 1;

@@ -1,4 +1,4 @@
-/** Which paths exist with which methods, to tell a wrong method from a wrong path. */
+/** Knows which methods each path takes, so that a wrong method gets 405 and a wrong path 404. */
 
 export class KnownPaths {
   readonly #methods = new Map<string, { pattern: RegExp; methods: Set<string> }>();
@@ -9,7 +9,7 @@ export class KnownPaths {
     this.#methods.set(path, known);
   }
 
-  /** The methods of the path; empty where there is none. */
+  /** Returns the methods that the path takes. Returns an empty list if there is no such path. */
   methodsOf(path: string): string[] {
     const wanted = path.replace(/\/{2,}/g, '/').replace(/(.)\/$/, '$1');
     const found = [...this.#methods.values()].filter(({ pattern }) => pattern.test(wanted));

@@ -1,8 +1,8 @@
-/** The one place where an error becomes an answer: status, headers, reason phrase and body. */
+/** Turns an error into an answer: status, headers, reason phrase and body. No other file does that. */
 import type { FastifyReply } from 'fastify';
 import { asServiceError, ServiceError } from '../errors.ts';
 
-/** An error in the words of an API. */
+/** Renders an error in the words of an API. */
 export type ErrorBody = (error: ServiceError) => object;
 
 /** Answers with an error. `thrown` may be anything. */
@@ -15,18 +15,24 @@ export function replyError(reply: FastifyReply, thrown: unknown, errorBody: Erro
   if (error.code === 'unauthorized' && !reply.hasHeader('www-authenticate')) {
     reply.header('www-authenticate', 'Bearer');
   }
-  // Some clients show nothing of an answer but its reason phrase.
+  // Some clients show only the reason phrase of an answer.
   reply.raw.statusMessage = headerText(error.message).slice(0, 120).trim();
   void reply.type('application/json; charset=utf-8').send(JSON.stringify(errorBody(error)));
   return error;
 }
 
-/** Whole seconds, 1 to 60: some clients obey a longer wait, others ignore it. */
+/**
+ * Returns the value of `Retry-After`: whole seconds from 1 to 60. Some clients would wait longer, others ignore a
+ * longer time.
+ */
 function retryAfter({ extra, row }: ServiceError): number {
   return Math.min(60, Math.max(1, Math.ceil(extra.retryAfterSeconds ?? row.retryAfterSeconds ?? 2)));
 }
 
-/** As it may stand in a header: printable ASCII on one line. Node refuses anything else, or clients break. */
+/**
+ * Returns the text as a header may contain it: printable ASCII on one line. Node refuses some other characters, and
+ * others break clients.
+ */
 export function headerText(text: string): string {
   return text
     .replace(/[^\x20-\x7e]+/g, ' ')

@@ -1,4 +1,4 @@
-/** The HTTP server: names, authentication, errors and logging of every request. It is given the routes. */
+/** The HTTP server: request ids, authentication, errors and logging. The routes are passed to it. */
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
@@ -13,39 +13,39 @@ import { type ErrorBody, replyError } from './replies.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The body of an error answer of this route. */
+    /** Renders the body of an error answer of this route. */
     errorBody?: ErrorBody;
-    /** Needs no key. */
+    /** Whether the route needs no key. */
     open?: boolean;
-    /** A page for people: a browser's own password dialogue is accepted too. */
+    /** Whether the route is a page for people. A browser's password dialogue is accepted there too. */
     page?: boolean;
   }
   interface FastifyRequest {
-    /** Further fields of its log line. */
+    /** Further fields of the request's log line. */
     facts: Partial<Answered>;
-    /** The owner of the key that it carries; empty where no key is needed. */
+    /** The owner of the request's key. Empty on routes that need no key. */
     owner: Owner;
   }
 }
 
-/** One answered request. */
+/** The log line of one answered request. */
 export type Answered = {
   requestId: string;
   method: string;
-  /** Without its query. */
+  /** The path without its query. */
   path: string;
   status: number;
   durationMs: number;
-  /** The client went away before it had the whole answer. */
+  /** True if the client disconnected before it had the whole answer. */
   unfinished?: boolean;
-  /** The code of the error that was answered. */
+  /** The code of the error that was sent to the client. Undefined if there was no error. */
   error?: string;
   traceparent?: string;
-  /** Of a request that asks for a run. */
+  /** The run or job that the request asked for. Undefined for other requests. */
   runId?: string;
   model?: string;
   stream?: boolean;
-  /** It joined, or was answered by, a run that another request had started. */
+  /** True if the request joined a run of an earlier request, or got the answer of such a run. */
   repeat?: boolean;
   ignoredParams?: string[];
   /** The caller's own name for its user. */
@@ -54,37 +54,40 @@ export type Answered = {
 
 export type HttpLog = {
   answered(entry: Answered): void;
-  /** An unexpected error; the client was told `internal`. */
+  /** Called with an unexpected error. The client has got the error `internal`. */
   fault(entry: { requestId: string; error: unknown }): void;
 };
 
 export type HttpDeps = {
   settings: { bodyLimitBytes: number; corsOrigins: string[] };
-  /** A request that carries one of these is accepted; if all are empty, only open routes are. */
+  /** The accepted keys. If all of them are empty, only open routes can be used. */
   keys: string[];
-  /** Adds the routes. */
+  /** Adds the routes to the server. */
   addRoutes(server: FastifyInstance): void;
-  /** How errors are told at a path that has no route. */
+  /** Returns what renders the errors at a path without a route. */
   errorBodyAt(path: string): ErrorBody;
-  /** What the caller may have looked for at a path that has no route. */
+  /** Returns a hint for a path without a route: what the caller may have looked for. */
   hintFor(path: string): string;
   log: HttpLog;
 };
 
 export type HttpServer = {
-  /** @returns the base URL */
+  /**
+   * Starts to listen.
+   * @returns the base URL
+   */
   listen(address: { host: string; port: number }): Promise<string>;
-  /** Closes; clients get a moment to read what was answered last. */
+  /** Closes the server. Clients get 2 s to read the last answers. */
   destroy(): Promise<void>;
 };
 
-/** How long clients may take to read what was answered last. */
+/** How long clients may take to read the last answers, in milliseconds. */
 const lastAnswersMs = 2000;
 
 export function createServer(deps: HttpDeps): HttpServer {
   const server = fastify({
     bodyLimit: deps.settings.bodyLimitBytes,
-    // Longer than the pools of clients keep a connection, so that the client closes it.
+    // This is longer than clients keep an idle connection, so the client closes it, not the server.
     keepAliveTimeout: 75_000,
     requestTimeout: 120_000,
     genReqId: requestId,
@@ -100,7 +103,7 @@ export function createServer(deps: HttpDeps): HttpServer {
     // Zod checks the bodies, so Fastify's own schema compilers need not be loaded.
     schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
   });
-  // Each pipelined request watches its connection.
+  // Each pipelined request listens to its connection, so there is no limit on listeners.
   server.server.on('connection', (socket) => socket.setMaxListeners(0));
   checkEveryRequest(server, deps, createAuth(deps.keys));
   server.setErrorHandler((thrown, request, reply) => {
@@ -114,7 +117,7 @@ export function createServer(deps: HttpDeps): HttpServer {
 }
 
 async function destroy(server: FastifyInstance): Promise<void> {
-  // A connection whose last answer ends later than `close` would be kept for the client's next request.
+  // Fastify would keep a connection open whose last answer ends after `close` was called.
   const sweep = setInterval(() => server.server.closeIdleConnections(), 20);
   const cutOff = setTimeout(() => server.server.closeAllConnections(), lastAnswersMs);
   await server.close();

@@ -1,28 +1,31 @@
-/** Server-sent events over one response: obeys backpressure, fills silence, and gives up on a reader that stopped. */
+/**
+ * Sends server-sent events over one response: obeys backpressure, fills silence, and cuts off a reader that has
+ * stopped.
+ */
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { FastifyReply } from 'fastify';
 import { goneSignal } from './client-gone.ts';
 
-/** Sent, framed already, whenever nothing else was sent for this long. */
+/** A frame that is sent whenever nothing else was sent for `everyMs` milliseconds. */
 export type SilenceFrame = { frame: string; everyMs: number };
 
 export type SendOptions = {
-  /** `undefined`: silence stays silent. */
+  /** The frame for silence. Undefined if nothing is sent then. */
   silence: SilenceFrame | undefined;
-  /** How long the reader may leave what was sent unread before it is cut off. */
+  /** How long the reader may read nothing before it is cut off, in milliseconds. */
   slowReaderMs: number;
 };
 
-/** One event; `json` holds no line break. */
+/** Returns the frame of one event. `json` must not contain a line break. */
 export function frameOf(json: string): string {
   return `data: ${json}\n\n`;
 }
 
-/** Three characters end a line for some readers of lines, although JSON lets them stand. */
+/** Characters that JSON allows in strings, although they end a line for some clients. */
 const lineEnds = /[\u0085\u2028\u2029]/g;
 
-/** JSON that is one line for every reader. */
+/** Returns JSON without any character that ends a line for some client. */
 export function jsonLine(value: unknown): string {
   return JSON.stringify(value).replace(
     lineEnds,
@@ -31,9 +34,9 @@ export function jsonLine(value: unknown): string {
 }
 
 /**
- * Sends the headers at once, then each frame as soon as the reader takes it; a frame is asked for only then. Settles when
- * the answer has ended or the reader has gone. Throws the error of `frames`; the reader is cut off then.
- * @param frames ends soon when its signal aborts, which says that the reader has gone
+ * Sends the headers at once, then the frames. Asks for the next frame only when the reader takes more. Settles when the
+ * answer has ended or the reader has gone. If `frames` throws, cuts off the reader and throws the same error.
+ * @param frames must end soon after its signal aborts, which happens when the reader has gone
  */
 export async function sendFrames(
   reply: FastifyReply,
@@ -70,7 +73,7 @@ function takeOver(reply: FastifyReply): ServerResponse {
   });
   response.flushHeaders();
   response.socket?.setNoDelay(true);
-  // `close` tells that a reader is gone; an error of a later write says nothing more.
+  // The event `close` reports a reader that has gone. Errors of later writes add nothing to that.
   response.on('error', () => {});
   return response;
 }
@@ -79,7 +82,7 @@ class FrameWriter {
   readonly #response: ServerResponse;
   readonly #slowReaderMs: number;
   #silent = false;
-  /** Pending while the reader is behind. */
+  /** Settles when the reader has caught up. Undefined if the reader is not behind. */
   #unread: Promise<void> | undefined;
 
   constructor(response: ServerResponse, slowReaderMs: number) {
@@ -87,7 +90,7 @@ class FrameWriter {
     this.#slowReaderMs = slowReaderMs;
   }
 
-  /** A promise: the reader is behind. It settles when the reader has caught up or is gone. */
+  /** Sends a frame. Returns a promise if the reader is behind; it settles when the reader has caught up or has gone. */
   write(frame: string): Promise<void> | undefined {
     if (this.#response.destroyed) return undefined;
     this.#silent = false;

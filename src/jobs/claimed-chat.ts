@@ -1,4 +1,4 @@
-/** A chat run of another machine that this one has claimed from the store. */
+/** Runs a chat request that another machine has put into the store and this machine has claimed. */
 import { ServiceError } from '../errors.ts';
 import type { Release } from '../releases.ts';
 import type { RunEnd } from '../runs/run.ts';
@@ -7,10 +7,13 @@ import type { Claim } from '../store/stored-run.ts';
 import type { ExecuteTask } from './claimed-job.ts';
 import { ClaimedRun } from './claimed-run.ts';
 
-/** The agent stage bounds what an agent may print. */
+/** No limit is needed here: `agents/` limits what an agent may print. */
 const unbounded = { maxEvents: Number.POSITIVE_INFINITY, maxBytes: Number.POSITIVE_INFINITY };
 
-/** @param slot the slot that the run has */
+/**
+ * Starts the run.
+ * @param slot the slot of the run, which is released at its end
+ */
 export function startClaimedChat(
   { id, attempt, task, events }: ChatClaim,
   slot: Release,

@@ -1,4 +1,4 @@
-/** One attempt at a job: from its claim to its end in the store. */
+/** Runs one attempt of a job, from its claim to its end in the store. */
 
 import { ServiceError } from '../errors.ts';
 import type { Release } from '../releases.ts';
@@ -13,24 +13,27 @@ import type { Outcome, SyncReport, Task, WorkspaceResult } from '../task.ts';
 import { ClaimedRun } from './claimed-run.ts';
 import { collectWork } from './collect.ts';
 
-/** The path of a run. */
+/** Runs a task, as `execute` in `runs/execute.ts` does. */
 export type ExecuteTask = (task: Task, options: ExecuteOptions) => Promise<Outcome>;
 
 export type ClaimedJobOptions = {
   store: JobStore;
   execute: ExecuteTask;
-  /** How many times one job may be started. */
+  /** How many attempts a job may have. */
   maxAttempts: number;
   events: EventBounds;
 };
 
-/** Of the text that a job writes, in characters. */
+/** The most characters that are kept of the text that a job writes. */
 const maxOutput = 1_000_000;
 
-/** What a job leaves besides its outcome. */
+/** What is collected of a job while it runs. */
 type Left = { output: string; sync?: SyncReport; workspace?: WorkspaceResult };
 
-/** @param slot the slot that the job runs in */
+/**
+ * Starts the job.
+ * @param slot the slot of the job, which is released at its end
+ */
 export function startClaimedJob(job: JobRecord, slot: Release, options: ClaimedJobOptions): ClaimedRun {
   const { store, execute, maxAttempts, events } = options;
   const claim: Claim = { id: job.id, attempt: job.attempt };
@@ -52,7 +55,7 @@ export function startClaimedJob(job: JobRecord, slot: Release, options: ClaimedJ
         emit: (event) => {
           if (event.type === 'text') left.output += event.text.slice(0, maxOutput - left.output.length);
           if (event.type === 'workspace') left.sync = event.sync;
-          // For a reader of the job its state says the same.
+          // The state `running` tells readers of the job the same.
           if (event.type !== 'working') emit(shortenEvent(event));
         },
         settle: 'after_release',
@@ -71,7 +74,7 @@ export function startClaimedJob(job: JobRecord, slot: Release, options: ClaimedJ
 function taskOf(job: JobRecord): Task {
   const { runMs, stallMs, budgetUsd } = job.limits;
   return {
-    // A later attempt may begin while the folders of an earlier one are still there.
+    // A later attempt may begin before the folders of an earlier attempt are removed.
     id: job.attempt === 1 ? job.id : `${job.id}-${job.attempt}`,
     kind: 'job',
     owner: job.owner,

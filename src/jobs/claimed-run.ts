@@ -1,4 +1,4 @@
-/** A run that this process has claimed from the store: it runs, and its end is written unless the claim was lost. */
+/** A run that this process has claimed from the store. Its end is written to the store, unless the claim was lost. */
 import { once } from 'node:events';
 import type { ServiceError } from '../errors.ts';
 import { type Append, type EventBounds, LogWriter } from '../runs/log-writer.ts';
@@ -9,14 +9,14 @@ import { backoff } from '../waits.ts';
 
 export type ClaimedWork = {
   claim: Claim;
-  /** The number of its latest event, from an earlier attempt. */
+  /** The number of the run's latest event, from an earlier attempt. */
   lastSeq: number;
   bounds: EventBounds;
   append: Append;
-  /** The error that ends the run, by the cause. */
+  /** The errors with which the run is ended. */
   reasons: Record<'cancelled' | 'stopping' | 'lost', ServiceError>;
   work(context: RunContext): Promise<Outcome>;
-  /** Writes its end into the store; called again until it succeeds. */
+  /** Writes the end of the run into the store. It is called again until it succeeds. */
   write(end: RunEnd): Promise<unknown>;
 };
 
@@ -25,7 +25,7 @@ const longestRetryMs = 5000;
 
 export class ClaimedRun {
   readonly claim: Claim;
-  /** Settles when the end of the run is in the store, or cannot be written by this process. Never rejects. */
+  /** Settles when the end of the run is in the store, or when this process cannot write it any more. Never rejects. */
   readonly written: Promise<void>;
   readonly #run: Run<LogWriter>;
   readonly #reasons: ClaimedWork['reasons'];
@@ -45,19 +45,22 @@ export class ClaimedRun {
     this.#run.stop(this.#reasons.cancelled);
   }
 
-  /** The server stops. */
+  /** Ends the run because the server stops. */
   interrupt(): void {
     this.#run.stop(this.#reasons.stopping);
   }
 
-  /** Another worker has it now, or will have it: nothing of this run counts any more. */
+  /** Ends the run because the claim was lost: another worker has the run, or will have it. The end is not written. */
   lose(): void {
     this.#lost = true;
     this.#run.log.stop();
     this.#run.stop(this.#reasons.lost);
   }
 
-  /** The store does not come back in time. The next process that opens it finds the run without a worker. */
+  /**
+   * Gives up writing the end because the store stays unreachable. The next process that opens the store recovers the
+   * run.
+   */
   abandon(): void {
     this.#run.log.stop();
     this.#abandoned.abort();

@@ -5,8 +5,8 @@ import { truncate } from '../truncate.ts';
 import type { WorkspaceLease } from '../workspaces/workspaces.ts';
 
 /**
- * Only the changes of a completed run are delivered; the patch is collected in any case.
- * @param outcome absent: the run failed
+ * Collects the changes of every run, but delivers only those of a completed run.
+ * @param outcome undefined if the run failed
  */
 export async function collectWork(
   workspace: WorkspaceLease,

@@ -1,4 +1,4 @@
-/** Runs in this process what waits in the store: claims the next run whenever one waits and a slot is free. */
+/** Runs what waits in the store: claims the next run whenever one waits and this process has a free slot. */
 import type { Slots } from '../admission/slots.ts';
 import { ServiceError } from '../errors.ts';
 import type { Release } from '../releases.ts';
@@ -12,18 +12,18 @@ export type DispatcherOptions = {
   kind: RunKind;
   store: Pick<JobStore, 'hasWaiting' | 'heartbeat' | 'notifications'>;
   slots: Pick<Slots, 'acquire'>;
-  /** Claims the next run and starts it in the slot, which it releases; `undefined`: none waits. */
+  /** Claims the next run and starts it. The run releases the slot at its end. Returns `undefined` if no run waits. */
   claim(slot: Release): Promise<ClaimedRun | undefined>;
-  /** Queues a run again that was claimed for this process but never reached it. */
+  /** Puts a run back into the queue. It was claimed for this process, but the answer of the store was lost. */
   requeue(claim: Claim): Promise<unknown>;
-  /** Receives the errors of the store; the dispatcher goes on. */
+  /** Called with errors of the store. The dispatcher continues after each. */
   onError(error: unknown): void;
 };
 
-/** A notification of another process may be lost; then this is how late it is noticed. Milliseconds. */
+/** How often the dispatcher looks for runs, in milliseconds, since notifications from other processes can be lost. */
 const pollMs = 1000;
 const retryMs = { firstMs: 100, longestMs: 5000 };
-/** How long `destroy` waits for a store that is away. Milliseconds. */
+/** How long `destroy` waits for an unreachable store, in milliseconds. */
 const giveUpMs = 10_000;
 
 export class Dispatcher {
@@ -33,9 +33,9 @@ export class Dispatcher {
   readonly #waiter: NotificationWaiter;
   readonly #claiming: Promise<void>;
   readonly #heartbeat: NodeJS.Timeout;
-  /** A claim failed on its way: the store may have granted it. */
+  /** Whether a claim failed with an error, so that the store may have given a run to this process. */
   #unsure = false;
-  /** Runs that the store holds to run here and that this process did not know at the last heartbeat. */
+  /** The runs that the store gave to this process and that this process did not know at the last heartbeat. */
   #strays = new Set<string>();
 
   constructor(options: DispatcherOptions) {
@@ -45,7 +45,7 @@ export class Dispatcher {
     this.#claiming = this.#claimUntilStopped();
   }
 
-  /** Starts nothing more; settles when what runs has ended and its end is in the store. */
+  /** Claims no more runs. Settles when the current runs have ended and their ends are in the store. */
   async drain(): Promise<void> {
     this.#stopping.abort(new ServiceError('shutting_down'));
     await this.#claiming;
@@ -54,7 +54,7 @@ export class Dispatcher {
     this.#waiter.close();
   }
 
-  /** Ends what runs; settles when that is in the store, or after 10 s without it. */
+  /** Ends the current runs. Settles when their ends are in the store, or after 10 s if the store is unreachable. */
   async destroy(): Promise<void> {
     const drained = this.drain();
     await this.#claiming;
@@ -83,10 +83,13 @@ export class Dispatcher {
     }
   }
 
-  /** The slot comes first: until a run is claimed any other process may have it, and then it starts at once. */
+  /**
+   * Waits for a slot first, then claims. Until the claim any other process can take the run; after it the run starts at
+   * once.
+   */
   async #startNext(signal: AbortSignal): Promise<boolean> {
     const { kind, store, slots, claim } = this.#options;
-    // The store keeps the order between owners, so here they are one.
+    // The store keeps the order between owners, so all jobs have the same owner here.
     const slot = await slots.acquire({ kind, owner: 'store' }, { signal, whenBusy: 'wait' });
     const run = await claim(slot).catch((error: unknown) => {
       this.#unsure = true;
@@ -106,7 +109,7 @@ export class Dispatcher {
     return true;
   }
 
-  /** Tells the store that these runs go on, and ends those that it has cancelled or given to another worker. */
+  /** Tells the store that these runs go on. Ends the runs that were cancelled, or that the store gave to another worker. */
   async #sendHeartbeat(): Promise<void> {
     if (this.#runs.size === 0 && !this.#unsure) return;
     const runs = [...this.#runs];
@@ -115,7 +118,7 @@ export class Dispatcher {
       const claims = runs.map(({ claim }) => claim);
       const { lost, toStop, unknown } = await store.heartbeat(kind, claims);
       for (const run of runs) {
-        // One that ended meanwhile is not running in the store either.
+        // A run that has ended since the heartbeat began is not running in the store either.
         if (!this.#runs.has(run)) continue;
         if (lost.includes(run.claim)) run.lose();
         else if (toStop.includes(run.claim)) run.cancel();
@@ -126,7 +129,10 @@ export class Dispatcher {
     }
   }
 
-  /** Only what was unknown twice in a row: a run may be on its way from the store. */
+  /**
+   * Requeues only the runs that were unknown twice in a row. After one time the answer of the store may still be on its
+   * way.
+   */
   async #requeueStrays(unknown: Claim[]): Promise<void> {
     const before = this.#strays;
     this.#strays = new Set(unknown.map(({ id }) => id));
@@ -138,7 +144,7 @@ export class Dispatcher {
   }
 }
 
-/** The server stops, so no slot is given any more. */
+/** Whether no slot is given any more, because the server stops. */
 function isClosed(error: unknown): boolean {
   return error instanceof ServiceError && error.code === 'shutting_down';
 }

@@ -9,14 +9,14 @@ export type HousekeepingOptions = {
   onRemoved(ids: string[]): Promise<void> | void;
   onRecovered(count: number): void;
   onError(error: unknown): void;
-  /** How often waiting and lost jobs are looked at. Old jobs are removed every 24th time. Milliseconds. */
+  /** How often waiting and lost jobs are checked, in milliseconds. Old jobs are removed every 24th time. */
   everyMs?: number;
 };
 
 export type Housekeeping = {
-  /** Does one round of all of it now. */
+  /** Does all of the work once, now. */
   round(): Promise<void>;
-  /** Settles when no round is under way. */
+  /** Stops the work. Settles when the current round has ended. */
   stop(): Promise<void>;
 };
 

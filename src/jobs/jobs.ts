@@ -1,4 +1,4 @@
-/** Jobs as the rest of the server sees them: submit, look up, follow, cancel, collect. */
+/** The jobs of the server: submit, look up, follow and cancel them, and collect their changes. */
 import type { Slots } from '../admission/slots.ts';
 import { ServiceError } from '../errors.ts';
 import { follow } from '../runs/follow.ts';
@@ -14,57 +14,66 @@ import { Dispatcher } from './dispatcher.ts';
 import { startHousekeeping } from './housekeeping.ts';
 import { fingerprintOf, type JobDefaults, type JobRequest, specOf } from './spec.ts';
 
-/** A record, and for a queued job where it stands. */
+/** A job's record. For a queued job also its position in the queue. */
 export type JobView = JobRecord & {
-  /** From 1. */
+  /** The position in the queue, from 1. Undefined if the job is not queued. */
   position?: number;
-  /** From how long runs really took; absent while that is not known. Milliseconds. */
+  /** The expected wait in milliseconds, from how long earlier jobs took. Undefined if that is not known yet. */
   expectedWaitMs?: number;
 };
 
 export type Jobs = {
   /**
-   * Accepts a job; it is durable when this settles. `created` is false when the owner has used the idempotency key
-   * before: then it is the earlier job. Throws `job_queue_full` (429, with `retryAfterSeconds`),
-   * `idempotency_conflict` or `shutting_down`.
+   * Accepts a job. The job is on disk when this settles. If the owner has used the idempotency key before, `created` is
+   * false and `job` is the earlier job. Throws `job_queue_full` (429, with `retryAfterSeconds`), `idempotency_conflict`
+   * or `shutting_down`.
    */
   submit(request: JobRequest): Promise<{ job: JobView; created: boolean }>;
   get(id: string): Promise<JobView | undefined>;
   list(filter: JobFilter): Promise<JobPage>;
   /**
-   * `never_started`: it was waiting and is cancelled. `stopping`: its agent is being ended, which takes up to 5 s and is
-   * told by the job's events. Throws `not_found` or `job_finished`.
+   * Cancels a job. `never_started`: the job was waiting. `stopping`: its agent is being ended, which takes up to 5 s;
+   * the job's events show the end. Throws `not_found` or `job_finished`.
    */
   cancel(id: string): Promise<{ result: 'never_started' | 'stopping'; job: JobRecord }>;
   /**
-   * Follows a job from the event after number `after` (0: from the first); ends after the job's last event, or when
-   * `signal` aborts. Throws `not_found` before the first event.
+   * Returns the job's events after number `after`, and new ones as they happen. Ends after the job's last event, or
+   * when `signal` aborts. Throws `not_found` before the first event.
    */
   events(id: string, options: { after?: number; signal: AbortSignal }): AsyncIterable<StoredEvent>;
-  /** The unified diff of what the job changed; `undefined` when there is none. */
+  /** Returns the unified diff of the job's changes. Returns `undefined` if there is none. */
   patch(id: string): Promise<string | undefined>;
-  /** What the webhooks of this owner's jobs are signed with, in the form `whsec_...`. */
+  /** Returns the secret that signs the webhooks of this owner's jobs, in the form `whsec_...`. */
   webhookSecret(owner: Owner): string;
-  /** Takes no more jobs and starts none; settles when those that run here have ended. What waits stays in the store. */
+  /**
+   * Accepts and starts no more jobs. Settles when the jobs that run in this process have ended. Waiting jobs stay in
+   * the store.
+   */
   drain(): Promise<void>;
-  /** Ends what runs here now, each by its `onInterrupt`, and closes the store. Also after `drain`. */
+  /** Ends the jobs that run in this process, as their `onInterrupt` says, and closes the store. May follow `drain`. */
   destroy(): Promise<void>;
 };
 
 export type JobsLog = {
-  /** The store could not be reached, or answered with an error; the operation is retried. */
+  /** Called when the store cannot be reached, or fails. The operation is retried. */
   error(error: unknown): void;
-  /** So many jobs had been running on a server or worker that is gone. */
+  /** Called with the number of jobs that had been running on a server or worker that is gone. */
   recovered(count: number): void;
   webhookSent(job: JobRecord, report: WebhookReport): void;
 };
 
 export type JobsOptions = {
   store: JobStore;
-  /** Runs jobs in this process; absent on a gateway. `chats`: also chat runs of other machines. */
+  /**
+   * How this process runs jobs. Undefined on a gateway, which runs none. `chats`: it also runs chat requests of other
+   * machines.
+   */
   worker?: { slots: Pick<Slots, 'acquire'>; execute: ExecuteTask; chats: boolean };
   defaults: JobDefaults;
-  /** Only `maxWaiting` bounds the jobs of this owner; absent: no owner is exempt. */
+  /**
+   * The owner that is exempt from the limits in `tenants`; only `maxWaiting` applies to its jobs. Undefined if no owner
+   * is exempt.
+   */
   operator?: Owner;
   maxWaiting: number;
   tenants: TenantBounds;
@@ -207,7 +216,7 @@ class StoredJobs implements Jobs {
 
   async #view(job: JobRecord): Promise<JobView> {
     if (job.state !== 'queued') return job;
-    // A job that has left the queue since it was read was the first in it.
+    // A job that has left the queue since its record was read was the first in the queue.
     return { ...job, ...((await this.#store.outlook(job.id)) ?? { position: 1 }) };
   }
 }

@@ -1,4 +1,4 @@
-/** Builds the jobs from the settings: the store, and what runs jobs in this process. */
+/** Opens the job store and starts what runs jobs in this process, both from the settings. */
 import type { Slots } from '../admission/slots.ts';
 import type { Config } from '../config/config.ts';
 import { createElsewhere, type RunElsewhere } from '../runs/elsewhere.ts';
@@ -14,25 +14,25 @@ import { createJobs, type Jobs } from './jobs.ts';
 export type JobStageOptions = {
   config: Config;
   telemetry: Telemetry;
-  /** All keys; the root of the webhook secrets must not be one of them. */
+  /** All API keys. The root secret of the webhooks must not be one of them. */
   keys: string[];
-  /** Absent: no key is the operator's. */
+  /** The owner of the operator's key. Undefined if there is no such key. */
   operator?: Owner;
   slots: Pick<Slots, 'acquire'>;
   execute: ExecuteTask;
-  /** A job's record in the words of the API, for webhooks. */
+  /** Renders a job's record in the words of the API, for webhooks. */
   render(job: JobRecord): unknown;
-  /** Removes what is kept of a job outside the store. */
+  /** Removes what is kept of a job outside the store, such as its patch. */
   forget(jobId: string): Promise<void>;
 };
 
 export type JobStage = {
   jobs: Jobs;
-  /** Present when other machines share the store. */
+  /** Runs chat requests on other machines. Undefined if no other machine shares the store. */
   elsewhere?: RunElsewhere;
 };
 
-/** Recovers what an earlier process left, then starts. Throws an Error with one line when the store cannot be opened. */
+/** Recovers the jobs of an earlier process, then starts. Throws an Error with one line if the store cannot be opened. */
 export async function openJobs(options: JobStageOptions): Promise<JobStage> {
   const { config, telemetry, keys, operator, slots, execute } = options;
   const store = await openJobStore({
@@ -87,7 +87,7 @@ export async function openJobs(options: JobStageOptions): Promise<JobStage> {
   return { jobs, elsewhere: createElsewhere(store, waits) };
 }
 
-/** The default of RESERVED_WAITING_JOBS; a short queue has no reserve. */
+/** Returns the default of RESERVED_WAITING_JOBS: 5 % of the queue, at most 50. */
 function usualReserve(maxWaiting: number): number {
   return Math.min(50, Math.floor(maxWaiting / 20));
 }

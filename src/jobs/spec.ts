@@ -1,8 +1,8 @@
-/** What is asked of a job, made complete: every default filled in. */
+/** Completes the request for a job with the defaults of the settings. */
 import { createHash } from 'node:crypto';
 import type { JobLimits, JobSpec, OnInterrupt } from '../store/job.ts';
 
-/** What a caller gives, checked already; everything left out takes the default of the settings. */
+/** A checked request for a job. Fields that are left out get the defaults of the settings. */
 export type JobRequest = Pick<JobSpec, 'prompt' | 'owner' | 'model'> &
   Partial<Omit<JobSpec, 'prompt' | 'owner' | 'model' | 'limits'>> & { limits?: Partial<JobLimits> };
 
@@ -18,7 +18,10 @@ export function specOf(request: JobRequest, defaults: JobDefaults): JobSpec {
   };
 }
 
-/** Of the request, not of the complete job: the settings may have changed when the request is repeated. */
+/**
+ * Returns a digest of the request, to recognise a repeat. The defaults are not part of it, since the settings may
+ * change before the repeat.
+ */
 export function fingerprintOf(request: JobRequest): string {
   return createHash('sha256').update(JSON.stringify(request)).digest('base64url');
 }

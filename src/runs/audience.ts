@@ -1,22 +1,22 @@
-/** The clients that wait for the answer of one run. When all have left without it, the run is ended. */
+/** The clients that wait for the answer of one run. If all of them leave without the answer, the run is ended. */
 import { ServiceError } from '../errors.ts';
 import type { MemoryLog } from './memory-log.ts';
 import type { Run } from './run.ts';
 
 export type AudienceOptions = {
-  /** Whether the clients read a stream. Those that wait for a whole answer may have a time limit of their own. */
+  /** Whether the clients read a stream. Clients that wait for a whole answer may give up after a time limit of theirs. */
   streamed: boolean;
-  /** How long the run goes on when nobody waits for it any more. Milliseconds. */
+  /** How long the run goes on after the last client has left, in milliseconds. */
   graceMs: number;
 };
 
 export class Audience {
   readonly run: Run<MemoryLog>;
-  /** One client has the whole answer. */
+  /** Whether any client has received the whole answer. */
   delivered = false;
   readonly #options: AudienceOptions;
   #waiting = 0;
-  /** How long the clients had waited that left without an answer. Milliseconds. */
+  /** The waits of the clients that left without an answer, in milliseconds. */
   readonly #gaveUpAfter: number[] = [];
   #grace: NodeJS.Timeout | undefined;
 
@@ -26,13 +26,13 @@ export class Audience {
     void run.ended.then(() => clearTimeout(this.#grace));
   }
 
-  /** Characters that it keeps in memory. */
+  /** The number of characters of the run that are kept in memory. */
   get size(): number {
     const { end, log } = this.run;
     return log.size + (end?.state === 'succeeded' ? end.outcome.text.length : 0);
   }
 
-  /** Adds a client. The function that is returned is called when the client has the answer, or has gone. */
+  /** Adds a client. The caller calls the returned function when the client has received the answer, or has gone. */
   join(): (how: 'answered' | 'gone') => void {
     this.#waiting += 1;
     clearTimeout(this.#grace);
@@ -62,9 +62,9 @@ export class Audience {
 }
 
 /**
- * A time after which clients left twice: then it is a timer of the client, not a person. Such a client repeats its request
- * for minutes, at growing intervals, and each repeat would start an agent. Making a connection, or a machine under load,
- * takes some hundred milliseconds off one of the times.
+ * Returns a time after which clients left twice. Two equal times show that the client has a timer; a person does not
+ * leave so regularly. A client with a timer repeats its request for minutes, and each repeat would start an agent.
+ * Equal times may differ by some hundred milliseconds, because connecting takes time and machines are busy.
  */
 function sameTwice(times: number[]): number | undefined {
   return times.find((time, at) => times.slice(at + 1).some((other) => Math.abs(other - time) < 300 + time / 20));

@@ -1,4 +1,4 @@
-/** Runs a task on another machine that shares the store, and follows it as if it ran here. */
+/** Runs a task on another machine that shares the store, and passes its events on as if it ran on this machine. */
 import { ServiceError } from '../errors.ts';
 import type { ChatStore } from '../store/chat-store.ts';
 import { isEndState } from '../store/job.ts';
@@ -8,28 +8,37 @@ import type { RunContext } from './run.ts';
 import { type LogStore, storedLog } from './stored-log.ts';
 
 export type WhereOptions = RunContext & {
-  /** `refuse`: no free slot is an error at once. `queue`: wait in turn, within the bounds of the queue. */
+  /**
+   * What happens if no slot is free. `refuse`: an error at once. `queue`: the run waits, within the limits of the
+   * queue.
+   */
   whenBusy: 'refuse' | 'queue';
   /** See `ExecuteOptions`. */
   settle: 'after_release' | 'at_outcome';
 };
 
-/** Throws the run's `ServiceError`, `agent_busy`, `queue_full`, `wait_timeout`, or the signal's reason. */
+/**
+ * Runs the task. Throws the `ServiceError` of the run, `agent_busy`, `queue_full`, `wait_timeout`, or the signal's
+ * reason.
+ */
 export type RunElsewhere = (task: Task, options: WhereOptions) => Promise<Outcome>;
 
 export type ElsewhereSettings = {
-  /** How many may wait for a slot. */
+  /** How many runs may wait for a slot. */
   maxQueued: number;
-  /** How long each may wait, in milliseconds. */
+  /** How long each of these runs may wait, in milliseconds. */
   waitMs: number;
 };
 
-/** A run whose gateway has not renewed it for this long is ended. Clocks may differ by less. Milliseconds. */
+/**
+ * A run is ended if its gateway has not renewed it for this long, in milliseconds. The clocks of the machines must
+ * differ by less.
+ */
 const leaseMs = 30_000;
 const renewMs = 5000;
-/** A worker with a free slot has claimed the run by then, so `refuse` still means at once. Milliseconds. */
+/** With `refuse`, how long a worker has to claim the run, in milliseconds. A worker with a free slot needs less. */
 const refuseMs = 1000;
-/** The store may be away for this long before the run is given up. Milliseconds. */
+/** How long the store may be unreachable before the gateway gives up the run, in milliseconds. */
 const patienceMs = 20_000;
 
 export function createElsewhere(store: LogStore & { chats: ChatStore }, settings: ElsewhereSettings): RunElsewhere {

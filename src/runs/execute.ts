@@ -8,29 +8,36 @@ import type { RunContext } from './run.ts';
 
 export type ExecuteStages = {
   pool: AgentPool;
-  /** Told of every run, for the log and the metrics. Times are milliseconds. */
+  /** Called for every run, for the log and the metrics. Times are in milliseconds. */
   observer: {
     runStarted(task: Task, start: AgentStart): void;
     runEnded(task: Task, outcome: Outcome, ms: number): void;
     runFailed(task: Task, error: ServiceError, ms: number): void;
-    /** Something could not be released; the run's end stands all the same. */
+    /** Called when something could not be released. The end of the run does not change. */
     releaseFailed(task: Task, error: unknown): void;
   };
 };
 
 export type ExecuteOptions = RunContext & {
-  /** The slot that the run has, or waits for. */
+  /** The function that releases the run's slot, or the promise of that function while the run waits for a slot. */
   slot: Release | Promise<Release>;
   /**
-   * `after_release`: the slot is free again when the caller has the outcome, so that its next request is not refused.
-   * `at_outcome`: the caller waits in a queue anyway and need not wait for a process to end.
+   * When the returned promise settles. `after_release`: when the slot is free again, so that the client's next request
+   * is not refused. `at_outcome`: as soon as there is an outcome; the next request waits in the queue until the slot is
+   * free.
    */
   settle: 'after_release' | 'at_outcome';
-  /** Looks at the workspace before it is released. The agent has ended by then; no outcome: the run failed. */
+  /**
+   * Collects the changes in the workspace before it is released. The agent has ended by then. The outcome is undefined
+   * if the run failed.
+   */
   collect?(workspace: WorkspaceLease, outcome: Outcome | undefined): Promise<void>;
 };
 
-/** Runs a task to its outcome. Throws a `ServiceError` for every bad end. Everything acquired is released, in reverse. */
+/**
+ * Runs a task and returns its outcome. Throws a `ServiceError` if the run fails. Releases everything that it acquired,
+ * in reverse order.
+ */
 export async function execute(stages: ExecuteStages, task: Task, options: ExecuteOptions): Promise<Outcome> {
   const { signal, emit, collect } = options;
   const began = performance.now();

@@ -1,25 +1,31 @@
-/** Follows a run: the events that are in its log, then each new one, once and in order. Every reader uses this loop. */
+/**
+ * Follows a run: returns the events that are in its log, then each new event, once and in order. Every reader uses this
+ * loop.
+ */
 
 export type Page<Event> = {
   events: Event[];
-  /** The number of the last of them, or of the last one before, if there are none. */
+  /** The number of the last event in `events`. If `events` is empty, the number of the last event before. */
   last: number;
-  /** `now`: there is more to read. `later`: the run goes on, so wait. `never`: these were the last events. */
+  /**
+   * When there will be more. `now`: read again. `later`: wait, since the run goes on. `never`: these were the last
+   * events.
+   */
   more: 'now' | 'later' | 'never';
 };
 
 /** The events of one run, numbered from 1, in memory or in the store. */
 export type EventLog<Event> = {
-  /** The events after number `after`. */
+  /** Returns the events after number `after`. */
   read(after: number): Page<Event> | Promise<Page<Event>>;
-  /** Calls `listener` whenever there may be more to read. The function that is returned ends that. */
+  /** Calls `listener` whenever there may be more to read, until the returned function is called. */
   onMore(listener: () => void): () => void;
 };
 
 /**
- * Ends after the last event of the run, or when `signal` aborts. The next event is read when the caller asks for it, so a
- * slow caller holds nothing in memory.
- * @param after the number of the latest event that the caller has; 0: none
+ * Ends after the last event of the run, or when `signal` aborts. Events are read when the caller asks for them, so
+ * nothing piles up for a slow caller.
+ * @param after the number of the last event that the caller has, or 0
  */
 export async function* follow<Event>(
   log: EventLog<Event>,
@@ -39,7 +45,7 @@ export async function* follow<Event>(
     while (!signal.aborted) {
       notified = false;
       const read = log.read(last);
-      // For each token of a stream, waiting for what is there already would cost as much as the rest of this loop.
+      // An `await` for each token of a stream would cost as much as the rest of this loop.
       const page = read instanceof Promise ? await read : read;
       for (const event of page.events) {
         if (signal.aborted) return;

@@ -1,4 +1,4 @@
-/** Where a chat run takes place: here while a slot is free, else on any machine that shares the store. */
+/** Chooses the machine for a chat run: this machine while it has a free slot, else any machine that shares the store. */
 import { ServiceError } from '../errors.ts';
 import type { Outcome, Task } from '../task.ts';
 import type { RunElsewhere, WhereOptions } from './elsewhere.ts';
@@ -7,11 +7,11 @@ export type RunTask = (task: Task, options: WhereOptions) => Promise<Outcome>;
 
 export type HereOrElsewhere = {
   run: RunTask;
-  /** Sends no more runs elsewhere; settles when those that were sent have ended. */
+  /** Sends no more runs to other machines. Settles when the runs that were sent have ended. */
   drain(): Promise<void>;
 };
 
-/** @param freeHere whether a run would get a slot of this process at once */
+/** @param freeHere returns whether a run would get a slot of this process at once */
 export function createHereOrElsewhere(
   here: RunTask,
   freeHere: () => boolean,

@@ -1,15 +1,21 @@
-/** Writes the events of one run into the store: in batches, bounded, in order, and through an outage of the store. */
+/**
+ * Writes the events of one run into the store: in batches, in order, up to a limit, and even if the store is away for a
+ * while.
+ */
 import type { StoredEventBody } from '../store/job.ts';
 import type { NewEvent } from '../store/stored-run.ts';
 import { backoff, pause } from '../waits.ts';
 import type { EventSink } from './run.ts';
 
-/** Writes events under the numbers after `lastSeq`; `false`: the run is no longer the caller's. May be repeated. */
+/**
+ * Writes events with the numbers that follow `lastSeq`. Returns `false` if another process has the run now. The same
+ * call may be repeated: it writes the events only once.
+ */
 export type Append = (lastSeq: number, events: NewEvent[]) => Promise<boolean>;
 
 export type EventBounds = { maxEvents: number; maxBytes: number };
 
-/** A live reader sees an event after at most this, and a busy agent costs at most one write per this. Milliseconds. */
+/** The time between two batches, in milliseconds. A live reader sees an event after at most this time. */
 const batchMs = 25;
 const longestRetryMs = 2000;
 
@@ -19,7 +25,7 @@ export class LogWriter implements EventSink {
   readonly #onLost: () => void;
   #lastSeq: number;
   #pending: NewEvent[] = [];
-  /** A batch that may or may not have been written. */
+  /** The batch whose write failed, so that it may or may not be in the store. */
   #unsure: NewEvent[] | undefined;
   #writing: Promise<void> | undefined;
   #pausing = new AbortController();
@@ -31,7 +37,7 @@ export class LogWriter implements EventSink {
 
   /**
    * @param lastSeq the number of the run's latest event
-   * @param onLost called once, when the run is no longer the caller's
+   * @param onLost called once if another process has the run now
    */
   constructor(append: Append, lastSeq: number, bounds: EventBounds, onLost: () => void) {
     this.#append = append;
@@ -42,7 +48,7 @@ export class LogWriter implements EventSink {
 
   append(event: StoredEventBody): void {
     if (this.#full || this.#closing || this.#stopped) return;
-    // A copy, since texts that follow are joined to it.
+    // A copy is needed, because later texts are joined to it.
     const body = { ...event };
     this.#bytes += Buffer.byteLength(JSON.stringify(body));
     const { maxEvents, maxBytes } = this.#bounds;
@@ -53,14 +59,14 @@ export class LogWriter implements EventSink {
     else this.#push(body);
   }
 
-  /** Settles when everything is written, or nothing more can be. */
+  /** Settles when everything is written, or when nothing more can be written. */
   async close(): Promise<void> {
     this.#closing = true;
     this.#pausing.abort();
     await this.#writing;
   }
 
-  /** Drops what is not written yet. */
+  /** Drops the events that are not written yet. */
   stop(): void {
     this.#stopped = true;
     this.#pending = [];
@@ -81,14 +87,14 @@ export class LogWriter implements EventSink {
   #schedule(): void {
     this.#writing ??= this.#write().finally(() => {
       this.#writing = undefined;
-      // An event may have come after the last look.
+      // An event may have come after the loop had ended.
       if (this.#pending.length > 0 && !this.#stopped) this.#schedule();
     });
   }
 
   async #write(): Promise<void> {
     const retry = backoff({ firstMs: 2 * batchMs, longestMs: longestRetryMs });
-    // Events of the same step of the event loop go into the same batch; the first batch waits no longer.
+    // Events of the same step of the event loop go into one batch. The first batch waits no longer than that.
     await Promise.resolve();
     while ((this.#unsure ?? this.#pending).length > 0 && !this.#stopped) {
       const batch = this.#unsure ?? this.#pending;
@@ -104,7 +110,7 @@ export class LogWriter implements EventSink {
         retry.reset();
         if (!this.#closing) await this.#pause(batchMs);
       } catch {
-        // The store may have taken the batch before it went away, so the very same batch is written again.
+        // The store may have written the batch before it went away, so the same batch is written again.
         this.#unsure = batch;
         await this.#pause(retry.next());
       }
@@ -117,7 +123,7 @@ export class LogWriter implements EventSink {
   }
 }
 
-/** Text that follows text becomes one event. */
+/** Joins a text to the text before it. Returns `false` if the two events are not both texts of one kind. */
 function joinText(last: StoredEventBody, next: StoredEventBody): boolean {
   if ((last.type !== 'text' && last.type !== 'thinking') || last.type !== next.type) return false;
   last.text += next.text;

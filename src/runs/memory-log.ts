@@ -1,14 +1,17 @@
-/** The event log of a chat run: in memory, bounded, and kept for the readers that join later. */
+/** The event log of a chat run. It is in memory, has a limit, and is kept for readers that join later. */
 import { ServiceError } from '../errors.ts';
 import type { RunEvent } from '../task.ts';
 import type { EventLog, Page } from './follow.ts';
 import { shortenEvent } from './shorten.ts';
 
-/** Characters. An agent that streams more is ended: the limit on what it may print is about the same. */
+/** The most characters of text in one run. An agent that writes more is ended. */
 const maxTextLength = 4 * 1024 * 1024;
-/** Characters of tool calls and their results; further ones are left out. */
+/** The most characters of tool calls and their results. Further ones are not kept. */
 const maxToolLength = 4 * 1024 * 1024;
-/** A reader that is behind by more events than this gets texts joined, up to so many characters, in short pages. */
+/**
+ * A reader that is this many events behind gets joined texts of up to `joinedLength` characters, `joinedPage` at a
+ * time.
+ */
 const behindFrom = 1000;
 const joinedLength = 16_384;
 const joinedPage = 16;
@@ -16,18 +19,18 @@ const joinedPage = 16;
 export class MemoryLog implements EventLog<RunEvent> {
   readonly #keeps: ReadonlySet<RunEvent['type']>;
   readonly #listeners = new Set<() => void>();
-  /** The number of an event is its index and 1. */
+  /** An event's number is its index plus 1. */
   #events: RunEvent[] = [];
   #closed = false;
   #textLength = 0;
   #toolLength = 0;
 
-  /** @param keeps the types of events that a reader of this run will ask for; others are dropped */
+  /** @param keeps the types of events that readers of this run want; other events are dropped */
   constructor(keeps: ReadonlySet<RunEvent['type']>) {
     this.#keeps = keeps;
   }
 
-  /** Characters that it holds. */
+  /** The number of characters that the log holds. */
   get size(): number {
     return this.#textLength + this.#toolLength;
   }
@@ -49,7 +52,7 @@ export class MemoryLog implements EventLog<RunEvent> {
     this.#notify();
   }
 
-  /** No event follows. */
+  /** Ends the log. Readers end after the last event. */
   close(): void {
     this.#closed = true;
     this.#notify();
@@ -71,8 +74,8 @@ export class MemoryLog implements EventLog<RunEvent> {
   }
 
   /**
-   * Joins all texts that follow each other: many small ones take many times their length. Nobody may be reading, since the
-   * events get new numbers.
+   * Joins all texts that follow each other, since many small strings take many times their length. The events get new
+   * numbers, so there must be no reader at this time.
    */
   compact(): void {
     this.#events = joinTexts(this.#events, 0, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY).events;
@@ -84,10 +87,10 @@ export class MemoryLog implements EventLog<RunEvent> {
 }
 
 /**
- * Makes one text of texts that follow each other.
- * @param start the index to begin at
- * @param maxLength characters of a joined text
- * @param maxEvents how many events to return
+ * Returns events from an index on, with texts that follow each other joined.
+ * @param start the index of the first event
+ * @param maxLength the most characters of a joined text
+ * @param maxEvents the most events to return
  * @returns `end`: the index after the last event that was read
  */
 function joinTexts(all: RunEvent[], start: number, maxLength: number, maxEvents: number) {

@@ -3,18 +3,18 @@ import { type ErrorCode, invalidField, ServiceError } from '../errors.ts';
 import type { Audience } from './audience.ts';
 
 export type RequestMark = {
-  /** Equal for requests that ask for the same in the same way: key, API, wanted events, body. */
+  /** The same for requests with the same key, API, wanted events and body. */
   digest: string;
-  /** With the key and the API, when the request carries an `Idempotency-Key`. */
+  /** The request's `Idempotency-Key` with its API key and API. Undefined if the request has no such header. */
   idempotencyKey: string | undefined;
-  /** The client says that it repeats a request. */
+  /** Whether the client says that it repeats a request. */
   retry: boolean;
 };
 
 export type RepeatsOptions = {
-  /** How long an ended run answers its repeats. Milliseconds. */
+  /** How long an ended run answers its repeats, in milliseconds. */
   windowMs: number;
-  /** How many ended runs are kept, and how many characters of them. */
+  /** The most ended runs that are kept, and `maxSize` the most characters of them. */
   maxRuns?: number;
   maxSize?: number;
 };
@@ -23,11 +23,11 @@ type Entry = {
   mark: RequestMark;
   audience: Audience;
   expiry?: NodeJS.Timeout;
-  /** What it counts for in the bound, once the run has ended. */
+  /** The characters that count for `maxSize`. 0 until the run has ended. */
   size: number;
 };
 
-/** Errors that cost nothing, or that no client has read. A repeat of the request may well succeed. */
+/** Errors that cost nothing or that no client has read. A repeat after one of them starts a new run. */
 const notRepeated: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   ...(['agent_busy', 'queue_full', 'wait_timeout', 'shutting_down', 'client_gone', 'cancelled'] as const),
   ...(['agent_not_started', 'not_signed_in', 'workspace_unavailable'] as const),
@@ -35,7 +35,7 @@ const notRepeated: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 export class Repeats {
   readonly #entries = new Map<string, Entry>();
-  /** Those whose run has ended, the oldest end first, and their size together. */
+  /** The entries whose run has ended, in the order of their ends. */
   readonly #ended = new Map<string, Entry>();
   #size = 0;
   readonly #windowMs: number;
@@ -49,9 +49,10 @@ export class Repeats {
   }
 
   /**
-   * The run to join, or to answer from once more; `undefined`: the request starts a new run. A run that ended well
-   * answers a second request only if the first answer may not have arrived, or if the request says that it is a repeat:
-   * people do ask the same question twice. Throws `invalid_request` when the key was used with another request.
+   * Returns the run to join, or the ended run that answers again. Returns `undefined` if the request must start a new
+   * run. A run that ended well answers a second request only if the first answer may not have arrived, or if the
+   * request says that it is a repeat, because people do ask the same question twice. Throws `invalid_request` if the
+   * idempotency key was used with another request.
    */
   find(mark: RequestMark): Audience | undefined {
     const entry = this.#entries.get(nameOf(mark));
@@ -72,7 +73,7 @@ export class Repeats {
   keep(mark: RequestMark, audience: Audience): void {
     const name = nameOf(mark);
     const entry: Entry = { mark, audience, size: 0 };
-    // An older one goes first: the newest are at the end of the map.
+    // The old entry is removed first, so that the new one is at the end of the map.
     this.#forget(name, this.#entries.get(name));
     this.#entries.set(name, entry);
     void audience.run.ended.then((end) => {
@@ -87,11 +88,11 @@ export class Repeats {
     });
   }
 
-  /** Ends every run that goes on, because the server stops. Settles when all have ended. */
+  /** Ends every current run because the server stops. Settles when all of them have ended. */
   async stopAll(): Promise<void> {
     const running = [...this.#entries.values()].map(({ audience }) => audience.run).filter((run) => !run.end);
     for (const run of running) {
-      // A client may retry only what has not begun.
+      // A client may retry only a run that has not begun.
       run.stop(
         run.working
           ? new ServiceError('interrupted', 'Cannot finish the run: the server is stopping')
@@ -101,7 +102,7 @@ export class Repeats {
     await Promise.all(running.map((run) => run.ended));
   }
 
-  /** Forgets the oldest that have ended until the rest is within the bounds. */
+  /** Forgets the oldest ended runs until the others are within the limits. */
   #makeRoom(): void {
     for (const [name, entry] of this.#ended) {
       if (this.#ended.size <= this.#maxRuns && this.#size <= this.#maxSize) return;
@@ -110,7 +111,7 @@ export class Repeats {
   }
 
   #forget(name: string, entry: Entry | undefined): void {
-    // A timer would hold the run until it fires.
+    // The timer would keep the run in memory until it fires.
     clearTimeout(entry?.expiry);
     if (!entry || this.#entries.get(name) !== entry) return;
     this.#entries.delete(name);

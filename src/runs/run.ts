@@ -4,17 +4,17 @@ import type { Outcome, RunEvent, SyncReport } from '../task.ts';
 
 export type RunEnd = { state: 'succeeded'; outcome: Outcome } | { state: 'failed'; error: ServiceError };
 
-/** What the work of a run is given. */
+/** What the work of a run gets from the run. */
 export type RunContext = {
-  /** Aborted with a `ServiceError` when the run is to end. */
+  /** Aborts when the run must end. The reason is a `ServiceError`. */
   signal: AbortSignal;
   /** Appends an event to the run's log. */
   emit(event: RunEvent): void;
 };
 
-/** The side of an event log that a run writes to. */
+/** What a run needs of its event log. */
 export type EventSink = {
-  /** Throws a `ServiceError` when the run must end for it. */
+  /** Appends an event. Throws a `ServiceError` if the event cannot be kept; the run ends then. */
   append(event: RunEvent): void;
   close(): void;
 };
@@ -22,16 +22,16 @@ export type EventSink = {
 export class Run<Log extends EventSink = EventSink> {
   readonly id: string;
   readonly log: Log;
-  /** Milliseconds since 1970. */
+  /** The time of creation, in milliseconds since 1970. */
   readonly createdAt = Date.now();
-  /** Settles with the run; never rejects. */
+  /** Settles when the run has ended. Never rejects. */
   readonly ended: Promise<RunEnd>;
-  /** Settles when the agent starts to work, or with the run. */
+  /** Settles when the agent starts to work, or when the run ends without that. */
   readonly begun: Promise<void>;
   end: RunEnd | undefined;
-  /** What became of the workspace's sync; `undefined` before the run has a workspace. */
+  /** The result of syncing the workspace. Undefined until the run has a workspace. */
   sync: SyncReport | undefined;
-  /** The agent has started to work: from here on a repeat of the request would be a second run. */
+  /** Whether the agent has started to work. After that, repeating the request would cost a second run. */
   working = false;
   readonly #abort = new AbortController();
   readonly #begun = Promise.withResolvers<void>();
@@ -44,12 +44,12 @@ export class Run<Log extends EventSink = EventSink> {
     this.ended = this.#run(work);
   }
 
-  /** Ends the run; the first reason counts. */
+  /** Ends the run. Only the reason of the first call counts. */
   stop(reason: ServiceError): void {
     this.#abort.abort(reason);
   }
 
-  /** Why it is being ended, while it is. */
+  /** The reason for which the run is being ended. Undefined if it is not, or if it has ended. */
   get stopping(): ServiceError | undefined {
     return this.end === undefined && this.#abort.signal.aborted ? this.#abort.signal.reason : undefined;
   }

@@ -1,15 +1,15 @@
-/** Shortens events so that a log can keep them. A shortened text says how much was left out. */
+/** Shortens the tool calls and tool results that a log keeps. A shortened text says how much was left out. */
 import type { StoredEventBody } from '../store/job.ts';
 import { startOf } from '../truncate.ts';
 
-/** Characters of one string inside a tool's input, and of a tool's result. */
+/** The most characters of a string in a tool's input, and in `maxResult` of a tool's result. */
 const maxInputString = 2000;
 const maxResult = 4000;
-/** Members of one list or object in a tool's input, and how deep it may go. */
+/** The most members of a list or object in a tool's input, and in `maxDepth` the most levels. */
 const maxMembers = 50;
 const maxDepth = 6;
 
-/** Text of the agent stays whole: it is the answer. */
+/** Returns a copy. The agent's text is not shortened, because it is the answer. */
 export function shortenEvent<Event extends StoredEventBody>(event: Event): Event {
   if (event.type === 'tool_result') return { ...event, text: shortenText(event.text, maxResult) };
   if (event.type === 'tool_call') return { ...event, input: shortenValue(event.input, 0) };

@@ -1,10 +1,10 @@
-/** The event log of a run in the store, as its readers see it. */
+/** Reads the event log of a run from the store. */
 import { isEndState, type StoredEvent } from '../store/job.ts';
 import type { JobStore } from '../store/job-store.ts';
 import type { EventLog, Page } from './follow.ts';
 
 const pageSize = 500;
-/** A notification of another process may be lost; then the reader is this late. Milliseconds. */
+/** How often a reader looks for events, in milliseconds, since notifications from other processes can be lost. */
 const pollMs = 1000;
 
 export type LogStore = Pick<JobStore, 'events' | 'state' | 'notifications'>;
@@ -14,11 +14,11 @@ export function storedLog(store: LogStore, id: string): EventLog<StoredEvent> {
     async read(after) {
       const page = await readPage(store, id, after);
       if (page.events.length > 0 || page.more === 'never') return page;
-      // A reader that begins after the last event finds none; nor does one whose run has been removed.
+      // There are no events after the last one, and none of a run that was removed.
       const state = await store.state(id);
       if (state === undefined) return { ...page, more: 'never' };
       if (!isEndState(state)) return page;
-      // It may have ended after the events were read.
+      // The run may have ended after its events were read.
       const rest = await readPage(store, id, after);
       return rest.more === 'now' ? rest : { ...rest, more: 'never' };
     },

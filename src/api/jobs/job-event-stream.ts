@@ -1,4 +1,4 @@
-/** The events of a job as a stream: past ones first, then each as it happens, until the job ends. */
+/** Streams the events of a job: past events first, then each new event, until the job ends. */
 import type { FastifyReply } from 'fastify';
 import { jsonLine, sendFrames } from '../../http/sse.ts';
 import type { Jobs } from '../../jobs/jobs.ts';
@@ -6,10 +6,10 @@ import type { StoredEvent } from '../../store/job.ts';
 
 export type EventJson = ReturnType<typeof renderEvent>;
 
-/** The state of a job says the same as `working`, which is not recorded for jobs. */
+/** Jobs have no event `working`: their state `running` says the same. */
 type PublicEvent = Exclude<StoredEvent, { type: 'working' }>;
 
-/** An event in the names of the API. Its number is the `id` of its frame. */
+/** Renders an event with the names of the API. The event's number is the `id` of its frame. */
 function renderEvent({ seq: _, at, ...event }: PublicEvent) {
   const time = new Date(at).toISOString();
   switch (event.type) {
@@ -42,13 +42,13 @@ function frameOf(event: PublicEvent): string {
   return `id: ${event.seq}\nevent: ${event.type}\ndata: ${jsonLine(renderEvent(event))}\n\n`;
 }
 
-/** How soon a reader in a browser reconnects when the connection drops. */
+/** Tells a browser to reconnect 1 s after the connection has dropped. */
 const reconnectSoon = 'retry: 1000\n\n';
 
-/** Settings under their names in the configuration. */
+/** Settings, with the names that they have in the configuration. */
 export type EventStreamSettings = { streamKeepAliveSeconds: number; slowReaderSeconds: number };
 
-/** The open streams, so that all of them end when the server stops. */
+/** The open event streams. All of them end when the server stops. */
 export class JobEventStreams {
   readonly #jobs: Pick<Jobs, 'events'>;
   readonly #settings: EventStreamSettings;
@@ -59,12 +59,15 @@ export class JobEventStreams {
     this.#settings = settings;
   }
 
-  /** A reader that lacks the last events reconnects, and gets them. */
+  /** Ends all streams. A reader that lacks the last events gets them when it reconnects. */
   endAll(): void {
     this.#stopping.abort();
   }
 
-  /** Settles when the stream has ended, or its reader has gone. Throws what broke it; the reader is cut off then. */
+  /**
+   * Sends the events. Settles when the stream has ended or its reader has gone. If reading the events fails, cuts off
+   * the reader and throws the error.
+   */
   send(reply: FastifyReply, id: string, after: number): Promise<void> {
     const { streamKeepAliveSeconds, slowReaderSeconds } = this.#settings;
     return sendFrames(reply, (gone) => this.#frames(id, after, gone), {

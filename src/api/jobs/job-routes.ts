@@ -18,10 +18,10 @@ export type JobRoutesDeps = {
   jobs: Pick<Jobs, 'submit' | 'get' | 'list' | 'cancel' | 'events' | 'patch' | 'webhookSecret'>;
   models: Models;
   shape: JobRequestShape;
-  /** Sees the jobs of all; absent: no key is the operator's. */
+  /** The owner of the operator's key, who sees the jobs of all owners. Undefined if there is no such key. */
   operator: Owner | undefined;
   settings: EventStreamSettings;
-  /** Called with what broke a stream that had begun. */
+  /** Called with an error that broke off a stream. */
   onBroken(request: FastifyRequest, error: unknown): void;
 };
 
@@ -71,7 +71,7 @@ export function jobRoutes(server: FastifyInstance, deps: JobRoutesDeps): void {
     return { job_id: id, status: job.state, result };
   });
 
-  // The operator's key gets only its own secret too: a secret lets its holder forge what it signs.
+  // Every key gets only its own secret, even the operator's key: whoever has a secret can forge webhooks.
   server.get('/callback-secret', async (request, reply) => {
     reply.header('cache-control', 'no-store');
     return { secret: jobs.webhookSecret(request.owner) };
@@ -84,18 +84,18 @@ function eventRoute(server: FastifyInstance, deps: JobRoutesDeps, visible: Visib
   const streams = new JobEventStreams(deps.jobs, deps.settings);
   server.addHook('preClose', async () => streams.endAll());
 
-  // There is no HEAD: its answer would be a stream that nobody reads.
+  // There is no HEAD route: its answer would be a stream that nobody reads.
   server.get<ForJob>('/jobs/:id/events', { exposeHeadRoute: false }, async (request, reply): Promise<FastifyReply> => {
     const after = readAfter(request.headers['last-event-id'], request.query);
     const job = await visible.find(request);
-    // A browser reconnects after every end of a stream; this status tells it that there is nothing more to read.
+    // A browser reconnects whenever a stream ends. Status 204 tells it to stop, because there is nothing more to read.
     if (after > 0 && after >= job.events && job.finishedAt !== undefined) return reply.code(204).send();
     await streams.send(reply, job.id, after).catch((error: unknown) => deps.onBroken(request, error));
     return reply;
   });
 }
 
-/** Which jobs a key may see: its own, and with the operator's key those of all. */
+/** Finds the jobs that a request may see: those of its own key, or all jobs with the operator's key. */
 class VisibleJobs {
   readonly #jobs: JobRoutesDeps['jobs'];
   readonly #operator: Owner | undefined;
@@ -127,7 +127,7 @@ function noPatch(job: JobView): ServiceError {
   return new ServiceError('not_found', `There is no diff: ${why}`);
 }
 
-/** For the description of the API. */
+/** Returns the operations of these routes, for the description of the API. */
 export function jobOperations(shape: JobRequestShape): Operation[] {
   const body = z.toJSONSchema(shape, { target: 'openapi-3.0', io: 'input' });
   const query = z.toJSONSchema(listQueryShape, { target: 'openapi-3.0', io: 'input' }).properties ?? {};

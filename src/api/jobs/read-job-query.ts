@@ -1,4 +1,4 @@
-/** What a query says: which jobs are asked for, and from which event on. */
+/** Reads the queries of the job routes: which jobs to list, and from which event on to stream. */
 
 import { z } from 'zod';
 import { invalidField } from '../../errors.ts';
@@ -38,14 +38,14 @@ export function readListQuery(query: unknown): JobFilter {
   };
 }
 
-/** A path may hold anything; only this can be the id of a job. */
+/** Returns whether a part of a path has the form of a job id. */
 export function isJobId(text: string): boolean {
   return uuid.test(text);
 }
 
 /**
- * The number of the latest event that the reader has; 0: none. A reader that reconnects repeats its URL and adds the
- * header, so the header counts. Throws `invalid_request`.
+ * Returns the number of the last event that the reader has, or 0. A browser that reconnects repeats its URL and adds
+ * the header, so the header counts. Throws `invalid_request`.
  */
 export function readAfter(lastEventId: string | string[] | undefined, query: unknown): number {
   const { after } = (query ?? {}) as { after?: unknown };

@@ -1,4 +1,4 @@
-/** Reads the body of `POST /execute`. Every bound of a job's fields is here. */
+/** Reads the body of `POST /execute`. Every limit of a job's fields is in this file. */
 import { z } from 'zod';
 import { invalidField } from '../../errors.ts';
 import type { JobRequest } from '../../jobs/spec.ts';
@@ -7,22 +7,22 @@ import { callbackUrlProblem } from '../../webhooks/address.ts';
 import type { Models } from '../models.ts';
 import { parseBody } from '../parse-body.ts';
 
-/** Seconds. The queue of the PostgreSQL store lets no job run for more than a day. */
+/** The longest run of a job, in seconds. The queue of the PostgreSQL store ends jobs after a day. */
 const longestRun = 23 * 3600;
 const longestWait = 365 * 24 * 3600;
 const maxMetadataBytes = 64 * 1024;
 
-/** What the settings allow a job. */
+/** The limits of a job that come from the settings. */
 export type JobBounds = { maxBudgetUsd: number; allowPrivateCallbacks: boolean };
 
-/** The command line would take a name that begins with `-` for a flag. */
+/** The name of an agent definition. The command line would take a name that begins with `-` for a flag. */
 export const agentName = z
   .string()
   .regex(/^[^-\p{Cc}][^\p{Cc}]{0,199}$/u, 'must be a name of 1 to 200 characters that does not begin with "-"');
 
 export type JobRequestShape = ReturnType<typeof jobRequestShape>;
 
-/** Unknown fields pass; null means absent. */
+/** Returns the shape of the body. Unknown fields are ignored, and null means that a field is absent. */
 export function jobRequestShape({ maxBudgetUsd, allowPrivateCallbacks }: JobBounds) {
   return z.looseObject({
     prompt: z
@@ -94,12 +94,12 @@ export type ReadJobOptions = {
   shape: JobRequestShape;
   models: Models;
   owner: Owner;
-  /** The request carries the operator's key. */
+  /** Whether the request carries the operator's key. */
   isOperator: boolean;
   idempotencyKey: string | undefined;
 };
 
-/** Throws `invalid_json`, `invalid_request`, `unsupported_model`, in this order. */
+/** Reads a request for a job. Throws `invalid_json`, `invalid_request` or `unsupported_model`, checked in this order. */
 export function readJobRequest(body: unknown, options: ReadJobOptions): JobRequest {
   const parsed = parseBody(options.shape, body);
   const { prompt, agent, effort, callback_url, priority, on_interrupt, deliver } = parsed;
@@ -107,7 +107,7 @@ export function readJobRequest(body: unknown, options: ReadJobOptions): JobReque
   if ((priority ?? 0) > 0 && !options.isOperator) {
     throw invalidField('priority', "it is above 0, which only the operator's key may ask for");
   }
-  // As it came: parsing drops names that JavaScript has a use for.
+  // The metadata is taken from the body, because parsing drops names such as `__proto__`.
   const { metadata } = body as Pick<JobBody, 'metadata'>;
   const { model } = options.models.resolve(parsed.model);
   return {

@@ -1,4 +1,4 @@
-/** A job as clients read it, in the names of the API. What is not known, or not yet, is null. */
+/** Renders jobs with the names of the API. Values that are not known, or not known yet, are null. */
 
 import type { JobView } from '../../jobs/jobs.ts';
 import type { JobSummary, WebhookReport } from '../../store/job.ts';
@@ -7,7 +7,7 @@ import type { ModelUsage, Usage } from '../../task.ts';
 export type JobJson = ReturnType<typeof renderJob>;
 export type ListedJobJson = ReturnType<typeof renderListedJob>;
 
-/** Everything about a job but its patch. Webhooks send the same. */
+/** Renders everything about a job except its patch. Webhooks send the same. */
 export function renderJob(job: JobView) {
   return {
     ...renderListedJob(job),
@@ -21,7 +21,7 @@ export function renderJob(job: JobView) {
   };
 }
 
-/** For a list: without long texts, and with only the beginning of the prompt. */
+/** Renders a job for a list: without long texts, and with only the beginning of the prompt. */
 export function renderListedJob(job: JobSummary) {
   return {
     job_id: job.id,
@@ -46,7 +46,7 @@ export function renderListedJob(job: JobSummary) {
   };
 }
 
-/** The request, with the defaults that applied. */
+/** Renders what was requested, with the defaults that applied. */
 function requestOf({ effort, limits, priority, onInterrupt, deliver, callbackUrl }: JobSummary) {
   return {
     effort: effort ?? null,
@@ -61,7 +61,7 @@ function requestOf({ effort, limits, priority, onInterrupt, deliver, callbackUrl
   };
 }
 
-/** Of a queued job. */
+/** Renders the position of a queued job. Both values are null for other jobs. */
 export function renderQueuePosition({ position, expectedWaitMs }: JobView) {
   return {
     position: position ?? null,
@@ -105,7 +105,7 @@ function usageOf({ inputTokens, cacheReadTokens, cacheWriteTokens, outputTokens 
   };
 }
 
-/** Milliseconds since 1970, as ISO 8601 in UTC. */
+/** Renders milliseconds since 1970 as a time in ISO 8601, in UTC. */
 function isoTime(ms: number): string;
 function isoTime(ms: number | undefined): string | null;
 function isoTime(ms: number | undefined): string | null {

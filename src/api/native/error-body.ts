@@ -1,15 +1,15 @@
-/** Errors in the words of the native API: `{"error": ..., "detail": ...}`. */
+/** Renders errors in the words of the native API: `{"error": ..., "detail": ...}`. */
 import type { ErrorCode, ServiceError } from '../../errors.ts';
 
 export function errorBody(error: ServiceError): Record<string, unknown> {
   const { code, message, extra } = error;
   const word = wordOf(error);
   if (extra.supported) return { error: word, supported: extra.supported };
-  // Clients of the contract look for these very words.
+  // Clients of the contract look for exactly these words.
   return { error: word, detail: code === 'agent_busy' ? 'agent is busy' : message };
 }
 
-/** The contract has one word for every run that failed, and one for every field that is wrong. */
+/** The words that are not simply the code. The contract has one word for all failed runs, and one for all wrong fields. */
 const words: Partial<Record<ErrorCode, string>> = {
   invalid_json: 'invalid request',
   job_queue_full: 'queue full',

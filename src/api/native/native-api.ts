@@ -1,4 +1,7 @@
-/** Chat of the native API: the contract of the service that this one replaces. One process per run, whole answers only. */
+/**
+ * The chat part of the native API, whose contract comes from an earlier service: a new process for each run, and whole
+ * answers only.
+ */
 import { ServiceError } from '../../errors.ts';
 import { redact } from '../../redact.ts';
 import type { Api } from '../api.ts';

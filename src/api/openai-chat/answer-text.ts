@@ -1,4 +1,4 @@
-/** The events of a run as the pieces of text that a stream carries. */
+/** Turns the events of a run into the pieces of text that a stream shows. */
 import type { Outcome, RunEvent } from '../../task.ts';
 import { truncate } from '../../truncate.ts';
 import type { AgentEventKind } from '../api.ts';
@@ -9,11 +9,11 @@ import { StopTexts } from './stop-texts.ts';
 export type Piece = { channel: Channel; text: string };
 
 export type AnswerTextOptions = {
-  /** Texts before the first of which the answer is cut. */
+  /** The stop texts. The answer is cut before the first that occurs in it. */
   stop: string[];
-  /** What is shown besides the answer, as reasoning. */
+  /** The events that are shown besides the answer, as reasoning. */
   agentEvents: ReadonlySet<AgentEventKind>;
-  /** With a schema only the final JSON object is the answer; text on the way there is not part of it. */
+  /** Whether a schema was given. Then only the final JSON object is the answer, and no earlier text. */
   formatted: boolean;
 };
 
@@ -23,7 +23,7 @@ export class AnswerText {
   readonly #options: AnswerTextOptions;
   readonly #stop: StopTexts;
   #said = false;
-  /** The agent used a tool since its last text. */
+  /** Whether the agent has used a tool since its last text. */
   #interrupted = false;
 
   constructor(options: AnswerTextOptions) {
@@ -31,7 +31,7 @@ export class AnswerText {
     this.#stop = new StopTexts(options.stop);
   }
 
-  /** `undefined`: nothing to show. */
+  /** Returns `undefined` if there is nothing to show. */
   pieceOf(event: RunEvent): Piece | undefined {
     switch (event.type) {
       case 'text':
@@ -53,7 +53,7 @@ export class AnswerText {
     }
   }
 
-  /** What is left to say when the run has ended well: the whole answer, if nothing was said on the way. */
+  /** Returns the rest of the answer when the run has ended well. That is the whole answer if no text was shown before. */
   conclude(outcome: Outcome): { piece: Piece | undefined; finish: FinishReason } {
     const whole = this.#said ? '' : this.#stop.push(outcome.text);
     const text = whole + this.#stop.end();

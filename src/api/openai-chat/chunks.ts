@@ -1,4 +1,4 @@
-/** The chunks of a streamed completion, as JSON texts. Their common parts are serialised once per stream. */
+/** Renders the chunks of a streamed completion as JSON. Their common parts are rendered once per stream. */
 
 import { jsonLine } from '../../http/sse.ts';
 import type { Outcome } from '../../task.ts';
@@ -7,13 +7,13 @@ import { type AnswerHead, agentFacts, type FinishReason, usageOf } from './compl
 export type Channel = 'content' | 'reasoning';
 
 export type Chunks = {
-  /** The first chunk: it names the role. */
+  /** The first chunk, which names the role. */
   role: string;
   /** A valid chunk without content. */
   empty: string;
   text(channel: Channel, text: string): string;
   finish(reason: FinishReason, outcome: Outcome): string;
-  /** Only when asked for; after `finish`. */
+  /** Returns the chunk after `finish`. Returns `undefined` if the request did not ask for usage. */
   usage(outcome: Outcome): string | undefined;
 };
 

@@ -5,9 +5,9 @@ import { StopTexts } from './stop-texts.ts';
 /** The fields that every part of one answer repeats. */
 export type AnswerHead = {
   id: string;
-  /** Seconds since 1970. */
+  /** The time of the request, in seconds since 1970. */
   created: number;
-  /** As the caller named it. */
+  /** The model as the caller named it. */
   model: string;
 };
 
@@ -48,7 +48,10 @@ export function finishReasonOf(reason: StopReason, cut: boolean): FinishReason {
   }
 }
 
-/** A field beside OpenAI's, which their clients ignore: facts and cost of the run. Null: not reported. */
+/**
+ * Renders the field `agent`, which OpenAI does not have and its clients ignore. Values that the agent did not report
+ * are null.
+ */
 export function agentFacts(outcome: Outcome): Record<string, unknown> {
   return {
     session_id: outcome.sessionId ?? null,
@@ -61,7 +64,7 @@ export function agentFacts(outcome: Outcome): Record<string, unknown> {
   };
 }
 
-/** Token counts in OpenAI's terms: the prompt includes tokens read from and written to the cache. */
+/** Token counts as OpenAI defines them: the prompt includes tokens read from and written to the cache. */
 export type CompletionUsage = {
   prompt_tokens: number;
   completion_tokens: number;
@@ -69,7 +72,7 @@ export type CompletionUsage = {
   prompt_tokens_details: { cached_tokens: number; cache_write_tokens: number };
 };
 
-/** Clients need the three counts in every answer. If the agent reported none they are 0, and `agent.cost_usd` is null. */
+/** Renders token counts. Clients need all three counts in every answer, so they are 0 if the agent reported none. */
 export function usageOf(usage: Usage | undefined): CompletionUsage {
   const { inputTokens = 0, cacheReadTokens = 0, cacheWriteTokens = 0, outputTokens = 0 } = usage ?? {};
   const prompt = inputTokens + cacheReadTokens + cacheWriteTokens;

@@ -9,11 +9,11 @@ import { pairTools } from './tool-history.ts';
 export type Conversation = {
   /** All system and developer messages, joined by a newline. */
   system?: string;
-  /** Never empty; begins and ends with the user. */
+  /** The messages, at least one. The first and the last are the user's. */
   messages: Message[];
 };
 
-/** Throws `invalid_request` naming the message. */
+/** Throws `invalid_request` with the path of the message. */
 export function readConversation(messages: ChatMessage[]): Conversation {
   const system: string[] = [];
   const conversation: Message[] = [];

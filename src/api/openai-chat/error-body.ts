@@ -1,4 +1,4 @@
-/** Errors in the words of OpenAI: `{"error": {"message", "type", "param", "code"}}`. */
+/** Renders errors in the words of OpenAI: `{"error": {"message", "type", "param", "code"}}`. */
 import type { ErrorCode, ErrorKind, ServiceError } from '../../errors.ts';
 
 export function errorBody({ code, row, message, extra }: ServiceError): Record<string, unknown> {
@@ -6,7 +6,7 @@ export function errorBody({ code, row, message, extra }: ServiceError): Record<s
   return extra.supported ? { error, supported: extra.supported } : { error };
 }
 
-/** Never `server_error` for a run that failed: some clients repeat those without end. */
+/** OpenAI's types. A failed run is never `server_error`: some clients retry that type without end. */
 const types: Record<ErrorKind, string> = {
   invalid: 'invalid_request_error',
   unauthorized: 'authentication_error',
@@ -16,7 +16,7 @@ const types: Record<ErrorKind, string> = {
   internal: 'api_error',
 };
 
-/** Where OpenAI has a code of its own that clients know. */
+/** The codes for which OpenAI has another name that clients know. */
 const codes: Partial<Record<ErrorCode, string>> = {
   unauthorized: 'invalid_api_key',
   unsupported_model: 'model_not_found',

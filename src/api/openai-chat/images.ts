@@ -25,7 +25,10 @@ export function readImage(url: string, param: string): Block {
   return { type: 'image', mediaType, base64 };
 }
 
-/** By its first bytes: what a client declares is often wrong, and the model API refuses a mismatch. */
+/**
+ * Finds the type by the first bytes, because the type that a client declares is often wrong, and the model API refuses
+ * a wrong type.
+ */
 function typeOf(bytes: Buffer): string | undefined {
   const ascii = bytes.toString('latin1');
   if (ascii.startsWith('\x89PNG\r\n\x1a\n')) return 'image/png';

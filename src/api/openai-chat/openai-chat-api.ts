@@ -1,4 +1,4 @@
-/** OpenAI's chat completions, whole and streamed, over prewarmed and kept agents. */
+/** OpenAI's chat completions, whole and streamed, served by prewarmed and idle agents. */
 import { z } from 'zod';
 import { frameOf, jsonLine } from '../../http/sse.ts';
 import { follow } from '../../runs/follow.ts';
@@ -11,7 +11,7 @@ import { errorBody } from './error-body.ts';
 import { type ChatRequest, readChatRequest } from './read-chat-request.ts';
 import { chatRequestShape } from './request-shape.ts';
 
-/** What a request wants of its answer. */
+/** What a request says about its answer. */
 export type ChatView = Pick<ChatRequest, 'asked' | 'stop' | 'includeUsage'> & {
   formatted: boolean;
   agentEvents: ReadonlySet<AgentEventKind>;
@@ -35,7 +35,7 @@ export const openaiChatApi: Api<ChatView> = {
     }
     if (signal.aborted) return;
     const end = await run.ended;
-    // An error has no finish chunk and no `[DONE]`: those would say that the answer is whole.
+    // After an error there is no finish chunk and no `[DONE]`, because these mean that the answer is complete.
     if (end.state === 'failed') return yield frameOf(jsonLine(errorBody(end.error)));
     const { piece, finish } = answer.conclude(end.outcome);
     const usage = chunks.usage(end.outcome);
@@ -73,7 +73,10 @@ export function wholeAnswer(run: ChatRun, outcome: Outcome, view: ChatView): str
   return JSON.stringify(completionOf(headOf(run, view), outcome, view.stop));
 }
 
-/** A tool call is always among them: text after it begins a new paragraph. */
+/**
+ * Returns the types of events that the stream uses. It always needs tool calls, because text after a tool call begins a
+ * new paragraph.
+ */
 function shownEvents(formatted: boolean, agentEvents: ReadonlySet<AgentEventKind>): RunEvent['type'][] {
   return [
     ...(formatted ? [] : (['text'] as const)),

@@ -10,32 +10,32 @@ import { type ChatBody, chatRequestShape, ignoredFields } from './request-shape.
 export type ChatRequest = {
   /** The model as the caller named it; the answer repeats it. */
   asked: string;
-  /** The model as the agent takes it. */
+  /** The name of the model for the agent. */
   model: string;
   conversation: Conversation;
   effort?: Effort;
   outputSchema?: Record<string, unknown>;
   stream: boolean;
   includeUsage: boolean;
-  /** Texts before the first of which the answer is cut; none is empty. */
+  /** The stop texts, none of them empty. The answer is cut before the first that occurs in it. */
   stop: string[];
-  /** Fields that were sent and have no effect. */
+  /** The request fields that have no effect. */
   ignored: string[];
   /** The caller's own name for its user, for the log. */
   user?: string;
 };
 
 export type ReadOptions = Pick<ReadContext, 'models' | 'ignoredParams' | 'schemaProblem'> & {
-  /** Why this API does not stream; absent where it does. */
+  /** The error message for a request that wants a stream. Undefined if this API streams. */
   noStreaming?: string;
 };
 
-/** It goes into a log line. */
+/** The most characters of the name, which goes into a log line. */
 const maxUserLength = 200;
 
 /**
- * Throws `invalid_json`, `invalid_request`, `unsupported_model`, `streaming_not_supported`, in this order; or what
- * `schemaProblem` throws.
+ * Throws `invalid_json`, `invalid_request`, `unsupported_model` or `streaming_not_supported`, checked in this order, or
+ * an error of `schemaProblem`.
  */
 export async function readChatRequest(body: unknown, options: ReadOptions): Promise<ChatRequest> {
   const parsed = parseBody(chatRequestShape, body);
@@ -67,7 +67,10 @@ async function readFields(body: ChatBody, options: ReadOptions): Promise<Omit<Ch
   };
 }
 
-/** The schema that `response_format` asks for; `undefined`: any text will do. Throws `invalid_request` for a schema that cannot be enforced. */
+/**
+ * Returns the schema that the answer must satisfy. Returns `undefined` if any text will do. Throws `invalid_request` if
+ * the agent cannot enforce the schema.
+ */
 async function outputSchemaOf(
   format: ChatBody['response_format'],
   schemaProblem: ReadContext['schemaProblem'],
@@ -92,7 +95,7 @@ function effortOf(asked: NonNullable<ChatBody['reasoning_effort']>): Effort {
   return asked === 'none' || asked === 'minimal' ? 'low' : asked;
 }
 
-/** The agent uses only its own tools, so it cannot make a call that the caller demands. */
+/** Refuses requests that demand a tool call, because the agent calls only its own tools. */
 function refuseForcedTools(body: ChatBody): void {
   for (const field of ['tool_choice', 'function_call'] as const) {
     const choice = body[field];

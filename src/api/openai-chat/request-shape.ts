@@ -1,4 +1,7 @@
-/** The shape of a chat completion request, as OpenAI defines it: unknown fields pass, null means absent. */
+/**
+ * The shape of a chat completion request, as OpenAI defines it. Unknown fields are allowed, and null means that a field
+ * is absent.
+ */
 import { z } from 'zod';
 
 const textPart = z.looseObject({ type: z.literal('text'), text: z.string() });
@@ -85,7 +88,7 @@ const honoured = {
   function_call: z.union([z.string(), anyObject]).nullish(),
 };
 
-/** Not a record: Zod reports a problem for each entry of a record, however many there are. */
+/** An object of numbers. It is not a Zod record, because Zod would report a problem for every entry of a record. */
 const numbersByName = anyObject
   .check(({ value, issues }) => {
     const wrong = Object.keys(value).find((name) => !Number.isFinite(value[name]));
@@ -128,14 +131,14 @@ export const chatRequestShape = z.looseObject({ ...honoured, ...ignored });
 export type ChatBody = z.infer<typeof chatRequestShape>;
 export type ChatMessage = z.infer<typeof message>;
 
-/** Values that change nothing, so they need not be named. */
+/** Values that ask for nothing, so the answer need not name these fields. */
 const withoutEffect: Record<string, unknown> = { logprobs: false, store: false, service_tier: 'auto', top_logprobs: 0 };
 
 const maxNames = 50;
 
 /**
- * The fields of a request that have no effect here, for the answer to name. The names go into a header, so of unknown
- * fields only well-formed names are listed.
+ * Returns the request fields that have no effect here. The names go into a header, so unknown fields are listed only if
+ * their names are well-formed.
  */
 export function ignoredFields(body: ChatBody): string[] {
   const names: string[] = [];

@@ -37,7 +37,7 @@ export class StopTexts {
     return this.#found;
   }
 
-  /** Where the stop text begins that is complete first: a model stops as soon as one is complete. */
+  /** Returns the start of the stop text that ends first, because a model stops as soon as a stop text is complete. */
   #firstComplete(text: string): number | undefined {
     const found = this.#stops
       .map((stop) => ({ start: text.indexOf(stop), length: stop.length }))
@@ -46,7 +46,7 @@ export class StopTexts {
     return found[0]?.start;
   }
 
-  /** Length of the longest end of the text that is the beginning of a stop text. */
+  /** Returns the length of the longest end of the text that is also the beginning of a stop text. */
   #beginningOfAStop(text: string): number {
     const longest = Math.max(...this.#stops.map((stop) => stop.length)) - 1;
     for (let length = Math.min(longest, text.length); length > 0; length -= 1) {

@@ -5,8 +5,9 @@ type Call = Extract<Block, { type: 'tool_use' }>;
 type Result = Extract<Block, { type: 'tool_result' }>;
 
 /**
- * Every `tool_use` gets a unique, well-formed id, and its result comes first in the next message. A call without a
- * result and a result without a call become text: clients cut histories anywhere, and the model API refuses them.
+ * Gives every `tool_use` a unique, well-formed id, and puts its result first in the next message. A call without a
+ * result, or a result without a call, becomes text: clients cut histories anywhere, and the model API refuses such
+ * blocks.
  */
 export function pairTools(messages: Message[]): Message[] {
   const ids = new FreeIds();
@@ -19,7 +20,7 @@ export function pairTools(messages: Message[]): Message[] {
   return paired;
 }
 
-/** Turns calls into text that the next message does not answer, or that repeat an id. */
+/** Turns a call into text if the next message has no result for it, or if its id occurs twice. */
 function looseEnds(blocks: Block[], next: Message | undefined): Block[] {
   const unmatched = new Set(next?.blocks.filter(isResult).map((result) => result.toolUseId));
   return blocks.map((block) =>
@@ -27,7 +28,7 @@ function looseEnds(blocks: Block[], next: Message | undefined): Block[] {
   );
 }
 
-/** Renames the calls of the message before, so that no id occurs twice in the conversation. */
+/** Puts the results first, and renames the calls of the message before, so that no id occurs twice in the conversation. */
 function withResults(blocks: Block[], previous: Message | undefined, ids: FreeIds): Block[] {
   const calls = new Map(previous?.blocks.filter(isCall).map((call) => [call.id, call]));
   const renamed = new Map<Block, Call>();
@@ -52,7 +53,10 @@ function withResults(blocks: Block[], previous: Message | undefined, ids: FreeId
   return [...results, ...rest];
 }
 
-/** Gives ids that no other call of the conversation has. One id may come thousands of times: older functions have none. */
+/**
+ * Gives each call an id that no other call of the conversation has. The same id may be wanted thousands of times, since
+ * the older functions have no ids.
+ */
 class FreeIds {
   readonly #taken = new Set<string>();
   readonly #counts = new Map<string, number>();

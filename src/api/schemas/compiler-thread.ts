@@ -1,26 +1,29 @@
-/** A thread that compiles schemas one after the other. It starts with the first, and ends when one takes too long. */
+/**
+ * A thread that compiles schemas one after the other. It starts with the first schema, and ends when a schema takes too
+ * long.
+ */
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 
 export type Verdict = {
-  /** Why the schema cannot be used, as the end of a sentence; absent: it can be used. */
+  /** Why the schema cannot be used, as the end of a sentence. Undefined if it can be used. */
   problem?: string;
-  /** The same schema always gets this result. */
+  /** Whether the same schema would always get this result. */
   final: boolean;
 };
 
 export type ThreadLimits = {
-  /** For one schema, on a thread that is ready. Milliseconds. */
+  /** The longest time for one schema on a running thread, in milliseconds. */
   compileMs: number;
-  /** How long a thread without work is kept: it holds about 30 MB. Milliseconds. */
+  /** How long a thread without work is kept, in milliseconds. It takes about 30 MB. */
   idleMs: number;
 };
 
-/** A thread starts in 0.2 s. If it takes longer than this, the schema is not the reason. */
+/** The longest time for the start of a thread, in milliseconds. It usually takes 0.2 s. */
 const startMs = 20_000;
 const memoryMb = 128;
 
-/** The extension of this file: `.ts` in the repository, `.js` in the package. */
+/** The worker has the extension of this file: `.ts` in the repository, `.js` in the package. */
 const code = new URL(`./worker${extname(import.meta.url)}`, import.meta.url);
 
 export class CompilerThread {
@@ -76,7 +79,7 @@ export class CompilerThread {
     const forget = () => {
       if (this.#ready === ready) this.#ready = undefined;
     };
-    // It may end while nobody waits for it.
+    // The thread may end while nobody waits for it.
     ready.then((worker) => worker.once('exit', forget), forget);
     return ready;
   }
@@ -94,14 +97,14 @@ function tooMuch(what: string): Verdict {
   return { problem: `is too complex: compiling it takes ${what}, the limit`, final: false };
 }
 
-/** Without the environment, which may hold keys. */
+/** Starts the thread without the environment variables, which may contain keys. */
 async function start(): Promise<Worker> {
   const worker = new Worker(code, {
     env: {},
     execArgv: [],
     resourceLimits: { maxOldGenerationSizeMb: memoryMb, maxYoungGenerationSizeMb: 16 },
   });
-  // An error without a listener would end the process.
+  // Without a listener an error would end the process.
   worker.on('error', () => {});
   try {
     await answerOf(worker, startMs);
@@ -112,7 +115,7 @@ async function start(): Promise<Worker> {
   return worker;
 }
 
-/** The next message of the thread. Throws its error, or `late`. */
+/** Returns the next message of the thread. Throws the thread's error, or `late` after `ms` milliseconds. */
 function answerOf(worker: Worker, ms: number): Promise<unknown> {
   const { promise, resolve, reject } = Promise.withResolvers<unknown>();
   const onExit = () => reject(new Error('Cannot compile a schema: the thread has ended'));

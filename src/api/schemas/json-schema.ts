@@ -1,12 +1,12 @@
 /**
- * A caller's JSON Schema as the agent can enforce it. The CLI compiles it as draft 7 and refuses keywords that it does
- * not know; the model API wants an object at the root.
+ * Prepares a caller's JSON Schema for the agent. The CLI compiles it as draft 7 and refuses unknown keywords. The model
+ * API requires an object at the root.
  */
 import { jsonSize, overJsonLimits } from '../../http/json-bounds.ts';
 
 export type Schema = Record<string, unknown>;
 
-/** What is wrong with a schema, as the end of a sentence; `undefined`: it can be compiled. */
+/** Returns what is wrong with a schema, as the end of a sentence. Returns `undefined` if the schema can be compiled. */
 export type FindProblem = (json: string) => Promise<string | undefined>;
 
 /** A schema that the agent cannot enforce. The message is the end of a sentence. */
@@ -30,13 +30,16 @@ const plain = new Set([
   ...['title', 'description', 'default', 'examples', 'deprecated', 'readOnly', 'writeOnly'],
   ...['contentEncoding', 'contentMediaType'],
 ]);
-/** Rules of later drafts: dropping one would let through what the caller forbids. */
+/** Rules of later drafts. They are refused, because without them the agent could return what the caller forbids. */
 const rulesUnknownToTheAgent = new Set([
   ...['prefixItems', 'unevaluatedProperties', 'unevaluatedItems', 'dependentRequired', 'dependentSchemas'],
   ...['minContains', 'maxContains', '$dynamicRef', '$recursiveRef'],
 ]);
 
-/** The schema without annotations that the agent refuses. Throws `Unenforceable`, or the error of `findProblem`. */
+/**
+ * Returns the schema without the annotations that the agent refuses. Throws `Unenforceable`, or the error of
+ * `findProblem`.
+ */
 export async function enforceable(given: Schema, findProblem: FindProblem): Promise<Schema> {
   const json = JSON.stringify(given);
   if (json.length > maxLength) throw new Unenforceable(`is too large: ${json.length} characters of ${maxLength}`);

@@ -1,6 +1,7 @@
 /**
- * Finds out in threads whether schemas can be compiled. Keys are served in rotation, and a key has at most one thread.
- * So slow schemas delay only those of the same key; others wait at most 2 s for each further key that waits.
+ * Checks in threads whether schemas can be compiled. Owners are served in rotation, and an owner has at most one
+ * thread. So slow schemas delay only those of the same owner; the others wait at most 2 s for each other owner that
+ * waits.
  */
 import { hash } from 'node:crypto';
 import { ServiceError } from '../../errors.ts';
@@ -23,10 +24,13 @@ export class SchemaCheck {
   readonly #options: SchemaCheckOptions;
   readonly #threads: CompilerThread[];
   readonly #free: CompilerThread[];
-  /** The schemas that wait, by key, in the order of service; no list is empty. A key that has a thread is skipped. */
+  /**
+   * The waiting schemas, by owner, in the order in which owners are served. No list is empty. An owner that has a
+   * thread is skipped.
+   */
   readonly #waiting = new Map<Owner, Waiting[]>();
   readonly #served = new Set<Owner>();
-  /** The newest is the last. */
+  /** The known results. The newest is the last. */
   readonly #known = new Map<string, Verdict>();
   #closed = false;
 
@@ -90,7 +94,7 @@ export class SchemaCheck {
       void this.#compile(thread, next).then(() => {
         this.#served.delete(owner);
         this.#free.push(thread);
-        // The key is served next after all others.
+        // The owner is served again after all other owners.
         const later = this.#waiting.get(owner) ?? [];
         this.#waiting.delete(owner);
         this.#setLine(owner, later);
@@ -104,7 +108,7 @@ export class SchemaCheck {
     else this.#waiting.delete(owner);
   }
 
-  /** Settles when the thread is free, which may be after the answer. */
+  /** Compiles a schema. Settles when the thread is free again, which may be after the result. */
   async #compile(thread: CompilerThread, { json, settle, fail }: Waiting): Promise<void> {
     await thread.compile(json).then(settle, (error) => fail(this.#closed ? stopping() : error));
     await thread.ended;

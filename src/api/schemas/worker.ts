@@ -1,6 +1,7 @@
 /**
- * Runs in its own thread: compiles JSON Schemas as the CLI does, and answers each with what is wrong with it, if
- * anything. Patterns are compiled too, but never matched. Each schema has its own compiler, so none affects another.
+ * Runs in its own thread. Compiles JSON Schemas the way the CLI does, and replies with the error of each schema, if
+ * there is one. Regular expressions are compiled but never run. Each schema gets its own compiler, so that schemas
+ * cannot affect each other.
  */
 import { parentPort } from 'node:worker_threads';
 import { Ajv, type Options } from 'ajv';
@@ -9,12 +10,13 @@ const options: Options = {
   strict: false,
   validateFormats: false,
   logger: false,
-  // The compiled code is not used, so it need not be fast. Both options take at least quadratic time.
+  // The compiled code is not used, so it need not be fast. Each of these two options would take at least quadratic
+  // time.
   inlineRefs: false,
   code: { optimize: false },
 };
 
-/** Holds draft 7 compiled; it only reads the schemas. */
+/** Has the meta-schema of draft 7 compiled, and checks every schema against it. */
 const reader = new Ajv(options);
 
 function problemOf(schema: object): string | undefined {
@@ -28,7 +30,7 @@ function problemOf(schema: object): string | undefined {
   }
 }
 
-// Compiles draft 7 now, so that it does not count for the time of the first schema.
+// Compiles the meta-schema now, so that this does not count for the time of the first schema.
 problemOf({ type: 'object' });
 parentPort?.on('message', (json: string) => parentPort?.postMessage({ problem: problemOf(JSON.parse(json)) }));
 parentPort?.postMessage('ready');
