@@ -76,7 +76,12 @@ export const errorTable = {
     about: 'The client closed the connection, so its agent was stopped. Nobody reads this answer.',
     text: 'Cannot finish the run: the client has gone',
   },
-  agent_busy: { ...busy, about: 'Every slot is taken; no agent was started.', text: 'agent is busy' },
+  agent_busy: {
+    ...busy,
+    about: 'Every slot is taken; no agent was started.',
+    // Clients of the native API look for exactly these words.
+    text: 'agent is busy',
+  },
   queue_full: {
     ...busy,
     about: 'Every slot is taken and `MAX_QUEUED_RUNS` requests wait; no agent was started.',

@@ -17,8 +17,8 @@ import { openJobs } from './jobs/open-jobs.ts';
 import { createMarkers } from './processes/orphans.ts';
 import { redactValues } from './redact.ts';
 import { Releases } from './releases.ts';
+import { chooseMachine } from './runs/choose-machine.ts';
 import { execute } from './runs/execute.ts';
-import { createHereOrElsewhere } from './runs/here-or-elsewhere.ts';
 import { Repeats } from './runs/repeats.ts';
 import { lockFolder } from './store/folder-lock.ts';
 import { createTelemetry, type Telemetry } from './telemetry.ts';
@@ -83,7 +83,7 @@ async function build(given: Config, environment: Environment, apis: AnyApi[], re
   const { pool, workspaces, readiness } = await openPool(config, environment, telemetry, contained, releases);
   const stages = { pool, observer: telemetry };
 
-  const { jobs, elsewhere } = await openJobs({
+  const { jobs, remotely } = await openJobs({
     config,
     telemetry,
     keys,
@@ -91,16 +91,16 @@ async function build(given: Config, environment: Environment, apis: AnyApi[], re
     slots,
     execute: (task, options) => execute(stages, task, options),
     render: renderJob,
-    forget: (id) => workspaces.forgetPatch(id),
+    forget: (runId) => workspaces.forgetPatch(runId),
   });
   releases.push(() => jobs.destroy());
 
-  const freeHere = () => config.role !== 'gateway' && slots.counters().active < config.maxConcurrentRuns;
-  const chats = createHereOrElsewhere(
+  const freeHere = () => config.role !== 'gateway' && slots.hasFree('chat');
+  const chats = chooseMachine(
     (task, { whenBusy, ...options }) =>
       execute(stages, task, { ...options, slot: slots.acquire(task, { signal: options.signal, whenBusy }) }),
     freeHere,
-    elsewhere,
+    remotely,
   );
   const repeats = new Repeats({ windowMs: config.repeatWindowSeconds * 1000 });
   const schemas = new SchemaCheck();
@@ -121,7 +121,10 @@ async function build(given: Config, environment: Environment, apis: AnyApi[], re
     repeats,
     schemaProblem: (owner, json, signal) => schemas.problemOf(owner, json, signal),
     jobs,
-    state: () => ({ busy: slots.counters().active >= slots.counters().capacity, ...slots.counters() }),
+    state() {
+      const { active, queued, capacity } = slots.counters();
+      return { busy: active >= capacity, active, queued, capacity };
+    },
     notReady,
     metrics: telemetry.metrics,
     log: telemetry,

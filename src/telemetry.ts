@@ -129,7 +129,7 @@ function createMetrics(registry: Registry, state: () => { active: number; queued
     }),
     runSeconds: new Histogram({
       name: 'agent_run_seconds',
-      help: 'Time from admission to the end of a run.',
+      help: 'Seconds from the request for a slot to the end of a run; for a job from its claim.',
       labelNames: ['kind'],
       buckets: [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 2700],
       registers,

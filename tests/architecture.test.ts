@@ -11,7 +11,6 @@ const src = join(root, 'src');
 /** A part is a file or a folder of `src`, or a folder in one of the large ones. `type:` allows only `import type`. */
 const mayImport: Record<string, string[]> = {
   admission: ['errors', 'type:releases', 'type:task'],
-  agent: [],
   agents: [
     'agents/project',
     'agents/protocol',
@@ -35,7 +34,6 @@ const mayImport: Record<string, string[]> = {
   'api/schemas': ['errors', 'http', 'type:task'],
   cli: ['agents', 'agents/sandbox', 'cli/jobs', 'config', 'fake-model', 'releases', 'service', 'workspaces'],
   'cli/jobs': ['config', 'type:api/jobs', 'type:cli', 'waits'],
-  commands: [],
   config: [],
   errors: ['type:task'],
   'fake-model': ['type:config'],
@@ -54,15 +52,11 @@ const mayImport: Record<string, string[]> = {
     'waits',
     'webhooks',
   ],
-  'loopback-model': [],
   main: ['cli'],
-  openai: [],
   processes: ['waits'],
-  queue: [],
   redact: ['truncate'],
   releases: [],
   runs: ['errors', 'releases', 'store', 'truncate', 'type:agents/pool', 'type:task', 'type:workspaces', 'waits'],
-  schemas: [],
   service: [
     'admission',
     'agents',
@@ -84,15 +78,12 @@ const mayImport: Record<string, string[]> = {
     'waits',
     'workspaces',
   ],
-  settings: [],
   store: ['admission', 'errors', 'type:task', 'waits'],
   task: [],
   telemetry: ['type:agents/sandbox', 'type:errors', 'type:http', 'type:store', 'type:task'],
   truncate: [],
   waits: [],
-  warm: [],
   webhooks: ['config', 'type:store', 'type:task'],
-  workspace: [],
   workspaces: [
     'errors',
     'processes',

@@ -27,7 +27,7 @@ test('each walk in ARCHITECTURE names files and functions that exist, at most 12
     assert.equal(new Set(hops.map(({ file }) => file)).size, hops.length);
     for (const { file, name } of hops) {
       const source = readFileSync(join(root, 'src', file), 'utf8');
-      assert.match(source, new RegExp(`${name}\\b`), file);
+      assert.match(source, new RegExp(`(function\\*? |class |^ +(async )?\\*?)${name}\\b`, 'm'), file);
     }
   }
 });

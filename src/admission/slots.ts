@@ -26,6 +26,8 @@ export type Slots = {
    * `queue_full`, `wait_timeout`, `shutting_down`, or the signal's reason; in each case nothing was started.
    */
   acquire(task: Candidate, options: AcquireOptions): Promise<Release>;
+  /** Returns whether a task of this kind would get a slot at once. */
+  hasFree(kind: Kind): boolean;
   /** `active`: slots in use. `queued`: requests that wait with `queue`. `capacity`: all slots. */
   counters(): { active: number; queued: number; capacity: number };
   /** Refuses with `shutting_down` every new task and every task that waits. Slots in use stay in use. */
@@ -77,12 +79,16 @@ class SharedSlots implements Slots {
   async acquire(task: Candidate, { signal, whenBusy }: AcquireOptions): Promise<Release> {
     signal.throwIfAborted();
     if (this.#closed) throw shuttingDown();
-    if (this.#mayStart(task.kind) && this.#queues[task.kind].size === 0) return this.#take(task.kind);
+    if (this.hasFree(task.kind)) return this.#take(task.kind);
     if (whenBusy === 'refuse') {
       throw new ServiceError('agent_busy', undefined, { retryAfterSeconds: this.#retryAfter(1) });
     }
     if (whenBusy === 'queue' && this.#queued >= this.#options.maxQueued) throw this.#queueFull();
     return this.#wait(task, signal, whenBusy === 'queue');
+  }
+
+  hasFree(kind: Kind): boolean {
+    return this.#mayStart(kind) && this.#queues[kind].size === 0;
   }
 
   counters() {
@@ -187,5 +193,5 @@ class SharedSlots implements Slots {
 }
 
 function shuttingDown(): ServiceError {
-  return new ServiceError('shutting_down', undefined, { retryAfterSeconds: 5 });
+  return new ServiceError('shutting_down');
 }

@@ -11,14 +11,13 @@ export type ApisSettings = {
 };
 
 export function apis({ v1Api, maxQueuedRuns }: ApisSettings): AnyApi[] {
-  const { policy } = openaiChatApi;
-  const openai = {
-    ...openaiChatApi,
-    // Without a queue the client's next request would be refused while the agent of this request ends.
-    policy: maxQueuedRuns === 0 ? { ...policy, settle: 'after_release' as const } : policy,
-  };
-  if (v1Api === 'native') return [nativeApi, openai];
-  return [{ ...openai, bases: [...nativeApi.bases, ...openai.bases] }];
+  const list: AnyApi[] =
+    v1Api === 'native'
+      ? [nativeApi, openaiChatApi]
+      : [{ ...openaiChatApi, bases: [...nativeApi.bases, ...openaiChatApi.bases] }];
+  if (maxQueuedRuns > 0) return list;
+  // Without a queue the client's next request would be refused while the agent of this request ends.
+  return list.map((api) => ({ ...api, policy: { ...api.policy, settle: 'after_release' } }));
 }
 
 /** Returns the API that renders errors at a path without a route: the API of the paths beside it. */

@@ -1,6 +1,7 @@
 /** The models of this server: the names that a request may use, and their routes. */
 import type { FastifyInstance } from 'fastify';
 import { ServiceError } from '../errors.ts';
+import type { ErrorBody } from '../http/replies.ts';
 
 export type ModelSettings = { models: string[]; defaultModel: string; modelAliases: Record<string, string> };
 
@@ -40,20 +41,17 @@ export function createModels(settings: ModelSettings, created: number): Models {
   };
 }
 
-type Mount = { bases: string[]; error(error: ServiceError): object };
-
-export function modelRoutes(server: FastifyInstance, api: Mount, models: Models): void {
-  const options = { config: { errorBody: api.error } };
-  for (const base of api.bases) {
-    server.get(`${base}/models`, options, async () => models.list());
-    // A wildcard is needed, because some clients ask for ids that contain a slash.
-    server.get<{ Params: { '*': string } }>(`${base}/models/*`, options, async (request) => {
-      const id = request.params['*'];
-      const model = models.get(id);
-      if (model) return model;
-      throw new ServiceError('not_found', `Cannot find the model ${quoted(id)}: there are ${models.ids.join(', ')}`);
-    });
-  }
+/** Adds the routes of the models under one base path. Several APIs may share a base. */
+export function modelRoutes(server: FastifyInstance, base: string, errorBody: ErrorBody, models: Models): void {
+  const options = { config: { errorBody } };
+  server.get(`${base}/models`, options, async () => models.list());
+  // A wildcard is needed, because some clients ask for ids that contain a slash.
+  server.get<{ Params: { '*': string } }>(`${base}/models/*`, options, async (request) => {
+    const id = request.params['*'];
+    const model = models.get(id);
+    if (model) return model;
+    throw new ServiceError('not_found', `Cannot find the model ${quoted(id)}: there are ${models.ids.join(', ')}`);
+  });
 }
 
 function quoted(id: string): string {

@@ -3,7 +3,7 @@
 import { type HealthDeps, healthRoutes } from '../http/health.ts';
 import { createServer, type HttpLog, type HttpServer } from '../http/server.ts';
 import type { Jobs } from '../jobs/jobs.ts';
-import type { RunTask } from '../runs/here-or-elsewhere.ts';
+import type { RunTask } from '../runs/choose-machine.ts';
 import type { Repeats } from '../runs/repeats.ts';
 import type { Owner } from '../task.ts';
 import type { AnyApi } from './api.ts';
@@ -52,9 +52,9 @@ export function createHttpApi(deps: HttpApiDeps): HttpServer {
     settings,
     keys: deps.keys,
     addRoutes(server) {
-      for (const api of apis) {
-        answerRoutes(server, api, { settings, models, run, repeats, schemaProblem, onBroken });
-        modelRoutes(server, api, models);
+      for (const api of apis) answerRoutes(server, api, { settings, models, run, repeats, schemaProblem, onBroken });
+      for (const base of new Set(apis.flatMap(({ bases }) => bases))) {
+        modelRoutes(server, base, apis.find(({ bases }) => bases.includes(base))?.error ?? errorBody, models);
       }
       jobRoutes(server, { jobs, models, shape, operator, settings, onBroken });
       healthRoutes(server, deps);

@@ -37,14 +37,21 @@ export function openapiRoutes(server: FastifyInstance, version: string, operatio
 
 /** Returns the operations of the APIs, under their base paths with a version. */
 export function chatOperations(apis: AnyApi[]): Operation[] {
-  return apis.flatMap(({ bases, path, about }) => {
+  const described = ({ bases }: AnyApi) => {
     const versioned = bases.filter((base) => base.endsWith('/v1'));
-    return (versioned.length > 0 ? versioned : bases).flatMap((base) => [
-      { method: 'post', path: `${base}${path}`, summary: about.summary, body: about.body() },
-      { method: 'get', path: `${base}/models`, summary: 'The models that a request may name' },
-      { method: 'get', path: `${base}/models/{id}`, summary: 'One of them' },
-    ]);
-  });
+    return versioned.length > 0 ? versioned : bases;
+  };
+  const requests = apis.flatMap((api) =>
+    described(api).map((base): Operation => {
+      const { summary, body } = api.about;
+      return { method: 'post', path: `${base}${api.path}`, summary, body: body() };
+    }),
+  );
+  const models = [...new Set(apis.flatMap(described))].flatMap((base): Operation[] => [
+    { method: 'get', path: `${base}/models`, summary: 'The models that a request may name' },
+    { method: 'get', path: `${base}/models/{id}`, summary: 'One of these models' },
+  ]);
+  return [...requests, ...models];
 }
 
 export const serverOperations: Operation[] = [

@@ -4,7 +4,7 @@ import type { FastifyRequest } from 'fastify';
 import { ServiceError } from '../errors.ts';
 import type { JsonBody } from '../http/json-body.ts';
 import { Audience } from '../runs/audience.ts';
-import type { RunTask } from '../runs/here-or-elsewhere.ts';
+import type { RunTask } from '../runs/choose-machine.ts';
 import { MemoryLog } from '../runs/memory-log.ts';
 import type { Repeats, RequestMark } from '../runs/repeats.ts';
 import { Run } from '../runs/run.ts';
@@ -40,7 +40,7 @@ export function findOrStartRun(
   const run = new Run(task.id, log, (context) => runTask(task, { ...context, whenBusy, settle }));
   const audience = new Audience(run, { streamed: asked.stream, graceMs: settings.clientGraceSeconds * 1000 });
   if (!asked.stream) limitSilence(run, settings.jsonAnswerSeconds);
-  repeats.keep(mark, audience);
+  repeats.remember(mark, audience);
   return { audience, repeat: false };
 }
 

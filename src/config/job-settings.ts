@@ -14,7 +14,7 @@ export const jobsSettings = {
   jobStallSeconds: decimal(
     'JOB_STALL_SECONDS',
     600,
-    [0, 604_800],
+    [0, 82_800],
     'How long the agent of a job may be silent before the job ends as stalled; 0: no limit.',
   ),
   jobWaitSeconds: decimal(

@@ -1,11 +1,14 @@
 /** Answers input that is not well-formed HTTP. Fastify has no request for it, only a connection. */
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
+import { ServiceError } from '../errors.ts';
+import type { ErrorBody } from './replies.ts';
 
-export function refuseBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
+export function refuseBrokenRequest(error: Error & { code?: string }, socket: Socket, errorBody: ErrorBody): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
   const [status, reason] = statusOf(error.code);
-  const body = JSON.stringify({ error: 'invalid request', detail: `Cannot read the request: ${reason}` });
+  const invalid = new ServiceError('invalid_request', `Cannot read the request: ${reason}`);
+  const body = JSON.stringify(errorBody(invalid));
   const head = [
     `HTTP/1.1 ${status}`,
     'content-type: application/json; charset=utf-8',

@@ -99,7 +99,8 @@ export function createServer(deps: HttpDeps): HttpServer {
       logWhenAnswered(request, reply, deps);
       replyError(reply, error, errorBodyOf(request, deps));
     },
-    clientErrorHandler: refuseBrokenRequest,
+    // There is no path yet, so the error is in the words that are used outside of all APIs.
+    clientErrorHandler: (error, socket) => refuseBrokenRequest(error, socket, deps.errorBodyAt('')),
     // Zod checks the bodies, so Fastify's own schema compilers need not be loaded.
     schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
   });

@@ -27,7 +27,7 @@ export function startClaimedChat(
     append: (lastSeq, batch) => chats.appendEvents(claim, lastSeq, batch),
     reasons: {
       cancelled: new ServiceError('client_gone'),
-      stopping: new ServiceError('shutting_down', 'Cannot finish the run: its worker is stopping'),
+      stopping: new ServiceError('shutting_down'),
       lost: new ServiceError('interrupted', 'Cannot finish the run: it was given to another worker'),
     },
     work: (context) => execute(task, { ...context, slot, settle: 'after_release' }),

@@ -74,8 +74,7 @@ export function startClaimedJob(job: JobRecord, slot: Release, options: ClaimedJ
 function taskOf(job: JobRecord): Task {
   const { runMs, stallMs, budgetUsd } = job.limits;
   return {
-    // A later attempt may begin before the folders of an earlier attempt are removed.
-    id: job.attempt === 1 ? job.id : `${job.id}-${job.attempt}`,
+    id: runIdOf(job),
     kind: 'job',
     owner: job.owner,
     model: job.model,
@@ -85,6 +84,14 @@ function taskOf(job: JobRecord): Task {
     messages: [{ role: 'user', blocks: [{ type: 'text', text: job.prompt }] }],
     limits: { runMs, stallMs, budgetUsd },
   };
+}
+
+/**
+ * Returns the id of the run that is an attempt of a job. A later attempt may begin before the folders of an earlier one are
+ * removed, so each has its own id.
+ */
+export function runIdOf({ id, attempt }: Claim): string {
+  return attempt === 1 ? id : `${id}-${attempt}`;
 }
 
 function jobEnd(end: RunEnd, { output, sync, workspace }: Left): JobEnd {

@@ -22,6 +22,8 @@ export type DispatcherOptions = {
 
 /** How often the dispatcher looks for runs, in milliseconds, since notifications from other processes can be lost. */
 const pollMs = 1000;
+/** How often the store hears that the runs go on, in milliseconds. */
+const heartbeatMs = 1000;
 const retryMs = { firstMs: 100, longestMs: 5000 };
 /** How long `destroy` waits for an unreachable store, in milliseconds. */
 const giveUpMs = 10_000;
@@ -41,7 +43,7 @@ export class Dispatcher {
   constructor(options: DispatcherOptions) {
     this.#options = options;
     this.#waiter = new NotificationWaiter(options.store.notifications, 'work');
-    this.#heartbeat = setInterval(() => this.#sendHeartbeat(), pollMs);
+    this.#heartbeat = setInterval(() => this.#sendHeartbeat(), heartbeatMs);
     this.#claiming = this.#claimUntilStopped();
   }
 

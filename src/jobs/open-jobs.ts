@@ -1,14 +1,14 @@
 /** Opens the job store and starts what runs jobs in this process, both from the settings. */
 import type { Slots } from '../admission/slots.ts';
 import type { Config } from '../config/config.ts';
-import { createElsewhere, type RunElsewhere } from '../runs/elsewhere.ts';
+import { createRemoteRun, type RunRemotely } from '../runs/remote-run.ts';
 import type { JobRecord } from '../store/job.ts';
 import { openJobStore } from '../store/open-store.ts';
 import type { Owner } from '../task.ts';
 import type { Telemetry } from '../telemetry.ts';
 import { loadRootSecret } from '../webhooks/root-secret.ts';
 import { webhookSecretOf } from '../webhooks/secret.ts';
-import type { ExecuteTask } from './claimed-job.ts';
+import { type ExecuteTask, runIdOf } from './claimed-job.ts';
 import { createJobs, type Jobs } from './jobs.ts';
 
 export type JobStageOptions = {
@@ -22,14 +22,14 @@ export type JobStageOptions = {
   execute: ExecuteTask;
   /** Renders a job's record in the words of the API, for webhooks. */
   render(job: JobRecord): unknown;
-  /** Removes what is kept of a job outside the store, such as its patch. */
-  forget(jobId: string): Promise<void>;
+  /** Removes the kept patch of a run, which is outside the store. */
+  forget(runId: string): Promise<void>;
 };
 
 export type JobStage = {
   jobs: Jobs;
   /** Runs chat requests on other machines. Undefined if no other machine shares the store. */
-  elsewhere?: RunElsewhere;
+  remotely?: RunRemotely;
 };
 
 /** Recovers the jobs of an earlier process, then starts. Throws an Error with one line if the store cannot be opened. */
@@ -74,7 +74,8 @@ export async function openJobs(options: JobStageOptions): Promise<JobStage> {
       render: options.render,
     },
     onRemoved: async (ids) => {
-      await Promise.all(ids.map(options.forget));
+      const attempts = Array.from({ length: config.maxJobAttempts }, (_, index) => index + 1);
+      await Promise.all(ids.flatMap((id) => attempts.map((attempt) => options.forget(runIdOf({ id, attempt })))));
     },
     log: {
       error: telemetry.storeError,
@@ -84,7 +85,7 @@ export async function openJobs(options: JobStageOptions): Promise<JobStage> {
   });
   if (!shared) return { jobs };
   const waits = { maxQueued: config.maxQueuedRuns, waitMs: config.queueTimeoutSeconds * 1000 };
-  return { jobs, elsewhere: createElsewhere(store, waits) };
+  return { jobs, remotely: createRemoteRun(store, waits) };
 }
 
 /** Returns the default of RESERVED_WAITING_JOBS: 5 % of the queue, at most 50. */

@@ -27,11 +27,16 @@ type Entry = {
   size: number;
 };
 
-/** Errors that cost nothing or that no client has read. A repeat after one of them starts a new run. */
-const notRepeated: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  ...(['agent_busy', 'queue_full', 'wait_timeout', 'shutting_down', 'client_gone', 'cancelled'] as const),
+/** Further errors that cost nothing, or that no client has read. */
+const freeErrors: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  ...(['client_gone', 'cancelled'] as const),
   ...(['agent_not_started', 'not_signed_in', 'workspace_unavailable'] as const),
 ]);
+
+/** Returns whether a repeat of a request that ended with this error starts a new run. */
+function startsAnew({ row, code }: ServiceError): boolean {
+  return row.retry === 'later' || freeErrors.has(code);
+}
 
 export class Repeats {
   readonly #entries = new Map<string, Entry>();
@@ -62,7 +67,7 @@ export class Repeats {
     }
     const { audience } = entry;
     const { stopping, end } = audience.run;
-    if (stopping && notRepeated.has(stopping.code)) return undefined;
+    if (stopping && startsAnew(stopping)) return undefined;
     if (end?.state === 'succeeded') {
       return mark.idempotencyKey !== undefined || mark.retry || !audience.delivered ? audience : undefined;
     }
@@ -70,14 +75,14 @@ export class Repeats {
   }
 
   /** Remembers a new run for its repeats. */
-  keep(mark: RequestMark, audience: Audience): void {
+  remember(mark: RequestMark, audience: Audience): void {
     const name = nameOf(mark);
     const entry: Entry = { mark, audience, size: 0 };
     // The old entry is removed first, so that the new one is at the end of the map.
     this.#forget(name, this.#entries.get(name));
     this.#entries.set(name, entry);
     void audience.run.ended.then((end) => {
-      if (end.state === 'failed' && notRepeated.has(end.error.code)) this.#forget(name, entry);
+      if (end.state === 'failed' && startsAnew(end.error)) this.#forget(name, entry);
       if (this.#entries.get(name) !== entry) return;
       entry.expiry = setTimeout(() => this.#forget(name, entry), this.#windowMs);
       entry.expiry.unref();

@@ -61,7 +61,6 @@ async function explained<T>(work: Promise<T>): Promise<T> {
   } catch (error) {
     if (!isOutage(error)) throw error;
     throw new ServiceError('store_unavailable', 'Cannot use the job store: its database cannot be reached', {
-      retryAfterSeconds: 5,
       cause: error,
     });
   }

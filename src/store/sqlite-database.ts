@@ -58,7 +58,6 @@ function explain(error: unknown): never {
   const outage = outages[((error as { errcode?: number }).errcode ?? 0) & 0xff];
   if (outage === undefined) throw error;
   throw new ServiceError('store_unavailable', `Cannot use the job store: ${outage}`, {
-    retryAfterSeconds: 5,
     cause: error,
   });
 }

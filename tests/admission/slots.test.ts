@@ -36,7 +36,7 @@ const refusal = (code: string, message?: RegExp) => (error: unknown) => {
   assert.ok(error instanceof ServiceError);
   assert.equal(error.code, code);
   if (message) assert.match(error.message, message);
-  const seconds = error.extra.retryAfterSeconds ?? 0;
+  const seconds = error.extra.retryAfterSeconds ?? error.row.retryAfterSeconds ?? 0;
   assert.ok(seconds >= 1 && seconds <= 60);
   return true;
 };

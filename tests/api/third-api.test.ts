@@ -1,4 +1,4 @@
-/** A third API beside the two: one value, and nothing outside it changes. */
+/** A third API beside the two: one value, on a base path that another API has too. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Api } from '../../src/api/api.ts';
@@ -10,8 +10,9 @@ import { fakeModelAgent, scratchFolder } from '../support/fake-model-agent.ts';
 
 const poem: Api<{ shout: boolean }> = {
   name: 'poem',
-  bases: ['/poem'],
-  path: '/ask',
+  // It shares its base with another API.
+  bases: ['/openai/v1'],
+  path: '/poems',
   runIdPrefix: 'poem',
   policy: { whenBusy: 'queue', reuse: 'kept', settle: 'at_outcome' },
   async read(body) {
@@ -35,7 +36,7 @@ test('a third API is one value: it reads, renders, streams, repeats and tells er
   const service = await startService(config, environment, [...apis(config), poem]);
   t.after(() => service.close(0));
   const post = (body: object, headers?: Record<string, string>) =>
-    fetch(`${service.url}/poem/ask`, {
+    fetch(`${service.url}/openai/v1/poems`, {
       method: 'POST',
       headers: { authorization: 'Bearer key', 'content-type': 'application/json', ...headers },
       body: JSON.stringify(body),
@@ -50,8 +51,10 @@ test('a third API is one value: it reads, renders, streams, repeats and tells er
 
   assert.equal(await (await post({ question: '[[say: is a rose]]', stream: true })).text(), 'is a rosesucceeded');
 
-  const missing = await fetch(`${service.url}/poem/none`, { headers: { authorization: 'Bearer key' } });
-  assert.deepEqual([missing.status, await missing.json()], [404, { sorry: 'not_found' }]);
+  const models = await fetch(`${service.url}/openai/v1/models`, { headers: { authorization: 'Bearer key' } });
+  assert.equal(models.status, 200);
+  const empty = await post({ question: '[[error: 400]]' });
+  assert.deepEqual([empty.status, await empty.json()], [503, { sorry: 'agent_failed' }]);
   const described = await fetch(`${service.url}/openapi.json`, { headers: { authorization: 'Bearer key' } });
-  assert.ok('/poem/ask' in ((await described.json()) as { paths: object }).paths);
+  assert.ok('/openai/v1/poems' in ((await described.json()) as { paths: object }).paths);
 });

@@ -105,7 +105,7 @@ describe('the log in memory', () => {
     assert.ok(kept > 500 && kept < 1500, `${kept} are kept`);
   });
 
-  test('says the same after it was compacted', async () => {
+  test('keeps its events, with texts joined, when it is compacted', async () => {
     const log = logOf();
     for (const value of ['a', 'b']) log.append(text(value));
     log.append({ type: 'tool_call', id: 't', name: 'Read', input: {} });

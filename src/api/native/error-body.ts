@@ -2,11 +2,10 @@
 import type { ErrorCode, ServiceError } from '../../errors.ts';
 
 export function errorBody(error: ServiceError): Record<string, unknown> {
-  const { code, message, extra } = error;
+  const { message, extra } = error;
   const word = wordOf(error);
   if (extra.supported) return { error: word, supported: extra.supported };
-  // Clients of the contract look for exactly these words.
-  return { error: word, detail: code === 'agent_busy' ? 'agent is busy' : message };
+  return { error: word, detail: message };
 }
 
 /** The words that are not simply the code. The contract has one word for all failed runs, and one for all wrong fields. */

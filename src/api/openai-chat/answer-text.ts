@@ -17,6 +17,30 @@ export type AnswerTextOptions = {
   formatted: boolean;
 };
 
+/** Where a stream shows an event of each type: in the answer, as reasoning for clients that ask for it, or nowhere. */
+const shownIn: Record<RunEvent['type'], 'answer' | AgentEventKind | 'nowhere'> = {
+  text: 'answer',
+  // A text after a tool call begins a new paragraph, so every stream needs the calls.
+  tool_call: 'answer',
+  thinking: 'thinking',
+  tool_result: 'tools',
+  retry: 'tools',
+  started: 'nowhere',
+  cost: 'nowhere',
+  workspace: 'nowhere',
+  working: 'nowhere',
+};
+
+/** Returns the types of events that a stream with these options uses. */
+export function usedEvents({ agentEvents, formatted }: Omit<AnswerTextOptions, 'stop'>): RunEvent['type'][] {
+  const isUsed = (type: RunEvent['type']) => {
+    if (formatted && type === 'text') return false;
+    const where = shownIn[type];
+    return where === 'answer' || (where !== 'nowhere' && agentEvents.has(where));
+  };
+  return (Object.keys(shownIn) as RunEvent['type'][]).filter(isUsed);
+}
+
 const shownLength = 300;
 
 export class AnswerText {

@@ -2,9 +2,9 @@
 import { z } from 'zod';
 import { frameOf, jsonLine } from '../../http/sse.ts';
 import { follow } from '../../runs/follow.ts';
-import type { Outcome, RunEvent } from '../../task.ts';
+import type { Outcome } from '../../task.ts';
 import type { AgentEventKind, Api, Asked, ChatRun, ReadContext } from '../api.ts';
-import { AnswerText } from './answer-text.ts';
+import { AnswerText, usedEvents } from './answer-text.ts';
 import { createChunks } from './chunks.ts';
 import { type AnswerHead, completionOf } from './completion.ts';
 import { errorBody } from './error-body.ts';
@@ -63,7 +63,7 @@ export function askedOf(chat: ChatRequest, { agentEvents }: ReadContext): Asked<
     task: { model, ...conversation, ...(effort && { effort }), ...(outputSchema && { outputSchema }) },
     view: { asked, stop, includeUsage, formatted, agentEvents },
     stream,
-    events: shownEvents(formatted, agentEvents),
+    events: usedEvents({ agentEvents, formatted }),
     ignored,
     ...(user !== undefined && { user }),
   };
@@ -71,19 +71,6 @@ export function askedOf(chat: ChatRequest, { agentEvents }: ReadContext): Asked<
 
 export function wholeAnswer(run: ChatRun, outcome: Outcome, view: ChatView): string {
   return JSON.stringify(completionOf(headOf(run, view), outcome, view.stop));
-}
-
-/**
- * Returns the types of events that the stream uses. It always needs tool calls, because text after a tool call begins a
- * new paragraph.
- */
-function shownEvents(formatted: boolean, agentEvents: ReadonlySet<AgentEventKind>): RunEvent['type'][] {
-  return [
-    ...(formatted ? [] : (['text'] as const)),
-    'tool_call',
-    ...(agentEvents.has('tools') ? (['tool_result', 'retry'] as const) : []),
-    ...(agentEvents.has('thinking') ? (['thinking'] as const) : []),
-  ];
 }
 
 function headOf(run: ChatRun, { asked }: ChatView): AnswerHead {

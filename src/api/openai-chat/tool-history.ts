@@ -11,11 +11,11 @@ type Result = Extract<Block, { type: 'tool_result' }>;
  */
 export function pairTools(messages: Message[]): Message[] {
   const ids = new FreeIds();
-  const paired = messages.map((turn) => ({ ...turn, blocks: [...turn.blocks] }));
-  for (const [at, turn] of paired.entries()) {
+  const paired = messages.map((message) => ({ ...message, blocks: [...message.blocks] }));
+  for (const [at, message] of paired.entries()) {
     const previous = paired[at - 1];
-    if (turn.role === 'assistant') turn.blocks = looseEnds(turn.blocks, paired[at + 1]);
-    else turn.blocks = withResults(turn.blocks, previous?.role === 'assistant' ? previous : undefined, ids);
+    if (message.role === 'assistant') message.blocks = looseEnds(message.blocks, paired[at + 1]);
+    else message.blocks = withResults(message.blocks, previous?.role === 'assistant' ? previous : undefined, ids);
   }
   return paired;
 }

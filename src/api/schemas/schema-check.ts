@@ -131,9 +131,9 @@ export class SchemaCheck {
 }
 
 function clientGone(): ServiceError {
-  return new ServiceError('client_gone', 'Cannot answer: the client has gone');
+  return new ServiceError('client_gone');
 }
 
 function stopping(): ServiceError {
-  return new ServiceError('shutting_down', 'Cannot check the schema: the server is stopping', { retryAfterSeconds: 5 });
+  return new ServiceError('shutting_down');
 }

@@ -1,29 +1,29 @@
 /** Chooses the machine for a chat run: this machine while it has a free slot, else any machine that shares the store. */
 import { ServiceError } from '../errors.ts';
 import type { Outcome, Task } from '../task.ts';
-import type { RunElsewhere, WhereOptions } from './elsewhere.ts';
+import type { RunRemotely, RunTaskOptions } from './remote-run.ts';
 
-export type RunTask = (task: Task, options: WhereOptions) => Promise<Outcome>;
+export type RunTask = (task: Task, options: RunTaskOptions) => Promise<Outcome>;
 
-export type HereOrElsewhere = {
+export type MachineChoice = {
   run: RunTask;
   /** Sends no more runs to other machines. Settles when the runs that were sent have ended. */
   drain(): Promise<void>;
 };
 
 /** @param freeHere returns whether a run would get a slot of this process at once */
-export function createHereOrElsewhere(
+export function chooseMachine(
   here: RunTask,
   freeHere: () => boolean,
-  elsewhere: RunElsewhere | undefined,
-): HereOrElsewhere {
+  remotely: RunRemotely | undefined,
+): MachineChoice {
   const away = new Set<Promise<Outcome>>();
   let draining = false;
   return {
     async run(task, options) {
-      if (!elsewhere || freeHere()) return here(task, options);
+      if (!remotely || freeHere()) return here(task, options);
       if (draining) throw new ServiceError('shutting_down');
-      const outcome = elsewhere(task, options);
+      const outcome = remotely(task, options);
       away.add(outcome);
       return outcome.finally(() => away.delete(outcome));
     },

@@ -1,5 +1,5 @@
 /** Runs a task on another machine that shares the store, and passes its events on as if it ran on this machine. */
-import { ServiceError } from '../errors.ts';
+import { asServiceError, ServiceError } from '../errors.ts';
 import type { ChatStore } from '../store/chat-store.ts';
 import { isEndState } from '../store/job.ts';
 import type { Outcome, Task } from '../task.ts';
@@ -7,7 +7,7 @@ import { type EventLog, follow } from './follow.ts';
 import type { RunContext } from './run.ts';
 import { type LogStore, storedLog } from './stored-log.ts';
 
-export type WhereOptions = RunContext & {
+export type RunTaskOptions = RunContext & {
   /**
    * What happens if no slot is free. `refuse`: an error at once. `queue`: the run waits, within the limits of the
    * queue.
@@ -21,9 +21,9 @@ export type WhereOptions = RunContext & {
  * Runs the task. Throws the `ServiceError` of the run, `agent_busy`, `queue_full`, `wait_timeout`, or the signal's
  * reason.
  */
-export type RunElsewhere = (task: Task, options: WhereOptions) => Promise<Outcome>;
+export type RunRemotely = (task: Task, options: RunTaskOptions) => Promise<Outcome>;
 
-export type ElsewhereSettings = {
+export type RemoteRunSettings = {
   /** How many runs may wait for a slot. */
   maxQueued: number;
   /** How long each of these runs may wait, in milliseconds. */
@@ -41,7 +41,7 @@ const refuseMs = 1000;
 /** How long the store may be unreachable before the gateway gives up the run, in milliseconds. */
 const patienceMs = 20_000;
 
-export function createElsewhere(store: LogStore & { chats: ChatStore }, settings: ElsewhereSettings): RunElsewhere {
+export function createRemoteRun(store: LogStore & { chats: ChatStore }, settings: RemoteRunSettings): RunRemotely {
   const { chats } = store;
   return async (task, { signal, emit, whenBusy }) => {
     signal.throwIfAborted();
@@ -59,17 +59,24 @@ export function createElsewhere(store: LogStore & { chats: ChatStore }, settings
       whenBusy === 'refuse' ? refuseMs : settings.waitMs,
     );
     let ended = false;
+    let working = false;
     try {
       for await (const { seq: _, at: _at, ...event } of follow(patient(storedLog(store, id)), 0, stop)) {
         if (event.type === 'state') {
           if (event.state === 'running') clearTimeout(deadline);
           ended = isEndState(event.state);
         } else if (event.type !== 'events_full') {
+          working ||= event.type === 'working';
           emit(event);
         }
       }
       stop.throwIfAborted();
       return await outcomeOf(chats, id, notStarted);
+    } catch (error) {
+      // The run may have cost something by then, so the client must not simply retry.
+      if (!working || asServiceError(error).code !== 'store_unavailable') throw error;
+      const message = 'Cannot finish the run: the job store, through which it is followed, cannot be reached';
+      throw new ServiceError('interrupted', message, { cause: error });
     } finally {
       clearInterval(renewal);
       clearTimeout(deadline);
@@ -79,7 +86,7 @@ export function createElsewhere(store: LogStore & { chats: ChatStore }, settings
   };
 }
 
-function notStartedError(whenBusy: WhereOptions['whenBusy'], { waitMs }: ElsewhereSettings): ServiceError {
+function notStartedError(whenBusy: RunTaskOptions['whenBusy'], { waitMs }: RemoteRunSettings): ServiceError {
   if (whenBusy === 'refuse') return new ServiceError('agent_busy', undefined, { retryAfterSeconds: 5 });
   const message = `Cannot start the run: every slot of every machine was taken for ${waitMs / 1000} s`;
   return new ServiceError('wait_timeout', message, { retryAfterSeconds: 5 });

@@ -19,7 +19,7 @@ const enoughRequests = 3;
 
 type Cases = Record<string, () => Promise<void>>;
 
-export async function agentsInTrouble(t: TestContext, client: PublishedClient): Promise<void> {
+export async function failingAgents(t: TestContext, client: PublishedClient): Promise<void> {
   const traffic = recordTraffic();
   const servers = {
     wide: await startScriptedService(t, { MAX_CONCURRENT_RUNS: '32', IDLE_AGENTS: '0' }),

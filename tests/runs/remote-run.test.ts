@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { ServiceError } from '../../src/errors.ts';
-import { createElsewhere, type ElsewhereSettings, type RunElsewhere } from '../../src/runs/elsewhere.ts';
+import { createRemoteRun, type RemoteRunSettings, type RunRemotely } from '../../src/runs/remote-run.ts';
 import type { RunEvent, Task } from '../../src/task.ts';
 import { type TestStores, testEngines } from '../support/job-engines.ts';
 import { outcome, type Script, startJobs, type TestJobs, untilAborted } from '../support/jobs.ts';
@@ -33,7 +33,7 @@ for (const engine of testEngines()) {
   type Tools = {
     stores: TestStores;
     worker(script: Script, capacity?: number): Promise<TestJobs>;
-    gateway(settings?: Partial<ElsewhereSettings>): Promise<RunElsewhere>;
+    gateway(settings?: Partial<RemoteRunSettings>): Promise<RunRemotely>;
   };
   const onMachines = (name: string, body: (tools: Tools) => Promise<void>) =>
     test(name, async () => {
@@ -48,7 +48,7 @@ for (const engine of testEngines()) {
             return jobs;
           },
           gateway: async (settings) =>
-            createElsewhere(await gatewayStore(stores), { maxQueued: 10, waitMs: 5000, ...settings }),
+            createRemoteRun(await gatewayStore(stores), { maxQueued: 10, waitMs: 5000, ...settings }),
         });
       } finally {
         for (const jobs of started) await jobs.destroy();
@@ -62,7 +62,7 @@ for (const engine of testEngines()) {
   describe(`Runs on another machine, on ${engine.name}`, { skip: engine.missing ?? false }, () => {
     after(() => engine.stop());
 
-    onMachines('go as they would here', async ({ worker, gateway }) => {
+    onMachines('give the outcome and the events of the agent', async ({ worker, gateway }) => {
       const given: Task[] = [];
       const result = { ...outcome('{"city":"Paris"}'), costUsd: 0.5 };
       const told: RunEvent[] = [
@@ -86,7 +86,7 @@ for (const engine of testEngines()) {
       assert.deepEqual(heard, told);
     });
 
-    onMachines('fail as they would here', async ({ worker, gateway }) => {
+    onMachines('end with the error of the worker', async ({ worker, gateway }) => {
       await worker(async () => {
         throw new ServiceError('agent_failed', 'The agent failed: no credit', { exitCode: 1, cause: new Error('x') });
       });
@@ -100,7 +100,7 @@ for (const engine of testEngines()) {
       });
     });
 
-    onMachines('are refused or wait within bounds while no machine has a place', async ({ gateway, stores }) => {
+    onMachines('are refused, or wait within limits, while no machine has a free slot', async ({ gateway, stores }) => {
       const run = await gateway({ maxQueued: 1, waitMs: 1500 });
       const refused = run(task(), { ...waiting, whenBusy: 'refuse' });
       await assert.rejects(refused, codeIs('agent_busy'));
@@ -112,38 +112,56 @@ for (const engine of testEngines()) {
       assert.ok(waited?.status === 'rejected' && codeIs('wait_timeout')(waited.reason));
     });
 
-    onMachines('end when the client goes, also when it goes without a word', async ({ worker, gateway, stores }) => {
-      const stopped: unknown[] = [];
-      let running = 0;
-      await worker(async (_task, { signal }) => {
-        running += 1;
-        return untilAborted(signal).catch((reason) => {
-          stopped.push(reason);
-          throw reason;
-        });
-      }, 2);
-      const client = new AbortController();
-      const reason = new ServiceError('client_gone', 'Cannot answer: the client is gone');
-      const run = (await gateway())(task(), { ...waiting, signal: client.signal });
-      run.catch(() => {});
-      await waitUntil('it runs', () => running === 1);
-      client.abort(reason);
-      await assert.rejects(run, (error) => error === reason);
-      await waitUntil('its agent is stopped', () => stopped.length === 1);
-      // A gateway that was killed says nothing more.
-      const silent = await stores.store.chats.submit(task(), { maxWaiting: 10, leaseMs: 1500 });
-      await waitUntil('it runs', () => running === 2);
-      await waitUntil('its agent is stopped', () => stopped.length === 2);
-      await waitUntil('its end is told', () => stores.store.chats.end(silent));
-      assert.ok(stopped.every(codeIs('client_gone')));
-    });
+    onMachines(
+      'end when the client disconnects, and when the machine of the client dies',
+      async ({ worker, gateway, stores }) => {
+        const stopped: unknown[] = [];
+        let running = 0;
+        await worker(async (_task, { signal }) => {
+          running += 1;
+          return untilAborted(signal).catch((reason) => {
+            stopped.push(reason);
+            throw reason;
+          });
+        }, 2);
+        const client = new AbortController();
+        const reason = new ServiceError('client_gone', 'Cannot answer: the client is gone');
+        const run = (await gateway())(task(), { ...waiting, signal: client.signal });
+        run.catch(() => {});
+        await waitUntil('it runs', () => running === 1);
+        client.abort(reason);
+        await assert.rejects(run, (error) => error === reason);
+        await waitUntil('its agent is stopped', () => stopped.length === 1);
+        // A gateway that was killed says nothing more.
+        const silent = await stores.store.chats.submit(task(), { maxWaiting: 10, leaseMs: 1500 });
+        await waitUntil('it runs', () => running === 2);
+        await waitUntil('its agent is stopped', () => stopped.length === 2);
+        await waitUntil('its end is told', () => stores.store.chats.end(silent));
+        assert.ok(stopped.every(codeIs('client_gone')));
+      },
+    );
 
-    onMachines('leave nothing in the store, and are no jobs', async ({ worker, gateway, stores }) => {
+    onMachines('leave nothing in the store, and are no jobs', async ({ worker, stores }) => {
       const jobs = await worker(async () => outcome('Paris'));
-      const run = await gateway();
-      await Promise.all(['a', 'b', 'a'].map((owner) => run(task(owner), waiting)));
+      const { store } = stores;
+      const ids: string[] = [];
+      const submit: typeof store.chats.submit = async (...given) => {
+        ids.push(await store.chats.submit(...given));
+        return ids.at(-1) ?? '';
+      };
+      const read = {
+        events: store.events.bind(store),
+        state: store.state.bind(store),
+        notifications: store.notifications,
+      };
+      const run = createRemoteRun({ ...read, chats: { ...store.chats, submit } }, { maxQueued: 10, waitMs: 5000 });
+      for (const owner of ['a', 'b', 'a']) await run(task(owner), waiting);
       assert.deepEqual(await jobs.list({ limit: 10 }), { jobs: [] });
-      assert.equal(await stores.store.hasWaiting('chat'), false);
+      assert.equal(ids.length, 3);
+      for (const id of ids) {
+        await waitUntil('the run is removed', async () => (await store.state(id)) === undefined);
+        assert.deepEqual(await store.events(id, 0, 10), []);
+      }
     });
   });
 }
