@@ -11,10 +11,10 @@ export type Models = {
   /** Every name that a request may use, aliases last. */
   ids: string[];
   /**
-   * Finds a model. `asked` is the name that the answer repeats, `model` the name that the agent is started with. Throws
+   * Finds a model. `requestedModel` is the name that the answer repeats, `model` the name that the agent is started with. Throws
    * `unsupported_model`.
    */
-  resolve(asked: string | null | undefined): { asked: string; model: string };
+  resolve(name: string | null | undefined): { requestedModel: string; model: string };
   list(): { object: 'list'; data: ModelObject[] };
   get(id: string): ModelObject | undefined;
 };
@@ -29,10 +29,10 @@ export function createModels(settings: ModelSettings, created: number): Models {
   const objects = ids.map((id): ModelObject => ({ id, object: 'model', created, owned_by: 'anthropic' }));
   return {
     ids,
-    resolve(asked) {
-      const id = asked ?? settings.defaultModel;
+    resolve(name) {
+      const id = name ?? settings.defaultModel;
       const model = targets.get(id);
-      if (model !== undefined) return { asked: id, model };
+      if (model !== undefined) return { requestedModel: id, model };
       const message = `Cannot use the model ${quoted(id)}: unsupported model, this server has ${ids.join(', ')}`;
       throw new ServiceError('unsupported_model', message, { param: 'model', supported: ids });
     },

@@ -32,14 +32,14 @@ export function jobRoutes(server: FastifyInstance, deps: JobRoutesDeps): void {
   const visible = new VisibleJobs(jobs, operator);
 
   server.post('/execute', async (request, reply) => {
-    const asked = readJobRequest((request.body as JsonBody | undefined)?.value, {
+    const jobRequest = readJobRequest((request.body as JsonBody | undefined)?.value, {
       shape: deps.shape,
       models: deps.models,
       owner: request.owner,
       isOperator: request.owner === operator,
       idempotencyKey: idempotencyKeyOf(request),
     });
-    const { job, created } = await jobs.submit(asked);
+    const { job, created } = await jobs.submit(jobRequest);
     request.facts = { ...request.facts, runId: job.id, model: job.model, ...(created ? {} : { repeat: true }) };
     if (!created) reply.header('x-repeat', `the job ${job.id}; a new Idempotency-Key makes another job`);
     return reply

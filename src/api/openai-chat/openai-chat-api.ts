@@ -12,7 +12,7 @@ import { type ChatRequest, readChatRequest } from './read-chat-request.ts';
 import { chatRequestShape } from './request-shape.ts';
 
 /** What a request says about its answer. */
-export type ChatView = Pick<ChatRequest, 'asked' | 'stop' | 'includeUsage'> & {
+export type ChatView = Pick<ChatRequest, 'requestedModel' | 'stop' | 'includeUsage'> & {
   formatted: boolean;
   agentEvents: ReadonlySet<AgentEventKind>;
 };
@@ -57,11 +57,11 @@ export const openaiChatApi: Api<ChatView> = {
 };
 
 export function askedOf(chat: ChatRequest, { agentEvents }: ReadContext): Asked<ChatView> {
-  const { asked, model, conversation, effort, outputSchema, stream, stop, includeUsage, ignored, user } = chat;
+  const { requestedModel, model, conversation, effort, outputSchema, stream, stop, includeUsage, ignored, user } = chat;
   const formatted = outputSchema !== undefined;
   return {
     task: { model, ...conversation, ...(effort && { effort }), ...(outputSchema && { outputSchema }) },
-    view: { asked, stop, includeUsage, formatted, agentEvents },
+    view: { requestedModel, stop, includeUsage, formatted, agentEvents },
     stream,
     events: usedEvents({ agentEvents, formatted }),
     ignored,
@@ -73,6 +73,6 @@ export function wholeAnswer(run: ChatRun, outcome: Outcome, view: ChatView): str
   return JSON.stringify(completionOf(headOf(run, view), outcome, view.stop));
 }
 
-function headOf(run: ChatRun, { asked }: ChatView): AnswerHead {
-  return { id: run.id, created: Math.floor(run.createdAt / 1000), model: asked };
+function headOf(run: ChatRun, { requestedModel }: ChatView): AnswerHead {
+  return { id: run.id, created: Math.floor(run.createdAt / 1000), model: requestedModel };
 }

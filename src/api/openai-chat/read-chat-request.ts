@@ -9,7 +9,7 @@ import { type ChatBody, chatRequestShape, ignoredFields } from './request-shape.
 
 export type ChatRequest = {
   /** The model as the caller named it; the answer repeats it. */
-  asked: string;
+  requestedModel: string;
   /** The name of the model for the agent. */
   model: string;
   conversation: Conversation;
@@ -40,14 +40,17 @@ const maxUserLength = 200;
 export async function readChatRequest(body: unknown, options: ReadOptions): Promise<ChatRequest> {
   const parsed = parseBody(chatRequestShape, body);
   const read = await readFields(parsed, options);
-  const { asked, model } = options.models.resolve(parsed.model);
+  const { requestedModel, model } = options.models.resolve(parsed.model);
   if (read.stream && options.noStreaming) {
     throw new ServiceError('streaming_not_supported', options.noStreaming, { param: 'stream' });
   }
-  return { ...read, asked, model };
+  return { ...read, requestedModel, model };
 }
 
-async function readFields(body: ChatBody, options: ReadOptions): Promise<Omit<ChatRequest, 'asked' | 'model'>> {
+async function readFields(
+  body: ChatBody,
+  options: ReadOptions,
+): Promise<Omit<ChatRequest, 'requestedModel' | 'model'>> {
   refuseForcedTools(body);
   const conversation = readConversation(body.messages);
   const outputSchema = await outputSchemaOf(body.response_format, options.schemaProblem);
@@ -91,8 +94,8 @@ async function outputSchemaOf(
   }
 }
 
-function effortOf(asked: NonNullable<ChatBody['reasoning_effort']>): Effort {
-  return asked === 'none' || asked === 'minimal' ? 'low' : asked;
+function effortOf(effort: NonNullable<ChatBody['reasoning_effort']>): Effort {
+  return effort === 'none' || effort === 'minimal' ? 'low' : effort;
 }
 
 /** Refuses requests that demand a tool call, because the agent calls only its own tools. */
