@@ -1,19 +1,26 @@
-/** Removes from a text what a client must not read: secrets, paths of the host, stacks. The only place that does so. */
+/** Removes what a client must not read from a text: secrets, host paths and stack traces. No other file does this. */
 import { startOf, truncate } from './truncate.ts';
 
-/** UTF-16 code units. No more of a text is examined, since every rule costs time for each of them. */
+/**
+ * How much of a text is examined, in UTF-16 code units. The rest is dropped, because every rule takes time for each
+ * unit.
+ */
 const maxExamined = 8192;
-/** A secret of up to this length that stands across the end of the examined part is dropped whole. */
+/**
+ * How much is dropped at most from the end of the examined part, in UTF-16 code units, because a secret may be cut
+ * there.
+ */
 const maxCutWord = 512;
-/** Shorter values occur in ordinary words. */
+/** The length of the shortest secret value that is removed. Shorter values occur in ordinary words. */
 const minSecretLength = 8;
 
-/** Without a replacement: it finds paths of the host. */
+/** A rule. If it has no replacement, its pattern finds host paths. */
 type Rule = { name: string; pattern: RegExp; replacement?: string };
 
 /**
- * In the order in which they are applied. Each takes time that grows linearly with the text, whatever the text holds: a
- * part of a text that one attempt has passed over is not passed over again by the next attempt.
+ * The rules, in the order in which they are applied. The time that each rule takes grows linearly with the text, even
+ * if the text is hostile: a part of the text that a failed attempt has examined is not examined again by the next
+ * attempt.
  */
 const rules: Rule[] = [
   {
@@ -41,7 +48,8 @@ const rules: Rule[] = [
     replacement: '[key]',
   },
   {
-    // Words such as "basic authentication" have neither a digit nor a capital, and are shorter than 20.
+    // The value must have a digit, a capital or at least 20 characters, unlike the second word of "basic
+    // authentication".
     name: 'Authorization headers',
     pattern: /\b([Bb]earer|BEARER|[Bb]asic|BASIC)\s+(?=[\w.~+/=-]*[0-9A-Z]|[\w.~+/=-]{20})[\w.~+/=-]{6,}/g,
     replacement: '$1 [key]',
@@ -61,7 +69,8 @@ const rules: Rule[] = [
   { name: 'file URLs', pattern: /\bfile:\/\/[^\s'"]*/g },
   { name: 'quoted paths', pattern: /(?<=(['"]))(?:~|\/[^'"/\n]+)\/[^'"\n]*(?=\1)/g },
   {
-    // Of two or more parts, so that `/login` stays; a path in a URL or relative to the workspace stays too.
+    // A path must have two or more parts, so that `/login` stays. Paths in URLs and paths relative to the workspace
+    // stay too.
     name: 'paths',
     pattern: /(?<!\w|\/|(?:^|[\s'"(.])\.)(?:~[\w-]*|\/[^\s/:;,'"`()<>|=]+)(?:\/[^\s/:;,'"`()<>|=]+)+\/?/g,
   },
@@ -71,13 +80,13 @@ const rules: Rule[] = [
 const secrets: string[] = [];
 
 /**
- * Removes these values from every text from now on, until the returned function is called. Values of fewer than 8
- * characters are left out.
+ * Makes `redact` remove these values from every text, until the returned function is called. Values of fewer than 8
+ * characters are ignored.
  */
 export function redactValues(values: Iterable<string>): () => void {
   const added = [...values].filter((value) => value.length >= minSecretLength);
   secrets.push(...added);
-  // One value may be a part of another one.
+  // Longer values come first, because a shorter value may be a part of a longer one.
   secrets.sort((a, b) => b.length - a.length);
   return () => {
     for (const value of added) secrets.splice(secrets.indexOf(value), 1);
@@ -85,13 +94,16 @@ export function redactValues(values: Iterable<string>): () => void {
 }
 
 export type RedactOptions = {
-  /** UTF-16 code units. Default 500. */
+  /** The longest text that is returned, in UTF-16 code units. The default is 500. */
   maxLength?: number;
-  /** Paths are shown by their last part, not as `[path]`: for messages that name a file of the workspace. */
+  /**
+   * Whether a path is replaced by its last part, not by `[path]`. This is for messages that name a file of the
+   * workspace.
+   */
   fileNames?: boolean;
 };
 
-/** One line, cut to the maximum length. */
+/** Returns the text as one line without secrets, host paths and stack traces, cut to the maximum length. */
 export function redact(text: string, { maxLength = 500, fileNames = false }: RedactOptions = {}): string {
   let clean = examinedPart(text);
   for (const secret of secrets) clean = clean.replaceAll(secret, '[key]');
@@ -108,7 +120,10 @@ function lastPart(path: string): string {
   return path.split(/[/\\]/).findLast((part) => part !== '') ?? '';
 }
 
-/** A word at the end of the examined part may be the first half of a secret, which no rule would find. */
+/**
+ * Returns the part of a text that is examined. Drops the word at its end, which may be the first half of a secret that
+ * no rule would find.
+ */
 function examinedPart(text: string): string {
   if (text.length <= maxExamined) return text;
   const end = startOf(text, maxExamined);

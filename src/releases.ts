@@ -1,4 +1,6 @@
-/** A stack of releases. Code that acquires something pushes its release; they run once, in reverse, even if one fails. */
+/**
+ * Keeps the functions that release what was acquired, and calls each once, in reverse order, even if some of them fail.
+ */
 
 export type Release = () => void | Promise<void>;
 
@@ -6,7 +8,7 @@ export class Releases {
   #stack: Release[] = [];
   #running: Promise<void> | undefined;
 
-  /** After `run` began, a late acquisition is released at once. */
+  /** Adds a function that `run` will call. If `run` has already begun, calls the function at once. */
   push(release: Release): void {
     if (this.#running)
       void Promise.resolve()
@@ -15,7 +17,10 @@ export class Releases {
     else this.#stack.push(release);
   }
 
-  /** Throws an AggregateError of what failed, after all have run. A second call waits for the first. */
+  /**
+   * Calls all functions. If any have failed, then throws an AggregateError of their errors. A second call waits for the
+   * first.
+   */
   run(): Promise<void> {
     this.#running ??= this.#runAll();
     return this.#running;

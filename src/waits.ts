@@ -1,16 +1,16 @@
-/** Waits that end: after a time, with a promise, or when a signal aborts. */
+/** Waits for a time or for a promise. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export type Backoff = {
-  /** The next wait in milliseconds: the first one at first, then twice the one before, up to the longest. */
+  /** Returns the next wait in milliseconds: first `firstMs`, then twice the previous wait, up to `longestMs`. */
   next(): number;
-  /** Waits for the next time, or until `signal` aborts. Never rejects. */
+  /** Waits for the time that `next` returns, or until `signal` aborts. Never rejects. */
   wait(signal?: AbortSignal): Promise<void>;
-  /** After a success: the next wait is the first one again. */
+  /** Makes `next` begin with `firstMs` again. Called after a success. */
   reset(): void;
 };
 
-/** Growing waits between attempts of something that fails. Both bounds are in milliseconds. */
+/** Returns waits that grow from attempt to attempt. Both limits are in milliseconds. */
 export function backoff({ firstMs, longestMs }: { firstMs: number; longestMs: number }): Backoff {
   let nextMs = firstMs;
   const next = () => {
@@ -32,7 +32,7 @@ export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
   await sleep(ms, undefined, { signal }).catch(() => {});
 }
 
-/** Settles with `promise`, or after `ms` milliseconds without it. Rejects as `promise` does. */
+/** Settles when `promise` settles, or after `ms` milliseconds if that is earlier. Rejects if `promise` rejects. */
 export async function settledWithin(promise: Promise<unknown>, ms: number): Promise<void> {
   const settled = new AbortController();
   await Promise.race([promise, pause(ms, settled.signal)]).finally(() => settled.abort());

@@ -1,4 +1,4 @@
-/** One running agent: lines in, lines out, and one end. */
+/** Starts an agent process, passes on its output line by line, and reports its end once. */
 
 import { ServiceError } from '../errors.ts';
 import { type Exit, type StartedProcess, startProcess } from '../processes/child-process.ts';
@@ -8,17 +8,17 @@ import { settledWithin } from '../waits.ts';
 import { failureOfStart } from './failure.ts';
 import { LineSplitter } from './line-splitter.ts';
 
-/** How a process is started; made by `agents.ts` from the settings, the task and the sandbox. */
+/** How to start an agent process. `agents.ts` makes this from the settings, the task and the sandbox. */
 export type Launch = {
-  /** What is started; a sandbox's when the agent runs in one. */
+  /** The command to start: the agent's own command, or a wrapper such as `bwrap` that starts it. */
   command: string;
   args: string[];
   cwd: string;
   env: Record<string, string | undefined>;
   stdin: 'ignore' | 'pipe';
-  /** Unique; the processes of its tree are found by it. */
+  /** A unique text that marks the process and all its descendants, so that they can be found. */
   marker: string;
-  /** The agent's own command, by which the agent is told from the processes that it starts. */
+  /** The path of the agent's own command. It shows which process of the tree is the agent. */
   agent: string;
   /** Called when the agent ignored SIGTERM and was ended with SIGKILL. */
   onForced(): void;
@@ -26,16 +26,19 @@ export type Launch = {
 
 export type ProcessListener = {
   onLine(line: string): void;
-  /** The output cannot be read any further: `output_too_large`. */
+  /** Called with `output_too_large` when the output cannot be read any further. */
   onBroken(error: ServiceError): void;
-  /** Once, after the last line. */
+  /** Called once, after the last line. */
   onExit(exit: Exit): void;
 };
 
-/** The output of a tool may be one line of some megabytes. A line of ten times that size is an error. */
+/** The longest line that an agent may print, in bytes. A tool's output may be one line of a few megabytes. */
 const maxLineBytes = 32 * 1024 * 1024;
 const maxStderrBytes = 64 * 1024;
-/** How long output is read after the process has ended: a grandchild may hold the pipes open. */
+/**
+ * How long output is read after the process has ended, in milliseconds. A grandchild may hold the pipes open for
+ * longer.
+ */
 const drainMs = 250;
 
 export class AgentProcess {
@@ -46,7 +49,7 @@ export class AgentProcess {
   #exit: Exit | undefined;
   #ending: Promise<void> | undefined;
 
-  /** Throws `agent_not_started`. */
+  /** Starts the process. Throws `agent_not_started`. */
   static async start(launch: Launch): Promise<AgentProcess> {
     try {
       return new AgentProcess(await startProcess(launch.command, launch.args, launch), launch);
@@ -77,7 +80,7 @@ export class AgentProcess {
     });
   }
 
-  /** Replaces the listener. One that is set after the end is called at once. */
+  /** Replaces the listener. If the process has already ended, calls the new listener at once. */
   listen(listener: ProcessListener | undefined): void {
     this.#listener = listener;
     if (this.#exit) listener?.onExit(this.#exit);
@@ -87,7 +90,7 @@ export class AgentProcess {
     this.#started.child.stdin?.write(line);
   }
 
-  /** Settles when the process has ended, by itself or not. */
+  /** Settles when the process has ended, whether by itself or by `end`. */
   get ended(): Promise<void> {
     return this.#started.exited.then(() => undefined);
   }
@@ -96,17 +99,17 @@ export class AgentProcess {
     return this.#exit === undefined && this.#ending === undefined;
   }
 
-  /** Whether its tree holds only the agent itself and the sandbox around it. */
+  /** Returns whether the process tree contains only the agent and the sandbox around it. */
   isAlone(): Promise<boolean> {
     return isAlone(this.#started.pid, this.#started.marker, this.#launch.agent);
   }
 
-  /** The last 64 KiB. */
+  /** The last 64 KiB of standard error. */
   get stderr(): string {
     return this.#stderr.toString('utf8');
   }
 
-  /** Ends the whole tree. Settles when nothing of it runs; a second call waits for the first. */
+  /** Ends the whole process tree. Settles when none of its processes runs. A second call waits for the first. */
   end(): Promise<void> {
     this.#ending ??= endProcess(this.#started).then((forced) => {
       if (forced) this.#launch.onForced();

@@ -1,61 +1,65 @@
-/** What the agent stage offers: agents, each for one run or for a conversation. */
+/** Defines the interface of the agents: what they can do, and how they are started and ended. */
 import type { AgentEvent, Outcome, Task } from '../task.ts';
 
 export type TurnOptions = { signal: AbortSignal; onEvent?: (event: AgentEvent) => void };
 
-/** One agent, held for one run. */
+/** An agent that serves one run. */
 export type Agent = {
-  /** Runs the task's turn. Throws a `ServiceError`; when `signal` aborts, its reason. */
+  /** Runs the task's turn. Throws a `ServiceError`, or the signal's reason if `signal` aborts. */
   run(task: Task, options: TurnOptions): Promise<Outcome>;
   /** Ends the process tree. Settles when none of its processes runs. */
   release(): Promise<void>;
 };
 
-/** What cannot be changed once a process has started: it serves only tasks with the same values. */
+/** The values that cannot be changed once a process has started. It serves only tasks with the same values. */
 export type Fixed = { agent?: string; budgetUsd: number };
 
-/** An agent that can take further turns, and so can be started ahead and kept. */
+/** An agent that can serve several turns, so it can be started before a run and kept after it. */
 export type Session = Agent & {
-  /** Runs the task in a conversation that already holds its first `known` messages. */
+  /** Runs the task in a conversation that already contains the first `known` messages of the task. */
   continueFrom(known: number, task: Task, options: TurnOptions): Promise<Outcome>;
   /**
-   * Empties the conversation. Settles when the CLI has proved that a new one began; throws when it has not. The system
-   * prompt and the output schema of the first task stay: a later task must have the same.
+   * Empties the conversation. Settles when the CLI has proved that a new conversation began, and throws if it has not.
+   * The system prompt and the output schema of the first task stay, so they must be the same in later tasks.
    */
   reset(signal: AbortSignal): Promise<void>;
   readonly alive: boolean;
-  /** How many turns it has served since it was started. */
+  /** How many turns the agent has served since it was started. */
   readonly turnsServed: number;
-  /** US dollars that its conversation has cost. The budget that it was started with is for all its turns together. */
+  /** The cost of its conversation so far, in US dollars. The budget with which it was started covers all its turns. */
   readonly spentUsd: number;
-  /** Whether tools were used: they may leave state behind that no reset removes. */
+  /** Whether the agent has used tools, which may leave state behind that a reset does not remove. */
   readonly usedTools: boolean;
-  /** Whether its turns have left nothing running: no background task and no process. */
+  /** Returns whether the turns have left nothing running: no background task and no process. */
   isQuiet(): Promise<boolean>;
-  /** Settles when the process has ended, by itself or not. */
+  /** Settles when the process has ended, whether by itself or by `release`. */
   readonly ended: Promise<void>;
 };
 
-/** Where an agent works. */
+/** The folder in which an agent works. */
 export type Folder = {
   path: string;
-  /** The top of the repository that it is in: nothing above it is read. Absent: the folder is new and empty. */
+  /**
+   * The top of the repository that contains `path`, or `path` itself if there is no repository. Nothing above it is
+   * read. Undefined if the folder was made empty.
+   */
   root?: string | undefined;
-  /** Further paths that a sandbox must show, read-only. */
+  /** Paths outside `path` that the agent's git needs. A sandbox must show them to the agent, read-only. */
   reads: string[];
 };
 
+/** Starts agents for runs, and ends them all. */
 export type AgentStage = {
   /**
-   * An agent for this run alone: its prompt is an argument where that is possible, else it goes over stdin. Throws
-   * `agent_not_started`.
+   * Returns an agent that serves only this run. Passes the prompt as an argument if possible, and otherwise over stdin.
+   * Throws `agent_not_started`.
    */
   start(task: Task, folder: Folder): Promise<Agent>;
-  /** A process that waits for its first turn. Throws `agent_not_started`. */
+  /** Starts an agent that waits for its first turn. Throws `agent_not_started`. */
   startSession(id: string, fixed: Fixed, model: string, folder: Folder): Promise<Session>;
-  /** What a session must have been started with to serve a task. */
+  /** Returns the values with which a session must have been started to serve the task. */
   fixedOf(task: Task): Fixed;
-  /** Changes when the command is replaced, so that processes of the old command serve no further run. */
+  /** Returns a text that changes when the `claude` command is replaced, so that old processes serve no further run. */
   identity(): string;
   /** Ends every agent now. */
   destroy(): Promise<void>;

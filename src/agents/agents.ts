@@ -1,4 +1,4 @@
-/** The agent stage: starts the agents of tasks, and ends all that run. */
+/** Starts the agents for tasks, and can end all agents that run. */
 import { statSync } from 'node:fs';
 import type { ServiceError } from '../errors.ts';
 import type { Agent, AgentStage, Folder, Session } from './agent.ts';
@@ -11,18 +11,21 @@ import type { Room, Rooms } from './sandbox/rooms.ts';
 import { SessionAgent } from './session-agent.ts';
 
 export type AgentSettings = {
-  /** Searched for at each start: Claude Code may be installed or replaced while the server runs. */
+  /**
+   * Returns the command's path. Called at each start: Claude Code may be installed or replaced while the server runs.
+   */
   findClaude(): string | undefined;
+  /** Returns the error to throw if `findClaude` finds nothing. */
   missingClaude(): ServiceError;
   access: Access;
   rooms: Rooms;
-  /** Whether the configuration in a repository applies to the agents that work in it. */
+  /** Whether the configuration in a repository applies to the agents that work in it (`TRUST_WORKSPACE`). */
   trustWorkspace: boolean;
-  /** Whether the rooms have the operator's own settings (`AGENT_HOME`). */
+  /** Whether agents get the operator's own Claude Code settings (`AGENT_HOME=import`). */
   importSettings: boolean;
-  /** The tree marker for the processes of a run. */
+  /** Returns the text that marks a run's processes, so that they can be found. */
   markerOf(runId: string): string;
-  /** Called with each message of the CLI whose type is not known. */
+  /** Called with the type of each CLI message that the server does not know. */
   onUnknown(messageType: string): void;
   /** Called when an agent ignored SIGTERM and was ended with SIGKILL. */
   onForced(runId: string): void;
@@ -32,7 +35,9 @@ export function createAgents(settings: AgentSettings): AgentStage {
   const held = new Set<Agent>();
   const { access, rooms, onUnknown } = settings;
 
-  /** Prepares a room for an agent that works in the folder, and the launch of a command line in it. */
+  /**
+   * Prepares the agent's room (its home, variables and sandbox). The returned `launch` describes how to start it there.
+   */
   const prepare = async (id: string, folder: Folder, stdin: Launch['stdin']) => {
     const agent = settings.findClaude();
     if (!agent) throw settings.missingClaude();
@@ -57,7 +62,7 @@ export function createAgents(settings: AgentSettings): AgentStage {
     return { room, launch, flags, instructions: project?.instructions };
   };
 
-  /** Registers an agent until it is released, so that `destroy` ends it. */
+  /** Registers an agent until it is released, so that `destroy` can end it. */
   const hold = <T extends Agent>(agent: T, room: Room): T => {
     held.add(agent);
     const release = agent.release.bind(agent);

@@ -1,4 +1,4 @@
-/** An agent for one run: its prompt is the last argument, its stdin is closed, and it exits when the run is over. */
+/** Serves one run with a process: its prompt is the last argument, its stdin is closed, and it exits after the run. */
 
 import { ServiceError } from '../errors.ts';
 import type { Exit } from '../processes/child-process.ts';
@@ -11,9 +11,14 @@ import { outcomeOf } from './outcome.ts';
 import type { ProtocolMessage } from './protocol/messages.ts';
 import type { AgentResult } from './protocol/result.ts';
 
-/** How long its exit is waited for after its result. The CLI sometimes never exits (a known bug of it). Milliseconds. */
+/**
+ * How long the agent may take to exit after its result, in milliseconds. The CLI sometimes never exits (a known bug).
+ */
 const exitGraceMs = 1000;
-/** Plain text is the answer when there is no message. The bound is for a broken command that prints without end. */
+/**
+ * How much plain text is kept, in bytes. Without a result message, it is the answer. A broken command may print without
+ * end.
+ */
 const maxPlainBytes = 8 * 1024 * 1024;
 
 export class ArgumentAgent implements Agent {
@@ -57,7 +62,8 @@ export class ArgumentAgent implements Agent {
         if (message.type !== 'result' || result || message.result.spontaneous) return undefined;
         if (message.result.text === undefined) plain.add(line);
         result = message.result;
-        // The CLI asks the model again when a background task ends, which would cost money for an answer that nobody reads.
+        // If a background task is running, ends the agent at once. The CLI would ask the model again when the task
+        // ends, which would cost money for an answer that nobody reads.
         if (backgroundTasks > 0) resultGrace.abort();
         else resultTimer = setTimeout(() => resultGrace.abort(), exitGraceMs);
         return undefined;
@@ -65,7 +71,7 @@ export class ArgumentAgent implements Agent {
       settleExit: (ended) => ended,
     })
       .catch((reason: unknown) => {
-        // A result that has come counts, also when the wait after it fails.
+        // A result counts even if the wait for the exit fails.
         if (result) return 'never' as const;
         throw reason;
       })
@@ -78,7 +84,7 @@ export class ArgumentAgent implements Agent {
   }
 }
 
-/** The native API promises that output without JSON is the answer, unchanged. */
+/** Returns the plain text as the answer, unchanged, as the native API promises. Throws if the agent printed nothing. */
 function plainOutcome(plain: PlainText, exit: Exit): Outcome {
   if (plain.text === '') {
     throw new ServiceError('agent_failed', 'claude exited with status 0 and printed nothing', { exitCode: 0 });
@@ -102,7 +108,7 @@ class PlainText {
     if (this.#bytes > maxPlainBytes) {
       throw new ServiceError(
         'output_too_large',
-        `The agent printed more than ${maxPlainBytes} bytes that are no message`,
+        `The agent printed more than ${maxPlainBytes} bytes that are not a message`,
       );
     }
     this.#lines.push(line);

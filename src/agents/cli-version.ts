@@ -1,22 +1,29 @@
-/** Which versions of the CLI the server can work with. */
+/** Finds the version of the CLI, and checks whether the server can work with it. */
 import { readFile, realpath } from 'node:fs/promises';
 import { runCommand } from '../processes/child-process.ts';
 
 /**
- * Older versions inline the file of an `@path` in a prompt: they do not know `CLAUDE_CODE_DISABLE_FILE_MENTIONS`. Those
- * up to 2.1.258 also refuse the command line. Measured.
+ * The oldest version that the server can work with. Older versions do not know `CLAUDE_CODE_DISABLE_FILE_MENTIONS`:
+ * they replace `@path` in a prompt with the content of the file. Versions up to 2.1.258 also refuse the command line.
+ * Measured.
  */
 export const minimumVersion = '2.1.299';
 
 export type FoundVersion =
   | { state: 'supported'; version: string }
   | { state: 'too_old'; version: string }
-  /** It is not Claude Code, or it gives no answer. `said`: the first line of its output, or the reason why there is none. */
+  /**
+   * The command is not Claude Code, or it printed no version. `said` is the first line of its output, or the reason why
+   * there is no output.
+   */
   | { state: 'unknown'; said: string };
 
 const timeoutMs = 10_000;
 
-/** Never rejects. The version of the packaged command is read from its manifest, without starting it. */
+/**
+ * Finds the version of a command. Reads the version of the packaged command from its package.json, without starting the
+ * command. Never rejects.
+ */
 export async function findVersion(
   command: string,
   host: Record<string, string | undefined>,
@@ -28,7 +35,7 @@ export async function findVersion(
   return isAtLeast(version, minimumVersion) ? { state: 'supported', version } : { state: 'too_old', version };
 }
 
-/** The error message for the operator. */
+/** Returns the error message that tells the operator what to do. */
 export function tooOldMessage(version: string): string {
   return `Cannot use claude ${version}: the server needs ${minimumVersion} or newer; run "claude update", or unset CLAUDE_BIN to use the packaged one`;
 }
@@ -60,7 +67,7 @@ async function printedVersion(
   }
 }
 
-/** Compares versions of three numbers; a missing number counts as 0. */
+/** Returns whether a version such as `2.1.299` is `floor` or newer. A missing number counts as 0. */
 export function isAtLeast(version: string, floor: string): boolean {
   const parts = version.split('.').map(Number);
   const least = floor.split('.').map(Number);

@@ -1,16 +1,19 @@
-/** The command line of `claude` for a task. */
+/** Builds the command line of `claude` for a task. */
 import type { Task } from '../task.ts';
 import type { Fixed } from './agent.ts';
 
 export type Access = 'read' | 'edit' | 'full';
 
-/** Linux takes 128 KiB in one argument, its terminating NUL included; beyond that `execve` fails with E2BIG. */
+/**
+ * The longest argument that Linux accepts, in bytes, without its final NUL. `execve` fails with E2BIG if an argument is
+ * longer.
+ */
 const maxArgumentBytes = 128 * 1024 - 1;
 
 /**
- * The prompt of a task that can be the last argument: a single text that fits. `undefined`: the task goes over stdin.
- * The CLI runs a prompt that begins with `/` as a command of its own; white space before it makes it plain text (measured
- * on 2.1.329).
+ * Returns the prompt if it can be the last argument: if the task is a single text that fits. Returns undefined if the
+ * task must go over stdin. The CLI would run a prompt that begins with `/` as its own command; a line break before the
+ * `/` makes the prompt plain text (measured on 2.1.329).
  */
 export function promptArgument(task: Task): string | undefined {
   const [message] = task.messages;
@@ -22,13 +25,16 @@ export function promptArgument(task: Task): string | undefined {
   return fits && text.trim() !== '' ? text : undefined;
 }
 
-/** The arguments for a process with one run. It reads no input, and its stdin must be closed: an open one costs 3 s. */
+/**
+ * Returns the arguments for a process that serves one run. Its stdin must be closed: the CLI waits 3 s if stdin is
+ * open.
+ */
 export function argumentCommand(task: Task, access: Access, project: string[], prompt: string): string[] {
   const effort = task.effort ? ['--effort', task.effort] : [];
   return [...common(fixedOf(task), access, task.model), ...project, ...effort, '--', prompt];
 }
 
-/** The arguments for a process that takes messages over stdin. */
+/** Returns the arguments for a process that takes messages over stdin. */
 export function sessionCommand(fixed: Fixed, access: Access, project: string[], model: string): string[] {
   return [...common(fixed, access, model), ...project, '--input-format', 'stream-json', '--include-partial-messages'];
 }
@@ -53,7 +59,10 @@ function common(fixed: Fixed, access: Access, model: string): string[] {
   ];
 }
 
-/** Nobody can answer a permission prompt: a tool that needs one is refused, and the agent gets that as the result. */
+/**
+ * Returns the permission flags. Nobody can answer a permission prompt, so a tool that needs permission is refused, and
+ * the agent gets the refusal as the result of the tool.
+ */
 function accessFlags(access: Access): string[] {
   switch (access) {
     case 'read':

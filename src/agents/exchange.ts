@@ -1,4 +1,4 @@
-/** One exchange with an agent: sends a line and reads messages until one settles it. The first cause of an end wins. */
+/** Runs an exchange with an agent: sends a line, and reads messages until a message, an error or a limit ends it. */
 
 import { ServiceError } from '../errors.ts';
 import type { Exit } from '../processes/child-process.ts';
@@ -7,21 +7,22 @@ import type { AgentProcess } from './agent-process.ts';
 import { type ProtocolMessage, readMessage } from './protocol/messages.ts';
 
 export type Exchange<T> = {
+  /** The line to send. Undefined if the exchange only reads. */
   send?: string;
   signal: AbortSignal;
-  /** Longest silence, in milliseconds; 0: no limit. */
+  /** The longest silence before the exchange fails, in milliseconds. 0 means no limit. */
   stallMs: number;
-  /** Called with each message. A value settles the exchange, and an error fails it. */
+  /** Called with each message. If it returns a value, the exchange settles; if it throws, the exchange fails. */
   settle(message: ProtocolMessage, line: string): T | undefined;
-  /** Called when the process ends first. Throws a `ServiceError` unless that is a good end. */
+  /** Called when the process ends before the exchange is settled. Throws a `ServiceError` if that is a failure. */
   settleExit(exit: Exit): T;
   onEvent?: (event: AgentEvent) => void;
-  /** Called with each line that is no message of the protocol. */
+  /** Called with each line that is not a message of the protocol. */
   onPlain?: (line: string) => void;
   onUnknown?: (name: string) => void;
 };
 
-/** Rejects with a `ServiceError`, or with the signal's reason. */
+/** Runs the exchange. Rejects with a `ServiceError`, or with the signal's reason. The first cause of an end counts. */
 export function exchange<T>(process: AgentProcess, options: Exchange<T>): Promise<T> {
   const { promise, resolve, reject } = Promise.withResolvers<T>();
   const stall = new StallTimer(options.stallMs, reject);
@@ -53,8 +54,8 @@ export function exchange<T>(process: AgentProcess, options: Exchange<T>): Promis
 }
 
 /**
- * The caller's signal joined with the time limit of a run, in milliseconds. `signal` aborts with the caller's reason or
- * with `agent_timeout`, whichever comes first. `clear` ends the timer.
+ * Returns a signal that aborts with the caller's reason, or with `agent_timeout` after `runMs` milliseconds, whichever
+ * comes first. `clear` stops the timer.
  */
 export function withRunLimit(caller: AbortSignal, runMs: number): { signal: AbortSignal; clear(): void } {
   const controller = new AbortController();
@@ -75,7 +76,10 @@ function receive<T>(line: string, options: Exchange<T>): T | undefined {
   return options.settle(message, line);
 }
 
-/** Its `restart` is one assignment, not a new timer, because hundreds of lines come in a second. */
+/**
+ * Fails an exchange after a long silence. `restart` starts no new timer, because an agent prints hundreds of lines a
+ * second.
+ */
 class StallTimer {
   readonly #limitMs: number;
   readonly #timer: NodeJS.Timeout | undefined;
@@ -97,7 +101,7 @@ class StallTimer {
   #check(fail: (error: ServiceError) => void): void {
     if (performance.now() - this.#lastMs < this.#limitMs) return;
     fail(
-      new ServiceError('agent_stalled', `The agent said nothing for ${this.#limitMs / 1000} s: the limit of silence`),
+      new ServiceError('agent_stalled', `The agent printed nothing for ${this.#limitMs / 1000} s, which is the limit`),
     );
   }
 }

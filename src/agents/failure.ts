@@ -1,4 +1,4 @@
-/** Names the true cause of a failed run: from the result message first, then stderr, then the exit of the process. */
+/** Finds the cause of a failed run: first in the result message, then in stderr, then in the process's exit. */
 import { constants } from 'node:os';
 import { type ErrorCode, ServiceError } from '../errors.ts';
 import type { Exit } from '../processes/child-process.ts';
@@ -9,7 +9,7 @@ type Spent = NonNullable<ServiceError['extra']['spent']>;
 
 export type Ending = { exit: Exit; stderr: string };
 
-/** For a result that is marked as an error. */
+/** Returns the error for a result that is marked as an error. */
 export function failureOfResult(result: AgentResult, spent: Spent, ending?: Ending): ServiceError {
   const cause = result.errors.join('; ') || result.text || result.subtype || 'no reason given';
   const code = codeOfResult(result, cause);
@@ -19,7 +19,7 @@ export function failureOfResult(result: AgentResult, spent: Spent, ending?: Endi
   });
 }
 
-/** For a process that ended without a result, or with a bad exit status. */
+/** Returns the error for a process that ended without a result, or with a bad exit status. */
 export function failureOfExit(ending: Ending): ServiceError {
   const reason = redact(ending.stderr);
   if (/^(setpriv|bwrap): /.test(ending.stderr)) {
@@ -30,7 +30,10 @@ export function failureOfExit(ending: Ending): ServiceError {
   return new ServiceError(code, text, endingExtra(ending));
 }
 
-/** Node's message for a failed `spawn` holds a path of the host, so only the error's code is shown. */
+/**
+ * Returns the error for a process that could not be started. Shows only the code of Node's error, because the message
+ * contains a host path.
+ */
 export function failureOfStart(error: unknown): ServiceError {
   const name = (error as NodeJS.ErrnoException).code ?? 'unknown error';
   const advice = name === 'ENOENT' ? ' (the command or the workspace folder does not exist)' : '';
@@ -59,7 +62,10 @@ function describeExit(exit: Exit): string {
   return `claude exited with status ${exit.code} and gave no result`;
 }
 
-/** A wrapper such as bwrap reports the signal of its child as a shell does: as the status 128 plus its number. */
+/**
+ * Returns the signal that ended a wrapper's child. A wrapper such as bwrap then exits as a shell does: with the status
+ * 128 plus the signal's number.
+ */
 function signalOfStatus(code: number | null): string | undefined {
   return Object.entries(constants.signals).find(([, number]) => code === 128 + number)?.[0];
 }

@@ -1,12 +1,12 @@
-/** Finds the agent's command: the packaged one, which the server is tested with, or the operator's choice. */
+/** Finds the `claude` command: the packaged command, which the server is tested with, or the operator's choice. */
 import { accessSync, constants } from 'node:fs';
 import { basename, delimiter, dirname, join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ServiceError } from '../errors.ts';
 
 /**
- * @param configured a path, or a name to search for on `path`
- * @returns an absolute path; `undefined` when there is no such command
+ * Returns the absolute path of the command. Returns undefined if there is no such command.
+ * @param configured `CLAUDE_BIN`: a path, or a name to search for on `path`. Undefined for the packaged command.
  */
 export function findClaude(configured: string | undefined, path: string | undefined): string | undefined {
   if (configured === undefined) return [packagedClaude()].find(isExecutable);
@@ -15,7 +15,10 @@ export function findClaude(configured: string | undefined, path: string | undefi
   return folders.map((folder) => join(folder, configured)).find(isExecutable);
 }
 
-/** The error when there is no command. @param configured as for `findClaude` */
+/**
+ * Returns the error for a missing command.
+ * @param configured as for `findClaude`
+ */
 export function missingClaude(configured: string | undefined): ServiceError {
   const what =
     configured === undefined
@@ -24,7 +27,9 @@ export function missingClaude(configured: string | undefined): ServiceError {
   return new ServiceError('agent_not_started', `Cannot start claude: ${what}`);
 }
 
-/** Left out: npm puts this folder first on PATH, and its packaged `claude` would hide the operator's own. */
+/**
+ * npm puts this folder first on PATH. It is not searched, because its packaged `claude` would hide the operator's own.
+ */
 const npmScriptFolder = join('node_modules', '.bin');
 
 function packagedClaude(): string {

@@ -1,10 +1,10 @@
-/** Cuts a byte stream into lines of UTF-8 text, each within a bound. */
+/** Cuts a byte stream into lines of UTF-8 text, and limits the length of a line. */
 
 const newline = 0x0a;
 
 /**
- * Bytes are joined before they are decoded, so that a character in two chunks stays whole. A line longer than `maxBytes`
- * calls `onTooLong` once, and the rest of the stream is dropped: memory never exceeds one line.
+ * Joins the bytes of a line before decoding them, so that a character in two chunks stays whole. Calls `onTooLong` once
+ * if a line is longer than `maxBytes`, and drops the rest of the stream, so that memory never holds more than one line.
  */
 export class LineSplitter {
   #parts: Buffer[] = [];
@@ -30,7 +30,7 @@ export class LineSplitter {
     this.#append(chunk.subarray(from));
   }
 
-  /** The last line need not end in a newline. */
+  /** Passes on the last line, even if it does not end in a newline. */
   end(): void {
     if (this.#size > 0) this.#flush();
   }

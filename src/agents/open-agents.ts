@@ -1,4 +1,4 @@
-/** Builds the agent stage from the settings: containment, rooms, agents, and the check whether an agent could start. */
+/** Creates from the settings what runs agents: the sandbox, the agents, and the check whether an agent could start. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config, Environment } from '../config/config.ts';
@@ -12,7 +12,10 @@ import { type FoundContainment, findContainment } from './sandbox/containment.ts
 import { createRooms } from './sandbox/rooms.ts';
 import { findSignIn } from './sign-in.ts';
 
-/** Throws an Error with one line when the settings require more than the host can do. */
+/**
+ * Returns how the host contains agents. Throws an Error with a one-line message if the settings require more than the
+ * host can do.
+ */
 export async function requireContainment(config: Config, environment: Environment): Promise<FoundContainment> {
   const contained = await findContainment(config.sandbox, environment);
   const problem = containmentProblem(config, contained);
@@ -20,7 +23,7 @@ export async function requireContainment(config: Config, environment: Environmen
   return contained;
 }
 
-/** Why the server must not start with these settings on this host. `undefined`: it may. */
+/** Returns why the server must not start with these settings on this host. Returns undefined if it may start. */
 export function containmentProblem(
   { sandbox, agentAccess }: Pick<Config, 'sandbox' | 'agentAccess'>,
   { containment, missing }: FoundContainment,
@@ -37,12 +40,15 @@ export type AgentStageOptions = {
   environment: Environment;
   telemetry: Telemetry;
   contained: FoundContainment;
-  /** Folders of the workspaces. An agent sees only its own part of them. */
+  /** Folders of the workspaces, which are hidden from agents. An agent sees only its own part of them. */
   hides: string[];
   markerOf(runId: string): string;
 };
 
-/** First it removes the agents' homes of a dead server. */
+/**
+ * Creates the agents and the check whether an agent could start. First removes the agents' homes that a dead server
+ * left.
+ */
 export async function openAgents(options: AgentStageOptions): Promise<{ agents: AgentStage; readiness: Readiness }> {
   const { config, environment, telemetry, markerOf } = options;
   const homesFolder = join(config.dataDir, 'homes');

@@ -1,17 +1,17 @@
-/** Turns the result message of an agent into the outcome of the run, or throws the error that it reports. */
+/** Turns an agent's result message into the outcome of the run, or throws the error that the message reports. */
 import { ServiceError } from '../errors.ts';
 import type { ModelUsage, Outcome, Task } from '../task.ts';
 import { type Ending, failureOfResult } from './failure.ts';
 import { type AgentResult, sumUsage } from './protocol/result.ts';
 
 /**
- * The outcome of a run by the agent's result message. Throws a `ServiceError` for a result that is an error, and
- * `invalid_output` when the task has an output schema and the agent gave no object.
+ * Returns the outcome of a run. Throws a `ServiceError` if the result is an error, and `invalid_output` if the task has
+ * an output schema and the result contains no object.
  *
- * A refusal of the model is no error here, although the CLI marks it as one: its `stopReason` is `refusal`, and its text
- * is the reason that the CLI gives.
- * @param before the result of the process's previous turn: the CLI counts tokens and cost from the process's start
- * @param fallbackText for a result without text
+ * A refusal by the model is not an error here, although the CLI marks it as an error: the `stopReason` of the outcome
+ * is `refusal`, and its text is the reason that the CLI gives.
+ * @param options `before` is the result of the process's previous turn. Its tokens and cost are subtracted, because the
+ * CLI counts them from the process's start. `fallbackText` is the answer if the result has no text.
  */
 export function outcomeOf(
   task: Task,
@@ -34,7 +34,7 @@ export function outcomeOf(
   if (task.outputSchema && !isObject(result.structured)) {
     throw new ServiceError(
       'invalid_output',
-      'Cannot use the answer: the agent gave no object in the format asked for',
+      'Cannot use the answer: the agent gave no object in the requested format',
       {
         spent,
       },

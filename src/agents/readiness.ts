@@ -1,11 +1,11 @@
-/** Whether an agent could start now: the command is there, and it has a login or a key for a model. */
+/** Checks whether an agent could start now: whether the command exists, and has a login or a key for a model. */
 import { ServiceError } from '../errors.ts';
 import type { SignIn } from './sign-in.ts';
 
 export type Readiness = {
-  /** Why it could not. `undefined`: it could, or that cannot be found out. */
+  /** Returns why an agent could not start. Returns undefined if it could, or if that cannot be found out. */
   check(): Promise<ServiceError | undefined>;
-  /** Ends a check of the login that is under way, and starts no more. */
+  /** Ends a check of the login that is under way. Any later check of the login is ended at once. */
   close(): Promise<void>;
 };
 
@@ -15,8 +15,12 @@ export type ReadinessOptions = {
   askSignIn(command: string, signal: AbortSignal): Promise<SignIn>;
 };
 
-/** How long an answer is kept, in milliseconds: asking the CLI takes 0.2 s of a core, and probes come every few seconds. */
+/**
+ * How long the CLI's answer is reused, in milliseconds. Asking takes 0.2 s of CPU time, and probes come every few
+ * seconds.
+ */
 const keptMs = 60_000;
+/** How long the answer that there is no login is reused, in milliseconds, so that a new login is noticed soon. */
 const keptSignedOutMs = 5_000;
 
 export function createReadiness({ findClaude, missingClaude, askSignIn }: ReadinessOptions): Readiness {

@@ -1,4 +1,4 @@
-/** An agent that gets its messages over stdin: with real roles, images, a system prompt, and text while it is made. */
+/** Runs an agent that gets its messages over stdin, which allows roles, images, a system prompt and streamed text. */
 import { randomUUID } from 'node:crypto';
 import { ServiceError } from '../errors.ts';
 import { redact } from '../redact.ts';
@@ -12,10 +12,16 @@ import { assistantLine, type ControlRequest, controlLine, resetLine, userLine } 
 import type { ProtocolMessage } from './protocol/messages.ts';
 import { type AgentResult, isAnswerTo } from './protocol/result.ts';
 
-/** Appending a past message takes 20 ms; a process that is silent for this long is broken. */
+/**
+ * How long the CLI may be silent when a past message is appended or the conversation is reset, in milliseconds.
+ * Appending takes 20 ms, so a process that is silent for longer is broken.
+ */
 const appendMs = 30_000;
 
-/** Tools that have ended when they have answered. Others start agents, watch files, or wake the agent up later. */
+/**
+ * Tools that do nothing more once they have returned their result. Other tools start agents, watch files, or wake the
+ * agent up later. Processes and background tasks of `Bash` are checked separately.
+ */
 const endsWithItsResult = new Set([
   ...['Bash', 'Read', 'Edit', 'Write', 'NotebookEdit', 'Glob', 'Grep', 'LS', 'TodoWrite'],
   ...['WebFetch', 'WebSearch', 'ToolSearch'],
@@ -24,7 +30,7 @@ const endsWithItsResult = new Set([
 export type SessionOptions = {
   /** The model that the process was started with. */
   model: string;
-  /** The instructions of the project, for the system prompt. */
+  /** The project's instructions, which are added to the system prompt. Undefined if there are none to add. */
   instructions: string | undefined;
   onUnknown(name: string): void;
 };
@@ -83,7 +89,7 @@ export class SessionAgent implements Session {
     return this.#process.alive;
   }
 
-  /** The CLI does not report a process that a command has left running, so the process tree is examined. */
+  /** Examines the process tree too, because the CLI does not report a process that a command has left running. */
   async isQuiet(): Promise<boolean> {
     if (!this.usedTools) return true;
     return !this.#mayGoOn && this.#backgroundTasks === 0 && (await this.#process.isAlone());
@@ -102,8 +108,9 @@ export class SessionAgent implements Session {
   }
 
   /**
-   * Written ahead of the message without waiting: the CLI keeps the order, and a refused setting fails the run.
-   * Only the first `initialize` of a process counts, and only before its first turn (measured on 2.1.329).
+   * Writes the settings of the task. Does not wait for their acknowledgement: the CLI keeps the order of the lines, and
+   * a refused setting fails the run. The CLI accepts only the first `initialize` of a process, and only before its
+   * first turn (measured on 2.1.329).
    */
   #prepare(task: Task): void {
     const system = [this.#options.instructions, task.system].filter((text) => text !== undefined);
@@ -127,7 +134,10 @@ export class SessionAgent implements Session {
     this.#process.write(controlLine(`${request.subtype}-${this.#requests}`, request));
   }
 
-  /** The acknowledgement of each user message is waited for, else the order is lost. Assistant messages have none. */
+  /**
+   * Appends past messages to the conversation. Waits until the CLI has acknowledged each user message, because the
+   * order is lost otherwise. The CLI does not acknowledge assistant messages.
+   */
   async #replay(history: Message[], turn: TurnOptions): Promise<void> {
     for (const past of history) {
       if (past.role === 'assistant') {
@@ -149,10 +159,10 @@ export class SessionAgent implements Session {
         this.usedTools = true;
         this.#mayGoOn ||= !endsWithItsResult.has(event.name);
       }
-      // The model gives its structured output by a call that is no event, and so the result of that call is none either.
+      // The call of the structured-output tool is not an event, so the result of that call is not passed on either.
       if (event.type === 'tool_result' && !calls.has(event.id)) return;
       turn.onEvent?.(event);
-      // A reader of a job sees its cost so far. The CLI answers in 2 ms, between its own calls of the model.
+      // Asks for the cost so far, which readers of a job see. The CLI answers in 2 ms, between its calls to the model.
       if (event.type === 'tool_result' && task.kind === 'job') this.#control({ subtype: 'get_session_cost' });
     };
     const id = randomUUID();
@@ -171,7 +181,10 @@ export class SessionAgent implements Session {
     return outcome;
   }
 
-  /** Throws when a setting of the run was refused. A refused request for the cost so far is ignored. */
+  /**
+   * Handles the response to a control request. Reports the cost so far if the response contains it. Throws if the CLI
+   * refused a setting, but not if it refused to report the cost.
+   */
   #hear(answer: Extract<ProtocolMessage, { type: 'control_response' }>, onEvent: TurnOptions['onEvent']): void {
     if (answer.costUsd !== undefined) onEvent?.({ type: 'cost', costUsd: answer.costUsd });
     if (answer.error && !answer.requestId.startsWith('get_session_cost')) throw refusal(answer.error);
@@ -201,12 +214,18 @@ export class SessionAgent implements Session {
   }
 }
 
-/** The CLI also prints a result when a background task has ended; that one answers no line. */
+/**
+ * Returns a function that picks the result for the line with this id. The CLI also prints a result when a background
+ * task has ended, and that result answers no line.
+ */
 function resultFor(id: string): (message: ProtocolMessage) => AgentResult | undefined {
   return (message) => (message.type === 'result' && isAnswerTo(message.result, id) ? message.result : undefined);
 }
 
-/** Over stdin the CLI takes its default agent for an unknown name, and the default agent may have more permissions. */
+/**
+ * Throws if the CLI does not know the agent definition. Otherwise the CLI would use its default agent, which may have
+ * more permissions.
+ */
 function refuseUnknownAgent(name: string | undefined, known: string[] | undefined): void {
   if (name === undefined || !known || known.includes(name)) return;
   const why = `there are ${known.join(', ')}; AGENT_HOME=import adds those of the operator`;

@@ -1,29 +1,40 @@
-/** Whether Claude Code has a login or a key for a model. It asks the CLI itself, which knows every kind of login. */
+/**
+ * Finds out whether Claude Code has a login or a key for a model. Asks the CLI itself, which knows every kind of login.
+ */
 import { randomUUID } from 'node:crypto';
 import { runCommand } from '../processes/child-process.ts';
 import { killTree } from '../processes/end-process.ts';
 import type { Room, Rooms } from './sandbox/rooms.ts';
 
 export type SignIn = {
-  /** `key`: an API key or the credentials of a cloud provider; only a run shows whether they are accepted. */
+  /** `key` means an API key or the credentials of a cloud provider. Only a run shows whether they are accepted. */
   state: 'key' | 'login' | 'none' | 'unknown';
-  /** For people: where the key comes from, the kind of login, or why the state is not known. */
+  /** A text for people: where the key comes from, the kind of login, or why there is none or the state is not known. */
   how: string;
 };
 
-/** The answer comes in about 0.2 s, and nothing is asked over the network. */
+/** How long the CLI may take to answer, in milliseconds. It takes about 0.2 s, and asks nothing over the network. */
 const timeoutMs = 10_000;
 
 export type SignInQuestion = {
   claudeBin: string;
-  /** The question is put in a room like that of an agent, so that the answer holds for agents. */
+  /**
+   * Prepares the home, variables and sandbox in which the CLI is asked. They are like those of an agent, so the answer
+   * holds for agents too.
+   */
   rooms: Rooms;
-  /** The tree marker of its processes, by which the next start finds them when this server is killed meanwhile. */
+  /**
+   * The text that marks the processes of the CLI. If this server is killed, its next start finds and ends the processes
+   * by it.
+   */
   marker?: string;
   signal?: AbortSignal;
 };
 
-/** Never rejects: without an answer the state is `unknown`. When it settles, no process of the command runs any more. */
+/**
+ * Asks the CLI whether it is signed in. Returns the state `unknown` if the CLI gives no answer, and never rejects. No
+ * process of the CLI runs any more when the promise settles.
+ */
 export async function findSignIn({
   claudeBin,
   rooms,
@@ -33,7 +44,7 @@ export async function findSignIn({
   let room: Room | undefined;
   try {
     room = await rooms.prepare(claudeBin);
-    // An old CLI takes `auth` for a prompt, but the unknown flag stops it, so no model is asked.
+    // An old CLI takes `auth` for a prompt, but does not know the flag `--json` and stops before it asks a model.
     const { command, args } = room.enter(['auth', 'status', '--json']);
     const { stdout, stopped } = await runCommand(command, args, {
       cwd: '/',
@@ -78,6 +89,6 @@ function readStatus(status: Status): SignIn {
     case 'claude.ai':
       return { state: 'login', how: `login${status.subscriptionType ? ` (${status.subscriptionType})` : ''}` };
     default:
-      return { state: 'login', how: `login (${status.authMethod ?? 'of a kind not named'})` };
+      return { state: 'login', how: `login (${status.authMethod ?? 'of an unknown kind'})` };
   }
 }

@@ -1,10 +1,11 @@
-/** The environment in which the real agent uses the fake model and no other network. */
+/** Makes the environment variables with which the real agent uses the fake model and no other network. */
 import type { Environment } from '../config/config.ts';
 
 /**
+ * Returns the environment variables.
  * @param modelUrl the fake model's `url`
  * @param home an empty folder that becomes the agent's home, without the user's login, settings and history
- * @param host where `PATH` and the temporary folder come from
+ * @param host the variables from which `PATH` and the temporary folder are taken
  */
 export function fakeModelEnvironment(modelUrl: string, home: string, host: Environment): Environment {
   return {

@@ -1,4 +1,4 @@
-/** Plans the answer of the fake model to one request: the next part of the script, or a sentence that explains itself. */
+/** Plans the answer of the fake model to a request: the next part of the script, or a sentence about the fake model. */
 import { exampleOf } from './example.ts';
 import {
   type ApiUsage,
@@ -12,7 +12,9 @@ import { parseScript, type Step, stepsDue } from './script.ts';
 
 export type Failure = { status: number; type: string; message: string };
 
-/** A part of an answer. Parts before the first block happen before the answer's headers are sent. */
+/**
+ * A part of an answer. A silence, an error or a cut before the first block takes effect before the headers are sent.
+ */
 export type Part =
   | { do: 'block'; block: Extract<ContentBlock, { type: 'text' | 'thinking' | 'tool_use' }> }
   | { do: 'silence'; ms: number }
@@ -22,12 +24,13 @@ export type Part =
 
 export type Answer = { parts: Part[]; stopReason: string; usage: ApiUsage };
 
-/** The tool with which the CLI takes an answer in a JSON Schema. */
+/** The tool that the CLI offers when the answer must satisfy a JSON Schema. */
 const structuredOutputTool = 'StructuredOutput';
 
 /**
- * @param failuresSoFar how many scripted errors each user text has had; updated here
- * @param nextId makes the id of a tool call
+ * Returns the answer to a request.
+ * @param failuresSoFar how many scripted errors were sent for each user text; this function updates it
+ * @param nextId returns an id for a tool call
  */
 export function planAnswer(request: MessagesRequest, failuresSoFar: Map<string, number>, nextId: () => string): Answer {
   const asked = lastAsked(request.messages);
@@ -43,7 +46,9 @@ export function planAnswer(request: MessagesRequest, failuresSoFar: Map<string, 
   return answer;
 }
 
-/** For a question without a script: an example value if the agent wants an answer in a format. */
+/**
+ * Returns the steps for a question without a script: an example value if the answer must satisfy a schema, else none.
+ */
 function unscripted(request: MessagesRequest): Step[] {
   const format = request.tools?.find((tool) => tool.name === structuredOutputTool)?.input_schema;
   return format && lastToolResult(request.messages) === undefined ? [{ do: 'json', value: exampleOf(format) }] : [];
@@ -103,7 +108,7 @@ function addStep(answer: Answer, step: Step, context: Context): void {
   }
 }
 
-/** Whether a part counts as an answer, so that no sentence has to be added. */
+/** Returns whether a part counts as an answer. If no part does, a sentence is added. */
 function isContent(part: Part): boolean {
   return part.do !== 'silence';
 }
@@ -127,9 +132,12 @@ function shorten(text: string, limit: number): string {
   return text.length > limit ? `${text.slice(0, limit)}...` : text;
 }
 
-/** Plausible counts, computed from the request alone: instructions and tools count as read from the cache, history as written. */
+/**
+ * Returns plausible token counts, computed from the request alone: instructions and tools count as read from the cache,
+ * and the history counts as written to it.
+ */
 function countUsage(request: MessagesRequest): ApiUsage {
-  // The CLI adds messages of role `system` (its environment, its tools) to the conversation.
+  // The CLI adds messages of the role `system` (its environment, its tools) to the conversation.
   const messages = request.messages.filter((message) => message.role !== 'system');
   return {
     input_tokens: tokens(messages.at(-1)),
@@ -139,7 +147,7 @@ function countUsage(request: MessagesRequest): ApiUsage {
   };
 }
 
-/** About four characters to a token, as English text has. */
+/** Estimates the number of tokens in a value: about one token for four characters, as in English text. */
 export function tokens(value: unknown): number {
   return Math.ceil((JSON.stringify(value)?.length ?? 0) / 4);
 }

@@ -1,11 +1,11 @@
-/** Makes a value that satisfies a common JSON Schema, for an answer in a format without a script. */
+/** Makes a value that satisfies a common JSON Schema, as the answer to a question without a script. */
 
 type Schema = Record<string, unknown>;
 
-/** Below this depth the value is `null`: a schema may contain itself. */
+/** The depth below which the value is `null`, because a schema may contain itself. */
 const maxDepth = 12;
 
-/** Patterns, formats and conditions are ignored. */
+/** Returns an example value for a schema. Ignores patterns, formats and conditions. */
 export function exampleOf(schema: unknown, root: unknown = schema, depth = 0): unknown {
   if (!isSchema(schema) || depth > maxDepth) return null;
   const inner = (part: unknown) => exampleOf(part, root, depth + 1);
@@ -34,7 +34,10 @@ export function exampleOf(schema: unknown, root: unknown = schema, depth = 0): u
   }
 }
 
-/** @param reference within the schema itself, as `#/$defs/city` */
+/**
+ * Returns the part of the schema to which a reference leads.
+ * @param reference a reference within the schema itself, such as `#/$defs/city`
+ */
 function resolved(reference: string, root: unknown): unknown {
   const path = reference.split('/').slice(1).map(decodeURIComponent);
   return path.reduce<unknown>((at, name) => (isSchema(at) ? at[name] : undefined), root);

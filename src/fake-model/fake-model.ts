@@ -1,6 +1,6 @@
 /**
- * The fake model: a scripted Anthropic Messages API on 127.0.0.1, with which the real agent runs without an account and
- * without the internet. A header of every answer says that it is one. `script.ts` has the markers of its scripts.
+ * Starts the fake model: a scripted Anthropic Messages API on 127.0.0.1, with which the real agent runs without an
+ * account and without the internet. A header in every answer says that it is scripted. `script.ts` defines the scripts.
  */
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -11,9 +11,9 @@ import { CutShort, halt, type Pace, streamAnswer, wholeAnswer } from './message-
 import type { MessagesRequest } from './messages-api.ts';
 
 export type FakeModelOptions = Partial<Pace> & {
-  /** 0, the default, takes a free port. */
+  /** The port to listen on. The default is 0, which means any free port. */
   port?: number;
-  /** How many of the newest requests are kept. Default 200. */
+  /** How many of the newest requests are kept. The default is 200. */
   remember?: number;
 };
 
@@ -21,24 +21,24 @@ export type ReceivedRequest = {
   method: string;
   path: string;
   headers: IncomingHttpHeaders;
-  /** `undefined`: there was no body, or no JSON in it. */
+  /** The body of the request. Undefined if there was none, or if it was not JSON. */
   body: MessagesRequest | undefined;
-  /** Milliseconds, of the `performance.now()` clock. */
+  /** When the request was received, in milliseconds on the clock of `performance.now()`. */
   receivedAt: number;
 };
 
 export type FakeModel = {
-  /** For `ANTHROPIC_BASE_URL`. */
+  /** The address of the fake model, for `ANTHROPIC_BASE_URL`. */
   url: string;
-  /** The received requests, oldest first. */
+  /** The requests that are kept, oldest first. */
   requests: ReceivedRequest[];
-  /** The bodies of the requests for an answer, oldest first, without probes and token counts. */
+  /** Returns the bodies of the requests for an answer, oldest first. Leaves out probes and token counts. */
   asked(): MessagesRequest[];
   /** Closes all connections and stops listening. */
   close(): Promise<void>;
 };
 
-/** Rejects when the port is taken. */
+/** Starts the fake model. Rejects if the port is taken. */
 export async function startFakeModel(options: FakeModelOptions = {}): Promise<FakeModel> {
   const pace: Pace = { firstTokenMs: options.firstTokenMs ?? 0, tokensPerSecond: options.tokensPerSecond ?? Infinity };
   const requests: ReceivedRequest[] = [];
@@ -100,7 +100,7 @@ export async function startFakeModel(options: FakeModelOptions = {}): Promise<Fa
     response.once('close', () => gone.abort());
     handle(request, response, gone.signal).catch((error: Error) => {
       if (gone.signal.aborted) return;
-      // The text before the cut must arrive, so the connection breaks only when it has been written.
+      // The connection breaks only after the text before the cut has been written, because that text must arrive.
       if (response.headersSent) response.write(': cut here\n\n', () => response.destroy());
       else if (error instanceof CutShort) response.destroy();
       else sendError(response, { status: 400, type: 'invalid_request_error', message: error.message });

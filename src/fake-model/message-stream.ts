@@ -1,11 +1,11 @@
-/** Writes an answer as the Messages API does: as server-sent events at a pace, or as one message. */
+/** Writes an answer as the Messages API does: as server-sent events at a set pace, or as one message. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer, Part } from './answer.ts';
 
 export type Pace = {
-  /** Milliseconds before the first event. */
+  /** The time before the first event, in milliseconds. */
   firstTokenMs: number;
-  /** Words per second. Infinity: as fast as the client reads. */
+  /** How many words are sent per second. With `Infinity`, they are sent as fast as the client reads. */
   tokensPerSecond: number;
 };
 
@@ -13,10 +13,10 @@ export type Identity = { id: string; model: string };
 
 type Block = Extract<Part, { do: 'block' }>['block'];
 
-/** Thrown where the connection must break without an end. */
+/** Thrown if the script says that the connection breaks before the end of the answer. */
 export class CutShort extends Error {}
 
-/** The events of an answer, each ready to be written. Throws `CutShort`, or an AbortError once `signal` aborts. */
+/** Yields the events of an answer, each ready to be written. Throws `CutShort`, or an AbortError if `signal` aborts. */
 export async function* streamAnswer(
   answer: Answer,
   identity: Identity,
@@ -44,18 +44,18 @@ export async function* streamAnswer(
   yield event('message_stop', {});
 }
 
-/** The same answer as one message. Throws like `streamAnswer`. A scripted error after text is left out. */
+/** Returns an answer as one JSON message. Throws as `streamAnswer` does. Leaves out a scripted error after text. */
 export async function wholeAnswer(answer: Answer, identity: Identity, signal: AbortSignal): Promise<string> {
   for (const part of answer.parts) if (part.do !== 'block' && part.do !== 'fail') await halt(part, signal);
   const content = answer.parts.flatMap((part) => (part.do === 'block' ? [part.block] : []));
   return JSON.stringify({ ...envelope(answer, identity), content });
 }
 
-/** Waits for the time of the part. Throws `CutShort` for a cut. */
+/** Waits as long as a silence or a stall lasts. Throws `CutShort` for a cut. */
 export async function halt(part: Exclude<Part, { do: 'block' | 'fail' }>, signal: AbortSignal): Promise<void> {
   if (part.do === 'cut') throw new CutShort('scripted cut');
   if (part.do === 'silence') await sleep(part.ms, undefined, { signal });
-  // Only the end of the connection ends a stall. No timer can be longer than this.
+  // A stall lasts until the connection ends. This is the longest time that a timer can take.
   if (part.do === 'stall') await sleep(2 ** 31 - 1, undefined, { signal });
 }
 
@@ -67,7 +67,7 @@ async function* streamBlock(block: Block, index: number, pace: Pace, signal: Abo
   yield event('content_block_stop', { index });
 }
 
-/** Keeps the pace over the whole text: after a late timer the next word comes sooner. */
+/** Yields words at the pace. If a timer was late, the next word comes sooner. */
 async function* paced(words: string[], pace: Pace, signal: AbortSignal): AsyncGenerator<string> {
   const start = performance.now();
   for (const [index, word] of words.entries()) {

@@ -1,4 +1,4 @@
-/** The part of the Anthropic Messages API that the fake model uses: types, and helpers to read a request. */
+/** Defines the part of the Anthropic Messages API that the fake model uses, and reads its requests. */
 
 export type ContentBlock =
   | { type: 'text'; text: string }
@@ -31,7 +31,7 @@ export function blocksOf(message: Message): ContentBlock[] {
   return typeof message.content === 'string' ? [{ type: 'text', text: message.content }] : message.content;
 }
 
-/** The whole system prompt as one text. */
+/** Returns the whole system prompt as one text. */
 export function systemText(request: MessagesRequest): string {
   if (typeof request.system === 'string') return request.system;
   return (request.system ?? []).map((block) => block.text).join('\n');
@@ -39,11 +39,11 @@ export function systemText(request: MessagesRequest): string {
 
 export type LastAsked = {
   text: string;
-  /** How many answers the model has given since: 0 at first, 1 after its first tool call, and so on. */
+  /** How many answers the model has given since this text: 0 at first, 1 after its first tool call, and so on. */
   answersSince: number;
 };
 
-/** The last text of the user. Tool results and the texts that the agent adds itself do not count. */
+/** Returns the last text of the user. Ignores tool results and texts that the agent itself adds. */
 export function lastAsked(messages: Message[]): LastAsked {
   let answersSince = 0;
   for (const message of messages.toReversed()) {
@@ -55,7 +55,7 @@ export function lastAsked(messages: Message[]): LastAsked {
   return { text: '', answersSince };
 }
 
-/** The text of the newest tool result, if the conversation ends with one. */
+/** Returns the text of the last tool result in the last user message. Returns undefined if that message has none. */
 export function lastToolResult(messages: Message[]): string | undefined {
   const last = messages.findLast((message) => message.role === 'user');
   const result = last && blocksOf(last).findLast((block) => block.type === 'tool_result');
@@ -64,7 +64,10 @@ export function lastToolResult(messages: Message[]): string | undefined {
   return (result.content ?? []).map((block) => (block.type === 'text' ? block.text : `(${block.type})`)).join('\n');
 }
 
-/** Reminders, notes of the CLI's own commands, and its requests to continue an answer that broke off. */
+/**
+ * Returns whether the agent itself wrote a text: a reminder, a note about a command, or the request to continue an
+ * answer.
+ */
 function isOfTheAgent(text: string): boolean {
   return /^\s*(<system-reminder>|<local-command-|<command-name>|\[structured-output-enforce\]|Output token limit hit\.|Your response above was cut off)/.test(
     text,

@@ -1,13 +1,13 @@
-/** Reads the script in a user text: markers such as `[[say: hello]]`, in the order of the steps. */
+/** Reads the script in a user text. Each step is a marker such as `[[say: hello]]`. */
 
 export type Step =
   | { do: 'say'; text: string }
   | { do: 'think'; text: string }
-  /** Calls a tool, which ends the answer. The rest of the script follows after the tool's result. */
+  /** Calls a tool, which ends the answer. The rest of the script follows after the result of the tool. */
   | { do: 'tool'; name: string; input: unknown }
-  /** Calls the structured-output tool if there is one, else says the JSON. */
+  /** Calls the structured-output tool if the request offers it. Otherwise says the JSON. */
   | { do: 'json'; value: unknown }
-  /** `times`: how often the same request fails before the rest of the script follows. Infinity: always. */
+  /** `times` is how often the same request fails before the rest of the script follows. `Infinity` means always. */
   | { do: 'error'; status: number; type: string; message: string; times: number }
   | { do: 'silence'; ms: number }
   | { do: 'stall' }
@@ -15,7 +15,10 @@ export type Step =
   | { do: 'stop'; reason: string }
   | { do: 'usage'; tokens: Partial<Record<'input' | 'output' | 'cache_read' | 'cache_write', number>> };
 
-/** Throws an Error that names a marker it cannot read: a script with a mistake must not count as a plain question. */
+/**
+ * Returns the steps of a script. Throws an Error that names a marker that cannot be read, because a script with a
+ * mistake must not count as a plain question.
+ */
 export function parseScript(text: string): Step[] {
   const steps: Step[] = [];
   const opening = /\[\[([a-z]+)(?::\s*|(?=\]\]))/g;
@@ -29,7 +32,10 @@ export function parseScript(text: string): Step[] {
   return steps;
 }
 
-/** The steps of one answer: a script continues in the next answer after a step that ends one. Empty: it is over. */
+/**
+ * Returns the steps of one answer. Some steps, such as a tool call, end an answer, and the script then continues in the
+ * next answer. Returns an empty list if the script is over.
+ */
 export function stepsDue(steps: Step[], answersGiven: number): Step[] {
   const answers: Step[][] = [[]];
   for (const step of steps) {
@@ -40,7 +46,10 @@ export function stepsDue(steps: Step[], answersGiven: number): Step[] {
   return answers[answersGiven] ?? [];
 }
 
-/** After these steps the CLI sends another request: with the tool's result, or to continue an answer that broke off. */
+/**
+ * Returns whether the CLI sends another request after a step: with the result of a tool, or after an answer that broke
+ * off.
+ */
 function endsAnswer(step: Step, answer: Step[]): boolean {
   if (step.do === 'error') return answer.some(({ do: kind }) => kind === 'say' || kind === 'think');
   return step.do === 'tool' || step.do === 'json' || (step.do === 'stop' && step.reason === 'max_tokens');
@@ -79,7 +88,7 @@ function readStep(name: string, argument: string): Step | undefined {
   }
 }
 
-/** `529 overloaded_error Overloaded`, or `529x2 overloaded_error Overloaded` for twice. */
+/** Reads `529 overloaded_error Overloaded`, or `529x2 overloaded_error Overloaded` for an error that is sent twice. */
 function readError(argument: string): Step {
   const [, status, times, type, message] = /^(\d{3})(?:x(\d+))?(?:\s+(\S+))?(?:\s+(.*))?$/s.exec(argument) ?? [];
   if (!status) throw new Error(`Cannot follow the script: [[error: ${argument}]] has no status`);
@@ -92,7 +101,10 @@ function readError(argument: string): Step {
   };
 }
 
-/** An argument ends at `]]`. One with JSON ends at the `]]` after the JSON, which may hold `]]` itself. */
+/**
+ * Reads an argument, which ends at `]]`. An argument with JSON ends at the `]]` after the JSON, because the JSON may
+ * contain `]]`.
+ */
 function readArgument(text: string, start: number): { argument: string; end: number } {
   const json = /^(?:[\w-]+\s*)?(?=\{)/.exec(text.slice(start, start + 200));
   const from = json ? endOfJson(text, start + json[0].length) : start;
@@ -115,7 +127,7 @@ function endOfJson(text: string, start: number): number {
   return start;
 }
 
-/** `w1 w2 w3 ...`: the words are numbered, so that a lost or doubled one is noticed. */
+/** Returns `w1 w2 w3 ...`. The words are numbered so that a lost or repeated word is noticed. */
 function countedWords(count: number): string {
   return Array.from({ length: count }, (_, index) => `w${index + 1}`).join(' ');
 }

@@ -1,10 +1,10 @@
-/** Starts a command, and runs one to its end. The only user of `node:child_process`. */
+/** Starts commands, and runs commands to their end. This is the only file that uses `node:child_process`. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { sendSignal } from './signals.ts';
 
 /**
- * Every process that we start has this environment variable, and all its descendants inherit it. By it `process-tree.ts`
- * finds a grandchild that has left its process group and its parent.
+ * The environment variable that marks every process that the server starts. All descendants of the process inherit it,
+ * so `process-tree.ts` finds even a grandchild that has left its process group and its parent.
  */
 export const treeMarker = 'CLAUDE_AGENT_SERVER_TREE';
 
@@ -12,7 +12,7 @@ export type StartOptions = {
   cwd: string;
   env: Record<string, string | undefined>;
   stdin: 'ignore' | 'pipe';
-  /** Unique; becomes the value of the tree marker. */
+  /** The value of the environment variable `treeMarker`. It must be unique. */
   marker: string;
 };
 
@@ -22,13 +22,13 @@ export type StartedProcess = {
   pid: number;
   marker: string;
   child: ChildProcess;
-  /** Settles when the process itself has ended, also when a grandchild still holds its pipes. Never rejects. */
+  /** Settles when the process itself has ended, even if a grandchild still holds its pipes open. Never rejects. */
   exited: Promise<Exit>;
 };
 
 /**
  * Starts a command as the leader of its own process group. Rejects with Node's system error (`ENOENT`, `EACCES`,
- * `E2BIG`, ...) when it cannot be started.
+ * `E2BIG`, ...) if the command cannot be started.
  */
 export function startProcess(command: string, args: string[], options: StartOptions): Promise<StartedProcess> {
   return new Promise((resolve, reject) => {
@@ -41,7 +41,7 @@ export function startProcess(command: string, args: string[], options: StartOpti
     const exited = new Promise<Exit>((settle) => {
       child.once('exit', (code, signal) => settle({ code, signal }));
     });
-    // A pipe breaks when the process ends, and `exited` reports that.
+    // Writing to a process that has ended causes an error. It is ignored, because `exited` reports the end.
     child.stdin?.on('error', () => {});
     child.once('error', reject);
     child.once('spawn', () => {
@@ -53,31 +53,38 @@ export function startProcess(command: string, args: string[], options: StartOpti
 export type CommandOptions = {
   cwd: string;
   env: Record<string, string | undefined>;
-  /** After this time, in milliseconds, the command and its process group get SIGKILL. */
+  /** How long the command may run, in milliseconds. Then it is stopped with its process group. */
   timeoutMs: number;
-  /** SIGTERM first, and SIGKILL this many milliseconds later, for a command that must remove its locks. Default 0. */
+  /**
+   * How long after SIGTERM a stopped command gets SIGKILL, in milliseconds, so that it can remove its locks. The
+   * default is 0: the command gets SIGKILL at once, without SIGTERM.
+   */
   graceMs?: number;
   signal?: AbortSignal;
-  /** Written to the command's standard input, which is empty otherwise. */
+  /** The content of the command's standard input. Undefined if the input is empty. */
   input?: string | Buffer;
-  /** More than this on stdout ends the command, and the excess is dropped; stderr keeps its end. Default 16 MiB. */
+  /** How much of stdout is kept, in bytes. A command that prints more is stopped. The default is 16 MiB. */
   maxOutputBytes?: number;
-  /** The tree marker of its processes. */
+  /** The value of the environment variable `treeMarker` for its processes. */
   marker?: string;
-  /** Called when the command itself has ended, and awaited: processes of its tree may still hold its pipes. */
+  /**
+   * Called when the command itself has ended. Other processes of its tree may still hold its pipes open. `runCommand`
+   * waits for the returned promise.
+   */
   onExit?: (started: StartedProcess) => Promise<void>;
 };
 
 export type CommandResult = Exit & {
   stdout: Buffer;
   stderr: string;
-  /** Why the command was ended. Absent: it ended by itself. */
+  /** Why the command was stopped. Undefined if it ended by itself. */
   stopped?: 'timeout' | 'aborted' | 'output_too_large';
 };
 
+/** How much of the end of stderr is kept, in bytes. */
 const stderrLimit = 64 * 1024;
 
-/** Runs a command to its end and collects what it prints. Rejects only when it cannot be started. */
+/** Runs a command to its end and collects its output. Rejects only if the command cannot be started. */
 export async function runCommand(command: string, args: string[], options: CommandOptions): Promise<CommandResult> {
   const started = await startProcess(command, args, {
     cwd: options.cwd,
@@ -94,7 +101,7 @@ export async function runCommand(command: string, args: string[], options: Comma
       sendSignal(-pid, 'SIGTERM');
       kill ??= setTimeout(sendSignal, options.graceMs, -pid, 'SIGKILL');
     } else sendSignal(-pid, 'SIGKILL');
-    // A grandchild may hold the pipes open, and its output is not needed.
+    // The pipes are closed, because a grandchild may hold them open, and its output is not needed.
     child.stdout?.destroy();
     child.stderr?.destroy();
   };

@@ -1,16 +1,20 @@
-/** Ends a process and everything that it started: SIGTERM first, then SIGKILL for the whole tree. */
+/** Ends a process and all processes that it started: first with SIGTERM, then with SIGKILL for the whole tree. */
 
 import { backoff, settledWithin } from '../waits.ts';
 import type { StartedProcess } from './child-process.ts';
 import { listTree } from './process-tree.ts';
 import { sendSignal } from './signals.ts';
 
-/** The CLI needs about 125 ms after SIGTERM to end its tools' processes itself. */
+/**
+ * How long a process may take to end after SIGTERM, in milliseconds. The CLI needs about 125 ms to end its tools'
+ * processes.
+ */
 const graceMs = 2000;
 
 /**
- * Settles when nothing of the tree runs any more. If the process has ended already, it ends the rest of the tree.
- * @returns whether the process itself ignored SIGTERM, so that force was needed
+ * Ends a process tree. Settles when none of its processes runs any more. If the process itself has already ended, ends
+ * the rest of its tree.
+ * @returns whether the process itself ignored SIGTERM, so that SIGKILL was needed
  */
 export async function endProcess(started: StartedProcess): Promise<boolean> {
   if (isRunning(started)) {
@@ -30,7 +34,10 @@ function isRunning({ child }: StartedProcess): boolean {
 
 const maxRounds = 20;
 
-/** Repeats until no process of the tree is found: one may fork between the listing and the signal. */
+/**
+ * Sends SIGKILL to a process tree, and repeats this until no process is left, at most 20 times: a process may fork
+ * between the listing and the signal.
+ */
 export async function killTree(started: StartedProcess): Promise<void> {
   const waits = backoff({ firstMs: 5, longestMs: 80 });
   for (let round = 0; round < maxRounds; round += 1) {

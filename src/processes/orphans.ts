@@ -1,23 +1,31 @@
-/** Marks the processes of this server, and at its start ends those that a dead server of the same data folder left. */
+/**
+ * Marks the processes of this server, and ends those that an earlier, dead server with the same data folder has left.
+ */
 import { createHash, randomUUID } from 'node:crypto';
 import { pause } from '../waits.ts';
 import { listMarked } from './process-tree.ts';
 import { isAlive, sendSignal } from './signals.ts';
 
 export type Markers = {
-  /** The tree marker for the processes of a run. */
+  /** Returns the value of the environment variable `treeMarker` for a run's processes. */
   of(runId: string): string;
-  /** Ends all orphans: SIGTERM first, SIGKILL after a second. Settles when none runs. Returns how many there were. */
+  /**
+   * Ends the processes that dead servers have left: first with SIGTERM, after a second with SIGKILL. Settles when none
+   * of them runs, or after 4 seconds. Returns how many there were.
+   */
   endOrphans(): Promise<number>;
 };
 
 const graceMs = 1000;
-/** A process that the kernel cannot end, as one that waits for a broken disk, must not keep the server from starting. */
+/**
+ * How long the server waits for orphans to end, in milliseconds. The kernel cannot end a process that waits for a
+ * broken disk, and such a process must not keep the server from starting.
+ */
 const giveUpMs = 4000;
 
 /**
- * A marker is `folder:instance:pid:run`. An orphan has the marker of the same data folder, but of another instance whose
- * server does not run any more.
+ * Returns the functions for the markers of this server. A marker is `folder:instance:pid:run`. A process is an orphan
+ * if its marker names the same data folder, but another instance, whose server no longer runs.
  */
 export function createMarkers(dataDir: string): Markers {
   const folder = createHash('sha256').update(dataDir).digest('hex').slice(0, 12);
@@ -42,7 +50,10 @@ export function createMarkers(dataDir: string): Markers {
   };
 }
 
-/** Our own pid counts as gone: in a container every server is number 1. */
+/**
+ * Returns whether another server runs with this pid. If it is our own pid, the other server is dead and its pid was
+ * reused: in a container every server has the pid 1.
+ */
 function isAnotherLivingServer(pid: number): boolean {
   return pid > 0 && pid !== process.pid && isAlive(pid);
 }

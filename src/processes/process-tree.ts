@@ -1,22 +1,23 @@
-/** Finds the processes that belong to one we started: its descendants, and every process with its marker. */
+/** Finds the processes that belong to a started process: its descendants, and every process with its marker. */
 import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
 import { runCommand, treeMarker } from './child-process.ts';
 import { isAlive } from './signals.ts';
 
 type Row = { pid: number; parent: number; zombie: boolean };
 
-/** The living processes of a tree. The server itself is never among them. */
+/** Returns the living processes of a tree, but never the server itself. */
 export async function listTree(root: number, marker: string): Promise<number[]> {
   const members = new Set(await listMarked((value) => value === marker));
-  // A dead root has no children any more. Processes that outlived it are found by the marker alone, which costs far less.
+  // A dead root has no children any more. The processes that have outlived it are found by the marker alone, which
+  // costs far less.
   if (isAlive(root)) await addDescendants(members, root);
   members.delete(process.pid);
   return [...members].filter(isAlive);
 }
 
 /**
- * Whether a tree holds nothing but one command and the wrappers that started it.
- * @param command as it stands in the command line of its process, first or behind an interpreter
+ * Returns whether a tree contains only a command and the wrappers that started it.
+ * @param command a path that is one of the first three words of the command line: an interpreter may come first
  */
 export async function isAlone(root: number, marker: string, command: string): Promise<boolean> {
   const members = new Set(await listTree(root, marker));
@@ -24,7 +25,7 @@ export async function isAlone(root: number, marker: string, command: string): Pr
   const isCommand = (pid: number) => readArguments(pid).slice(0, 3).includes(command);
   const agent = process.platform === 'linux' ? rows.find(({ pid }) => isCommand(pid))?.pid : root;
   if (agent === undefined) return false;
-  // From the agent up to the root are the wrappers.
+  // The wrappers are the processes from the agent up to the root.
   let wrapper: number | undefined = agent;
   while (wrapper !== undefined && members.has(wrapper)) {
     members.delete(wrapper);
@@ -35,8 +36,8 @@ export async function isAlone(root: number, marker: string, command: string): Pr
 }
 
 /**
- * The processes whose marker satisfies a test, such as the orphans of a dead server. Linux only: elsewhere the environment
- * of another process cannot be read, and the list is empty.
+ * Returns the processes whose marker passes a test, such as the orphans of a dead server. Returns an empty list on
+ * other systems than Linux, where the environment of another process cannot be read.
  */
 export async function listMarked(test: (marker: string) => boolean): Promise<number[]> {
   if (process.platform !== 'linux') return [];
@@ -53,15 +54,20 @@ export async function listMarked(test: (marker: string) => boolean): Promise<num
 }
 
 /**
- * Processes that have no marker. A process never gets one later, so each is read once, and a search costs one listing of
- * /proc. A child of ours is not remembered, since between fork and exec it has no marker yet.
+ * Processes that have no marker. A process never gets a marker later, so its environment is read only once, and a
+ * search costs little more than one listing of /proc. Children of the server are not remembered, since a child has no
+ * marker between fork and exec.
  */
 const strangers = new Set<number>();
 
 let lastSearch = 0;
+/** How long unmarked processes are remembered without a search, in milliseconds. */
 const rememberedMs = 30_000;
 
-/** Forgets those that have ended; and all of them after a while without a search, since a pid may be in use again. */
+/**
+ * Forgets the unmarked processes that have ended. Forgets all of them if there was no search for a while, because their
+ * pids may belong to new processes.
+ */
 function forgetStrangers(living: Set<number>): void {
   const now = performance.now();
   if (now - lastSearch > rememberedMs) strangers.clear();
@@ -71,7 +77,8 @@ function forgetStrangers(living: Set<number>): void {
 
 function rememberStranger(pid: number): void {
   const row = readStat(pid);
-  // A zombie of a sandbox may exist until init reaps it; it runs nothing any more.
+  // A zombie runs nothing any more, so it is remembered even if it is a child of the server that has not been reaped
+  // yet.
   if (row && (row.zombie || row.parent !== process.pid)) strangers.add(pid);
 }
 
@@ -88,7 +95,7 @@ function readArguments(pid: number): string[] {
 async function addDescendants(members: Set<number>, root: number): Promise<void> {
   const rows = await listProcesses();
   members.add(root);
-  // Parents may come after their children in the list, so this repeats until nothing is added.
+  // Parents may come after their children in the list, so this repeats until no process is added.
   for (let before = 0; before !== members.size; ) {
     before = members.size;
     for (const row of rows) if (members.has(row.parent)) members.add(row.pid);
@@ -110,10 +117,10 @@ async function listProcesses(): Promise<Row[]> {
     .flatMap(([pid, parent]) => (pid && parent !== undefined ? [{ pid, parent, zombie: false }] : []));
 }
 
-/** `undefined`: gone. */
+/** Reads the parent and the state of a process. Returns undefined if the process no longer exists. */
 function readStat(pid: number): Row | undefined {
   const stat = readKernelFile(`/proc/${pid}/stat`);
-  // pid (name) state ppid ...: the name may hold spaces and parentheses.
+  // The file contains `pid (name) state ppid ...`. The name may contain spaces and parentheses.
   const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return parent ? { pid, parent: Number(parent), zombie: state === 'Z' } : undefined;
 }
@@ -127,8 +134,9 @@ function linuxPids(): number[] {
 const readBuffer = Buffer.allocUnsafe(64 * 1024);
 
 /**
- * Empty when the process is gone or belongs to another user. The kernel answers without waiting for a disk. Asynchronous
- * reads of these small files took most of the server's CPU for a run: several steps and a large buffer for each file.
+ * Reads a file in /proc. Returns an empty text if the process no longer exists or belongs to another user. Reads
+ * synchronously, because the kernel answers without waiting for a disk. Asynchronous reads of these small files took
+ * most of the server's CPU time for a run, with several steps and a large buffer for each file.
  */
 function readKernelFile(path: string): string {
   let file: number | undefined;

@@ -1,4 +1,4 @@
-/** Removes a folder that an agent has written in, with everything in it, also files that the agent made read-only. */
+/** Removes a folder in which an agent has written, with everything in it, even files that the agent made read-only. */
 import { readdir, rmdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runCommand } from './child-process.ts';
@@ -6,9 +6,9 @@ import { runCommand } from './child-process.ts';
 const options = { cwd: '/', env: { PATH: '/usr/bin:/bin' }, timeoutMs: 120_000 };
 
 /**
- * Removes a folder with many files by a command, because tens of thousands of files would keep the server's own threads
- * busy. A folder with few files it removes itself, because starting a process costs the server more than all else in a
- * run. Throws an Error when it cannot be removed.
+ * Removes a folder. If it contains many files, runs a command, because tens of thousands of files would keep the
+ * server's own threads busy. If it contains few files, removes them itself, because starting a process costs the server
+ * more than everything else in a run. Throws an Error if the folder cannot be removed.
  */
 export async function removeFolder(path: string): Promise<void> {
   if (await removedHere(path, { left: fewEntries })) return;
@@ -19,14 +19,18 @@ export async function removeFolder(path: string): Promise<void> {
   if (second.code !== 0) throw new Error('Cannot remove the folder of a run', { cause: second.stderr });
 }
 
-/** The home of an agent that only answered has about 20. */
+/** How many files are removed without a command. The home of an agent that used no tools has about 20. */
 const fewEntries = 64;
 
-/** Whether nothing is left. `false`: there are too many files, or one that cannot be removed as it is. */
+/**
+ * Removes a folder without a command. Returns `false` if the folder still exists, because it contains too many files,
+ * or a file that cannot be removed as it is.
+ * @param bound `left` is how many files and folders may still be removed
+ */
 async function removedHere(path: string, bound: { left: number }): Promise<boolean> {
   try {
     if (await removedEmpty(path)) return true;
-    // A folder that had many entries is itself large, and listing it may take long.
+    // A folder that had many files is itself large, and listing it may take long.
     if ((await stat(path)).size > 65_536) return false;
     const entries = await readdir(path, { withFileTypes: true });
     bound.left -= entries.length;
@@ -42,7 +46,7 @@ async function removedHere(path: string, bound: { left: number }): Promise<boole
   }
 }
 
-/** Whether nothing is left: it was empty, or not there. */
+/** Removes a folder if it is empty. Returns whether it no longer exists. */
 async function removedEmpty(path: string): Promise<boolean> {
   try {
     await rmdir(path);
@@ -52,7 +56,7 @@ async function removedEmpty(path: string): Promise<boolean> {
   }
 }
 
-/** Gives the server's own user back the permissions to read, write and enter everything in the folder. */
+/** Gives the server's user the permissions to read, write and enter everything in the folder. */
 export async function makeAccessible(path: string): Promise<void> {
   await runCommand('chmod', ['-R', 'u+rwX', '--', path], options);
 }

@@ -1,53 +1,65 @@
-/** Idle agents: each has served a run well and is kept, to continue its conversation or to be reset for a new one. */
+/**
+ * Keeps idle agents: each has served a run, and waits to continue its conversation, or to be reset for a new
+ * conversation.
+ */
 import { createHash, hash } from 'node:crypto';
 import type { Message, Task } from '../../task.ts';
 import type { AgentStage, Session } from '../agent.ts';
-import { FollowUps } from './follow-ups.ts';
 import { endPooled, type PooledAgent } from './pooled-agent.ts';
+import { ResetPolicy } from './reset-policy.ts';
 
 export type IdleSettings = {
-  /** How many are kept at most; the one that has been idle for longest ends first. 0: none. */
+  /**
+   * How many idle agents are kept. If there are more, the agent that has been idle for longest is ended. 0 means none.
+   */
   count: number;
-  /** How long one is kept. Milliseconds. */
+  /** How long an idle agent is kept, in milliseconds. */
   maxIdleMs: number;
-  /** Whether one may be reset and serve a new conversation of the same owner. */
+  /** Whether an idle agent may be reset to serve a new conversation of the same owner. */
   reset: boolean;
-  /** After so many turns a process is not used again: its memory grows. */
+  /** How many turns a process may serve. The limit exists because its memory grows. */
   maxTurns: number;
 };
 
 export type ServedAgent = PooledAgent & {
   task: Task;
-  /** The texts by which the client may repeat the answer: as it was streamed, and the final one. */
+  /**
+   * The answer in its final form and as it was streamed. The client may repeat either when it continues the
+   * conversation.
+   */
   answers: string[];
 };
 
 type IdleAgent = ServedAgent & {
-  /** On the clock of `performance.now()`. */
+  /** When the agent became idle, on the clock of `performance.now()`. */
   since: number;
-  /** Digests of the conversations that a follow-up of its own may repeat. */
+  /** A digest of the conversation for each form of the answer. A follow-up begins with the same messages. */
   conversations: string[];
+  /** See `#keyOf`: the agent serves only tasks with the same key. */
   key: string;
-  /** Settles when its conversation is empty; set when it was reset ahead of the next request. */
+  /** Settles when the agent has been reset ahead of the next request. Undefined if no such reset has begun. */
   reset?: Promise<void>;
 };
 
 export type FoundAgent = PooledAgent & {
-  /** How many messages of the task the agent's conversation holds. 0: none, and it must be reset first. */
+  /** How many messages of the task the agent's conversation contains. If it is 0, the agent must be reset first. */
   known: number;
-  /** Settles when the reset that has begun is done. Undefined: none has begun. */
+  /** Settles when a reset that was begun ahead of this request is done. Undefined if no reset has begun. */
   reset: Promise<void> | undefined;
 };
 
 const sweepMs = 1000;
-/** A reset takes 30 ms; a request that finds the agent meanwhile waits for it. */
+/**
+ * How long a reset ahead of the next request may take, in milliseconds. It takes about 30 ms. A request that takes the
+ * agent in the meantime waits for the reset.
+ */
 const resetMs = 2000;
 
 export class IdleAgents {
   readonly #agents: AgentStage;
   readonly #settings: IdleSettings;
   readonly #sweeper: NodeJS.Timeout | undefined;
-  readonly #followUps = new FollowUps();
+  readonly #resetPolicy = new ResetPolicy();
   #idle: IdleAgent[] = [];
 
   constructor(agents: AgentStage, settings: IdleSettings) {
@@ -56,29 +68,31 @@ export class IdleAgents {
     if (settings.count > 0) this.#sweeper = setInterval(() => this.#sweep(), sweepMs).unref();
   }
 
-  /** Whether an agent can serve another run. */
+  /** Returns whether an agent can serve another run. */
   accepts(session: Session): boolean {
     return this.#settings.count > 0 && session.alive && session.turnsServed < this.#settings.maxTurns;
   }
 
+  /** Keeps an agent that has served a run, and resets it at once if no follow-up is expected. */
   add(served: ServedAgent): void {
     const conversations = served.answers.map((text) => digest([...served.task.messages, assistant(text)]));
     const idle: IdleAgent = { ...served, since: performance.now(), conversations, key: this.#keyOf(served.task) };
     this.#idle.push(idle);
-    if (this.#followUps.areUnlikely(idle.key) && this.#mayReset(idle)) this.#resetAhead(idle);
+    if (this.#resetPolicy.resetsAhead(idle.key) && this.#mayReset(idle)) this.#resetAhead(idle);
     const excess = Math.max(0, this.#idle.length - this.#settings.count);
     for (const oldest of this.#idle.splice(0, excess)) void endPooled(oldest);
   }
 
   /**
-   * Removes an agent from the pool for a task of the same owner, with the same system prompt and all else that is fixed
-   * when an agent starts: the one whose conversation the task continues, else one that can be reset.
+   * Removes an agent from the pool for a task and returns it. The agent has the same owner, the same system prompt, and
+   * the same other values that are fixed at its start. Prefers the agent whose conversation the task continues to an
+   * agent that can be reset. Returns undefined if there is neither.
    */
   take(task: Task): FoundAgent | undefined {
     const key = this.#keyOf(task);
     const same = this.#idle.filter((idle) => idle.key === key && idle.session.alive);
     const known = task.messages.length - 1;
-    if (known > 0) this.#followUps.followedUp(key);
+    if (known > 0) this.#resetPolicy.continued(key);
     const conversation = known > 0 ? digest(task.messages.slice(0, known)) : undefined;
     const continued = same.find(
       (idle) =>
@@ -89,7 +103,7 @@ export class IdleAgents {
     );
     if (continued) return this.#remove(continued, known);
     const resettable = same.filter((idle) => this.#mayReset(idle));
-    if (known === 0 && resettable.length > 0) this.#followUps.beganAnother(key);
+    if (known === 0 && resettable.length > 0) this.#resetPolicy.beganAnother(key);
     const chosen = resettable.find((idle) => idle.reset) ?? resettable[0];
     return chosen && this.#remove(chosen, 0);
   }
@@ -99,11 +113,15 @@ export class IdleAgents {
     await Promise.all(this.#idle.splice(0).map(endPooled));
   }
 
-  /** The owner is part of it: a process that has seen the messages of one key never serves another key. */
+  /**
+   * Returns what an agent and its tasks must have in common. This includes the owner, so that a process that has seen
+   * the messages of one API key never serves another key.
+   */
   #keyOf(task: Task): string {
     const { agent, budgetUsd } = this.#agents.fixedOf(task);
     const fixed = [task.owner, agent, budgetUsd, this.#agents.identity(), task.system, task.outputSchema];
-    // A system prompt may be megabytes, and keys are remembered for longer than agents are kept.
+    // The key is a hash, because a system prompt may be megabytes, and the reset policy remembers keys after their
+    // agents have ended.
     return hash('sha256', JSON.stringify(fixed), 'base64url');
   }
 
@@ -115,7 +133,7 @@ export class IdleAgents {
     idle.conversations = [];
     idle.reset = idle.session.reset(AbortSignal.timeout(resetMs));
     idle.reset.catch(() => {
-      // A run that has taken it meanwhile ends it.
+      // If a run has taken the agent in the meantime, that run ends the agent.
       if (!this.#idle.includes(idle)) return;
       this.#idle = this.#idle.filter((other) => other !== idle);
       void endPooled(idle);
@@ -136,12 +154,18 @@ export class IdleAgents {
   }
 }
 
-/** The CLI counts a process's cost over all its turns, and every request is promised a budget of its own. */
+/**
+ * Returns whether an agent has spent at most a fifth of the task's budget. The CLI counts the cost of all turns of a
+ * process together, but every request is promised the whole budget.
+ */
 function hasBudgetFor(idle: IdleAgent, task: Task): boolean {
   return idle.session.spentUsd <= task.limits.budgetUsd * 0.2;
 }
 
-/** A change of either after a turn would add a line to the conversation. */
+/**
+ * Returns whether the agent has the model and the effort of the task. A change after a turn would add a line to the
+ * conversation.
+ */
 function hasSameModel(idle: IdleAgent, task: Task): boolean {
   return idle.task.model === task.model && idle.task.effort === task.effort;
 }
@@ -150,7 +174,7 @@ function assistant(text: string): Message {
   return { role: 'assistant', blocks: [{ type: 'text', text }] };
 }
 
-/** White space at the end of a text is dropped by some clients and means nothing. */
+/** Returns a digest of the messages. Ignores white space at the end of a text, because some clients drop it. */
 function digest(messages: Message[]): string {
   const sum = createHash('sha256');
   for (const { role, blocks } of messages) {

@@ -1,4 +1,4 @@
-/** Leases a workspace and the agent in it for one run: the fastest pair that the run may have, else a new one. */
+/** Leases a workspace and an agent in it for one run. Uses an idle or a prewarmed agent if the task allows it. */
 
 import { Releases } from '../../releases.ts';
 import type { AgentStart, Outcome, Task } from '../../task.ts';
@@ -13,14 +13,20 @@ export type AgentLease = {
   start: AgentStart;
   workspace: WorkspaceLease;
   run(task: Task, options: TurnOptions): Promise<Outcome>;
-  /** Ends the agent's whole process tree now, so that the workspace can be examined; `release` is still due. */
+  /** Ends the agent's process tree now, so that the workspace can be examined. `release` must still be called. */
   endAgent(): Promise<void>;
-  /** Keeps the agent as an idle one if the run ended well and may be followed up, else ends it and frees the workspace. */
+  /**
+   * Keeps the agent as an idle agent if the run ended well and the agent can serve another run. Otherwise ends the
+   * agent and releases the workspace.
+   */
   release(): Promise<void>;
 };
 
 export type AgentPool = {
-  /** Throws `workspace_unavailable`, `agent_not_started`, or the signal's reason. */
+  /**
+   * Leases a workspace and an agent for a task. Throws `workspace_unavailable`, `agent_not_started`, or the signal's
+   * reason.
+   */
   lease(task: Task, signal: AbortSignal): Promise<AgentLease>;
   /** Ends every prewarmed and every idle agent. */
   destroy(): Promise<void>;
@@ -74,7 +80,10 @@ export function createPool({ workspaces, agents }: Stages, settings: PoolSetting
   const sessionLease = (start: AgentStart, workspace: WorkspaceLease, session: Session, task: Task): AgentLease =>
     task.reuse === 'kept' ? keptLease(start, workspace, session, 0) : singleLease(start, workspace, session);
 
-  /** @param known how many messages of the task the agent's conversation holds */
+  /**
+   * Returns the lease of an agent that may be kept after its run.
+   * @param known how many messages of the task the agent's conversation contains
+   */
   const keptLease = (start: AgentStart, workspace: WorkspaceLease, session: Session, known: number): AgentLease => {
     let served: { task: Task; answers: string[] } | undefined;
     return {
@@ -123,7 +132,7 @@ export function createPool({ workspaces, agents }: Stages, settings: PoolSetting
   };
 }
 
-/** The lease of an agent that ends with its run. */
+/** Returns the lease of an agent that ends with its run. */
 function singleLease(start: AgentStart, workspace: WorkspaceLease, agent: Agent): AgentLease {
   return {
     start,
@@ -134,7 +143,10 @@ function singleLease(start: AgentStart, workspace: WorkspaceLease, agent: Agent)
   };
 }
 
-/** The agent ends first: nothing of it may write in a workspace that another run has already. */
+/**
+ * Ends the agent, then releases the workspace, so that the agent cannot write in a workspace that another run already
+ * has.
+ */
 function releaseBoth(workspace: WorkspaceLease, agent: { release(): Promise<void> }): Promise<void> {
   const releases = new Releases();
   releases.push(() => workspace.release());

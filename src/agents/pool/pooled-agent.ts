@@ -1,4 +1,4 @@
-/** An agent that no run has, in a workspace of its own: prewarmed or idle. */
+/** Defines a pooled agent: a prewarmed or idle agent that serves no run at the moment, with its own workspace. */
 
 import type { Task } from '../../task.ts';
 import type { Prepared, WorkspaceLease } from '../../workspaces/workspaces.ts';
@@ -7,8 +7,8 @@ import type { Session } from '../agent.ts';
 export type PooledAgent = { session: Session; prepared: Prepared };
 
 /**
- * Makes its workspace the workspace of a task. `undefined`: the workspace is too old, and the agent has been ended.
- * Throws `workspace_unavailable`, or the signal's reason; the agent has then been ended too.
+ * Leases the agent's workspace for a task. Returns undefined if the workspace is out of date; the agent has then been
+ * ended. Throws `workspace_unavailable`, or the signal's reason; the agent has then been ended too.
  */
 export async function leaseFor(
   pooled: PooledAgent,

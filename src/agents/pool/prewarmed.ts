@@ -1,4 +1,4 @@
-/** Prewarmed agents: started ahead, each in a workspace of its own, and waiting for their first run. */
+/** Keeps prewarmed agents: each is started ahead in its own workspace, and waits for its first run. */
 
 import type { Task } from '../../task.ts';
 import { backoff } from '../../waits.ts';
@@ -7,32 +7,41 @@ import type { AgentStage, Fixed } from '../agent.ts';
 import { endPooled, type PooledAgent } from './pooled-agent.ts';
 
 export type PrewarmedSettings = {
-  /** How many are kept at most. 0: none, every run starts its own. */
+  /** How many prewarmed agents are kept. 0 means none. */
   count: number;
-  /** What the first agent is started for, before any task has been seen. */
+  /** The fixed values of the first agents, which are started before any task has been seen. */
   first: Fixed;
-  /** The model that an agent is started with; changing it before the first turn costs 6 ms and leaves no trace. */
+  /** The model with which an agent is started. To change it before the first turn costs 6 ms and leaves no trace. */
   model: string;
-  /** An older agent is replaced: settings that it read at its start may have changed. Milliseconds. */
+  /** The age at which an agent is replaced, in milliseconds: settings that it read at its start may have changed. */
   maxAgeMs: number;
-  /** After this time without a task no agent is kept. Milliseconds. */
+  /** How long agents are kept while no task uses prewarmed agents, in milliseconds. */
   unusedMs: number;
-  /** @param failures how many starts in a row have failed */
+  /**
+   * Called when an agent could not be started, or ended before a run used it.
+   * @param failures how many agents in a row have failed
+   */
   onFailed(error: unknown, failures: number): void;
 };
 
 type Prewarmed = {
   key: string;
-  /** On the clock of `performance.now()`. */
+  /** When the start began, on the clock of `performance.now()`. */
   startedAt: number;
-  /** `undefined`: it could not be started. */
+  /** Settles with the started agent, or with undefined if it could not be started. Never rejects. */
   ready: Promise<PooledAgent | undefined>;
 };
 
 const sweepMs = 1000;
-/** Failed starts are repeated ever more rarely. Meanwhile a run starts its own agent, and its error names the cause. */
+/**
+ * How long the pool waits after a failed start, in milliseconds. The waits grow from the first to the longest. In the
+ * meantime a run starts its own agent, and the error of that start names the cause.
+ */
 const retry = { firstMs: 500, longestMs: 60_000 };
-/** A prewarmed agent has its first token after about 100 ms. */
+/**
+ * How long after an agent was taken its replacement is started, in milliseconds. The first token of the taken agent
+ * comes after about 100 ms.
+ */
 const refillAfterMs = 300;
 
 export class PrewarmedAgents {
@@ -59,8 +68,9 @@ export class PrewarmedAgents {
   }
 
   /**
-   * Removes the oldest agent that fits the task from the pool; a replacement follows shortly. One that is still starting
-   * is waited for, since a new one would only begin to start now. `undefined`: there is none.
+   * Removes the oldest agent that fits the task from the pool and returns it. Returns undefined if there is none. Waits
+   * for an agent that is still starting, because a new agent would take even longer. A replacement is started shortly
+   * after.
    */
   async take(task: Task): Promise<PooledAgent | undefined> {
     if (this.#settings.count === 0 || this.#destroyed) return undefined;
@@ -69,7 +79,8 @@ export class PrewarmedAgents {
     const key = this.#keyOf(this.#wanted);
     const found = this.#waiting.find((prewarmed) => prewarmed.key === key);
     if (found) this.#remove(found);
-    // Not at once: starting an agent takes a core, which the one that was just taken needs for its first token.
+    // The replacement is not started at once: its start takes a whole core, which the taken agent needs for its first
+    // token.
     this.#refill ??= setTimeout(() => {
       this.#refill = undefined;
       this.#fill();
@@ -87,7 +98,7 @@ export class PrewarmedAgents {
     await this.#endAll(this.#waiting.splice(0));
   }
 
-  /** What an agent has in common with the tasks that it can serve. */
+  /** Returns what an agent and its tasks must have in common. */
   #keyOf(fixed: Fixed): string {
     return JSON.stringify([fixed.agent, fixed.budgetUsd, this.#stages.agents.identity()]);
   }
@@ -111,7 +122,7 @@ export class PrewarmedAgents {
       this.#failures = 0;
       this.#retry.reset();
       await agent.session.ended;
-      // An agent that was taken, or that the pool has ended, is no failure.
+      // An agent that a run has taken, or that the pool has ended, has not failed.
       if (!this.#waiting.includes(prewarmed)) return;
       this.#remove(prewarmed);
       this.#failed(new Error('A prewarmed agent ended before a run used it'));

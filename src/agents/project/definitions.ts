@@ -1,6 +1,6 @@
 /**
- * Reads the agent definitions of a project (`.claude/agents/*.md`), which the CLI then gets as data. Only the fields that
- * describe the agent are taken: hooks, MCP servers and permission modes in them would configure the agent on this host.
+ * Reads a project's agent definitions (`.claude/agents/*.md`), which the CLI then gets as data. Reads only the fields
+ * that describe an agent, because hooks, MCP servers and permission modes would change what runs on this host.
  */
 import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -17,13 +17,17 @@ export type Definition = {
 
 const folderName = join('.claude', 'agents');
 const maxDefinitions = 100;
-/** Characters of one file, and of all together. */
+/** The longest part of a file that is read, in characters. */
 const maxLength = 100_000;
+/** The most that is read of all files together, in characters. */
 const maxTotalLength = 500_000;
-/** The names that Claude Code takes. One that begins with a dash would be a flag. */
+/** The names that Claude Code accepts. A name that begins with a dash would be a flag. */
 const fitName = /^[A-Za-z0-9][\w .:-]{0,99}$/;
 
-/** By name. The folder where the agent works comes before the top, as in Claude Code. Unreadable files are left out. */
+/**
+ * Returns the definitions by name. A definition in the folder where the agent works replaces a definition of the same
+ * name at the top of the repository, as in Claude Code. Leaves out files that cannot be read.
+ */
 export async function readDefinitions(root: string, folder: string): Promise<Record<string, Definition>> {
   const found: Record<string, Definition> = Object.create(null);
   const top = await realpath(root).catch(() => root);
@@ -41,12 +45,12 @@ export async function readDefinitions(root: string, folder: string): Promise<Rec
   return found;
 }
 
-/** `undefined`: the text has no front matter with a name and a description. */
+/** Returns the definition in a text. Returns undefined if there is no valid name, no description or no prompt. */
 export function readDefinition(text: string): { name: string; definition: Definition } | undefined {
   const { fields, body } = readFrontMatter(text) ?? { fields: {}, body: '' };
   const { name, description, tools, disallowedTools, model } = fields;
   if (typeof name !== 'string' || !fitName.test(name) || typeof description !== 'string') return undefined;
-  // The CLI refuses to start with a definition that has an empty part.
+  // The CLI refuses to start with a definition whose description or prompt is empty.
   if (description === '' || body.trim() === '') return undefined;
   return {
     name,
@@ -60,7 +64,7 @@ export function readDefinition(text: string): { name: string; definition: Defini
   };
 }
 
-/** The value is a text such as `Read, Grep`, or a list. */
+/** Returns the items of a list, or of a text such as `Read, Grep`. */
 function listOf(value: string | string[]): string[] {
   const items = Array.isArray(value) ? value : value.split(',');
   return items.map((item) => item.trim()).filter(Boolean);

@@ -1,15 +1,17 @@
 /**
- * Reads the front matter of a text: `name: value` lines between two lines of dashes. It reads the part of YAML that such
- * files use: plain and quoted texts, blocks of text after `|` and `>`, and lists. The time grows linearly with the length of
- * the text, whatever the text holds; a few thousand hostile characters keep a YAML library busy for ever.
+ * Reads the front matter of a text: `name: value` lines between two lines of dashes. Supports the part of YAML that
+ * such files use: plain and quoted texts, blocks of text after `|` and `>`, and lists. A few thousand hostile
+ * characters can keep a YAML library busy for ever. The time that this reader takes grows only linearly with the text.
  */
 
 export type FrontMatter = { fields: Record<string, string | string[]>; body: string };
 
-/** Characters. */
+/** The longest front matter that is read, in characters. */
 const maxHeadLength = 20_000;
 
-/** `undefined`: the text has none, or one that is too long. */
+/**
+ * Returns the front matter and the text after it. Returns undefined if there is no front matter, or if it is too long.
+ */
 export function readFrontMatter(text: string): FrontMatter | undefined {
   const lines = text.split(/\r?\n/);
   const end = lines[0] === '---' ? lines.findIndex((line, at) => at > 0 && line.trimEnd() === '---') : -1;
@@ -18,7 +20,7 @@ export function readFrontMatter(text: string): FrontMatter | undefined {
   return { fields: readFields(head), body: lines.slice(end + 1).join('\n') };
 }
 
-/** A field begins at the margin. The indented lines and the list below it belong to it. */
+/** Reads the fields. A field begins at the start of a line; the indented lines and list items below it belong to it. */
 function readFields(lines: string[]): FrontMatter['fields'] {
   const fields: FrontMatter['fields'] = Object.create(null);
   for (let at = 0; at < lines.length; ) {
@@ -38,7 +40,7 @@ function fieldValue(value: string, below: string[]): string | string[] {
   if (value === '' && inner.some((line) => line.startsWith('-'))) {
     return listOf(inner.filter((line) => line.startsWith('-')).map((line) => line.slice(1)));
   }
-  // A plain text may continue in the next lines. A map is ignored, since no field that is read has one.
+  // A plain text may continue in the next lines. A map is ignored, because no field that is used is a map.
   return value === '' ? '' : unquoted([value, ...inner.filter((line) => line !== '')].join(' '));
 }
 

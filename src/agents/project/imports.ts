@@ -1,6 +1,6 @@
-/** Finds the imports in instructions: `@path` in a text, outside its code. The time grows linearly with the text. */
+/** Finds the imports in a text of instructions: each `@path` outside code. The time grows linearly with the text. */
 
-/** The paths as they are written, without a `#section`. Paths below a home are left out. */
+/** Returns the paths as they are written, without a `#section`. Leaves out paths that begin with `~`. */
 export function importsIn(text: string): string[] {
   const lines = proseLines(text).filter((line) => line.includes('@'));
   const found = lines.flatMap((line) => [...withoutSpans(line).matchAll(/(?:^|\s)@((?:[^\s\\]|\\ )+)/g)]);
@@ -9,7 +9,7 @@ export function importsIn(text: string): string[] {
     .filter((path) => path !== '' && !path.startsWith('~'));
 }
 
-/** The lines outside fenced blocks. */
+/** Returns the lines outside fenced code blocks. */
 function proseLines(text: string): string[] {
   let fence: string | undefined;
   return text.split('\n').filter((line) => {
@@ -23,7 +23,10 @@ function proseLines(text: string): string[] {
   });
 }
 
-/** A line without its code spans: each goes from some backticks to the next group of as many backticks. */
+/**
+ * Returns the line without its code spans. A code span begins with a group of backticks, and ends with the next group
+ * that has the same number of backticks.
+ */
 function withoutSpans(line: string): string {
   const runs = [...line.matchAll(/`+/g)].map(({ 0: run, index }) => ({ start: index, end: index + run.length }));
   const closing = closingRuns(runs.map(({ start, end }) => end - start));
@@ -39,7 +42,7 @@ function withoutSpans(line: string): string {
   return prose + line.slice(from);
 }
 
-/** For each group of backticks the index of the next one of the same length. */
+/** Returns for each group of backticks the index of the next group of the same length. Undefined if there is none. */
 function closingRuns(lengths: number[]): (number | undefined)[] {
   const next = new Map<number, number>();
   const closing: (number | undefined)[] = new Array(lengths.length);

@@ -1,29 +1,29 @@
 /**
  * Reads the project's own instructions for agents: CLAUDE.md and its imports, which the CLI then gets as text. The CLI
- * itself would follow links and imports out of the repository, and it is kept from reading a repository's configuration.
+ * may not read them itself, because it would follow links and imports out of the repository.
  */
 import { realpath } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { importsIn } from './imports.ts';
 import { listFiles, readText, realBelow } from './repository-files.ts';
 
-/** Characters of all files together. Claude Code warns its users above 40,000. */
+/** The length of all files together, in characters. Claude Code warns its users above 40,000. */
 const maxLength = 200_000;
-/** The depth to which Claude Code follows imports. */
+/** How deep imports are followed. Claude Code has the same limit. */
 const maxImports = 5;
 const maxFiles = 100;
 
-/** The files of a folder, in the order of the text. */
+/** The instruction files of a folder, in the order in which they are read. */
 const names = ['CLAUDE.md', '.claude/CLAUDE.md', 'CLAUDE.local.md'];
 const rules = '.claude/rules';
 
 type File = { path: string; text: string };
 
 /**
- * The text for the system prompt. `undefined`: there are no instructions. Links and imports that lead out of `root` are
- * left out.
+ * Returns the instructions as a text for the system prompt. Returns undefined if there are none. Leaves out files to
+ * which a link or an import leads out of `root`.
  * @param root the top of the repository
- * @param folder where the agent works, `root` or below it
+ * @param folder the folder in which the agent works: `root`, or a folder below it
  */
 export async function readInstructions(root: string, folder: string): Promise<string | undefined> {
   const top = await realpath(root).catch(() => root);
@@ -58,11 +58,11 @@ class Reader {
     return this.#length >= maxLength || this.files.length >= maxFiles;
   }
 
-  /** A file that is missing, is no text, or is outside the repository is passed over. */
+  /** Adds a file and its imports. Skips a file that is missing, is not a text, or is outside the repository. */
   async add(path: string, depth = 0): Promise<void> {
     const real = await realBelow(this.#root, path);
     if (real === undefined || this.#seen.has(real) || this.isFull) return;
-    // Git's settings may hold tokens.
+    // Files in `.git` are skipped, because git's settings may contain tokens.
     if (relative(this.#root, real).split(sep).includes('.git')) return;
     this.#seen.add(real);
     const text = await readText(real, maxLength - this.#length);
@@ -74,7 +74,7 @@ class Reader {
   }
 }
 
-/** The folders from the top of the repository down to the folder. */
+/** Returns the folders from the top of the repository down to `folder`, including both. */
 function foldersBetween(root: string, folder: string): string[] {
   const steps = relative(root, folder).split(sep).filter(Boolean);
   if (steps[0] === '..') return [root];

@@ -1,6 +1,7 @@
 /**
- * The configuration of a repository that an agent in it gets: its instructions and its agent definitions, which the server
- * reads and passes to the CLI. The CLI reads none of the repository's settings, hooks, helpers, variables and MCP servers.
+ * Reads the configuration that a repository gives its agents: instructions and agent definitions. The server passes
+ * them to the CLI. The CLI itself reads none of the settings, hooks, helpers, variables and MCP servers in the
+ * repository.
  */
 
 import type { Folder } from '../agent.ts';
@@ -13,7 +14,10 @@ export type Project = { instructions: string | undefined; definitions: Record<st
 const instructionsFile = 'project-instructions.md';
 const definitionsFile = 'project-agents.json';
 
-/** `undefined`: the operator trusts the workspace (`TRUST_WORKSPACE`), and the CLI reads its configuration itself. */
+/**
+ * Reads the configuration of a repository. Returns undefined if the operator trusts the workspace (`TRUST_WORKSPACE`),
+ * because the CLI then reads the configuration itself.
+ */
 export async function readProject(folder: Folder, trusted: boolean): Promise<Project | undefined> {
   if (trusted) return undefined;
   if (folder.root === undefined) return { instructions: undefined, definitions: {} };
@@ -24,7 +28,7 @@ export async function readProject(folder: Folder, trusted: boolean): Promise<Pro
   return { instructions, definitions };
 }
 
-/** The files for the agent's Claude Code folder, by name. */
+/** Returns the files to write into the Claude Code folder of the agent, by name. */
 export function projectFiles(project: Project | undefined): Record<string, string> {
   if (!project) return {};
   return {
@@ -34,10 +38,10 @@ export function projectFiles(project: Project | undefined): Record<string, strin
 }
 
 /**
- * The flags with which the CLI reads these files.
- * @param fileAt the path of a file of the Claude Code folder, as the agent sees it
- * @param withInstructions whether a flag passes the instructions; over stdin they go with the first message
- * @param withServers whether that folder has a file with the operator's own MCP servers
+ * Returns the flags that make the CLI read the files from `projectFiles`.
+ * @param fileAt returns the path at which the agent sees a file of its Claude Code folder
+ * @param withInstructions whether a flag passes the instructions; an agent that reads stdin gets them there instead
+ * @param withServers whether the Claude Code folder contains a file with the operator's own MCP servers
  */
 export function projectFlags(
   project: Project | undefined,

@@ -1,19 +1,29 @@
-/** Reads files of a repository that may be hostile: through no link that leads out of it, and with a bound. */
+/**
+ * Reads files of a possibly hostile repository. Does not follow links that lead out of it, and limits how much it
+ * reads.
+ */
 import { constants } from 'node:fs';
 import { open, opendir, realpath } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 
-/** How many entries one listing reads; a folder with more is listed in part. */
+/** How many directory entries one call of `listFiles` reads. The rest of a larger folder is left out. */
 const maxEntries = 2000;
+/** How many levels of folders one call of `listFiles` reads. */
 const maxDepth = 5;
 
-/** The real path of a file below `top`, which is a real path. `undefined`: it is missing, or leads elsewhere. */
+/**
+ * Returns the real path of a file. Returns undefined if the file is missing, or if its real path is not below `top`.
+ * @param top a real path
+ */
 export async function realBelow(top: string, path: string): Promise<string | undefined> {
   const real = await realpath(path).catch(() => undefined);
   return real?.startsWith(top + sep) ? real : undefined;
 }
 
-/** The sorted paths of the files below a folder whose names have this ending. Folders that are links are not entered. */
+/**
+ * Returns the sorted paths of the files below a folder whose names end in `ending`. Does not enter folders that are
+ * links.
+ */
 export async function listFiles(top: string, folder: string, ending: string): Promise<string[]> {
   const found: string[] = [];
   let left = maxEntries;
@@ -33,7 +43,10 @@ export async function listFiles(top: string, folder: string, ending: string): Pr
   return found.sort();
 }
 
-/** `undefined`: it is no regular file, or holds no text. A pipe or a device is never waited for. */
+/**
+ * Returns the beginning of a text file. Returns undefined if it is not a regular file, or contains a zero byte. Does
+ * not wait for a pipe or a device.
+ */
 export async function readText(path: string, maxCharacters: number): Promise<string | undefined> {
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW).catch(
     () => undefined,

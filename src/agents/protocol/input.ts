@@ -3,9 +3,11 @@ import type { Block, Message } from '../../task.ts';
 import type { Json } from './json.ts';
 
 /**
- * A user message. `client_composed` makes the CLI take the text as it is: it inlines no `@path` and runs no `/command`.
- * @param id a UUID; the result that answers the line names it
- * @param query false: it is appended to the conversation without a turn, and the CLI acknowledges it with an empty result
+ * Returns the line for a user message. `client_composed` makes the CLI take the text as it is: the CLI inserts no file
+ * for an `@path`, and runs no `/command`.
+ * @param id a UUID, which the result for this line repeats
+ * @param query whether the CLI begins a turn. If it does not, it appends the message to the conversation, and
+ * acknowledges it with an empty result
  */
 export function userLine(message: Message, id: string, query: boolean): string {
   return line({
@@ -18,7 +20,7 @@ export function userLine(message: Message, id: string, query: boolean): string {
   });
 }
 
-/** An assistant message of the history. The CLI does not acknowledge it. */
+/** Returns the line for a past assistant message. The CLI does not acknowledge it. */
 export function assistantLine(message: Message): string {
   return line({
     type: 'assistant',
@@ -27,7 +29,10 @@ export function assistantLine(message: Message): string {
   });
 }
 
-/** Empties the conversation. It is not `client_composed`, because the CLI must run it as a command. */
+/**
+ * Returns the line that empties the conversation. It is not `client_composed`, because the CLI must run it as a
+ * command.
+ */
 export function resetLine(id: string): string {
   return line({ type: 'user', message: { role: 'user', content: '/clear' }, parent_tool_use_id: null, uuid: id });
 }

@@ -1,4 +1,6 @@
-/** Reads members of a message that may hold any value: a value of another type counts as absent. */
+/**
+ * Reads values of a message whose types are not known. A value that does not have the expected type counts as missing.
+ */
 
 export type Json = Record<string, unknown>;
 

@@ -1,22 +1,22 @@
 /**
  * Reads the lines that `claude -p` prints in its stream-json protocol. Only this folder knows the CLI's field names.
- * Source: measured on the CLI 2.1.329, and the message types that `@anthropic-ai/claude-agent-sdk` publishes.
- * New message types appear with almost every release, so messages of unknown types are counted and passed over.
+ * The message types were measured on the CLI 2.1.329, and are published in `@anthropic-ai/claude-agent-sdk`.
+ * New message types appear with almost every release, so messages of unknown types are counted and ignored.
  */
 import type { AgentEvent } from '../../task.ts';
 import { array, type Json, number, object, string } from './json.ts';
 import { type AgentResult, readResult } from './result.ts';
 
 export type ProtocolMessage =
-  /** `agents`: the names of the agent definitions, which come when a turn begins. */
+  /** `agents` are the names of the agent definitions. The CLI sends them when a turn begins. */
   | { type: 'events'; events: AgentEvent[]; agents?: string[] }
   | { type: 'result'; result: AgentResult }
   | { type: 'control_response'; requestId: string; error?: string; costUsd?: number }
-  /** `running`: how many background tasks run from now on. */
+  /** `running` is the number of background tasks that run from now on. */
   | { type: 'background'; running: number }
   | { type: 'unknown'; name: string };
 
-/** `undefined`: the line is no message of this protocol (plain text, or other JSON). */
+/** Reads a line. Returns undefined if it is not a message of this protocol, but plain text or other JSON. */
 export function readMessage(line: string): ProtocolMessage | undefined {
   if (!line.startsWith('{')) return undefined;
   let message: Json;
@@ -47,7 +47,7 @@ function events(found: AgentEvent[]): Extract<ProtocolMessage, { type: 'events' 
   return { type: 'events', events: found };
 }
 
-/** The text of the main conversation, token by token. The text of sub-agents is left out. */
+/** Returns the text of the main conversation, token by token. Leaves out the text of sub-agents. */
 function streamEvents(message: Json): AgentEvent[] {
   const event = object(message['event']);
   if (event['type'] !== 'content_block_delta' || message['parent_tool_use_id']) return [];
@@ -57,7 +57,7 @@ function streamEvents(message: Json): AgentEvent[] {
   return [];
 }
 
-/** Tool calls only: the text has come in partial messages already. */
+/** Returns only the tool calls. The text has already come in partial messages. */
 function assistantEvents(message: Json): AgentEvent[] {
   return contentOf(message)
     .filter((block) => block['type'] === 'tool_use' && block['name'] !== structuredOutputTool)
@@ -116,7 +116,10 @@ function controlResponse(response: Json): ProtocolMessage {
   };
 }
 
-/** The answer to `get_session_cost` is a text for people. Its first amount is the total. */
+/**
+ * Returns the cost in US dollars from the answer to `get_session_cost`, a text for people whose first amount is the
+ * total.
+ */
 function costIn(summary: Json): number | undefined {
   const [, dollars] = /\$(\d+(?:\.\d+)?)/.exec(string(summary['text'])) ?? [];
   return dollars === undefined ? undefined : Number(dollars);

@@ -1,8 +1,8 @@
-/** The `result` message, with which the CLI ends a turn. */
+/** Reads the `result` message, with which the CLI ends a turn. */
 import type { ModelUsage, StopReason, Usage } from '../../task.ts';
 import { array, type Json, number, object, string } from './json.ts';
 
-/** A `result` message as it came. Costs and tokens are totals since the start of the process. */
+/** What a `result` message says. Costs and tokens are totals since the start of the process. */
 export type AgentResult = {
   isError: boolean;
   subtype: string;
@@ -16,13 +16,15 @@ export type AgentResult = {
   turns: number;
   durationMs: number;
   stopReason: StopReason;
-  /** The ids of the lines that it answers, where the CLI gives them. */
+  /** The ids of the lines that the result answers. Undefined if the CLI does not give them. */
   answers?: string[];
-  /** It answers no line: the CLI began the turn by itself, as it does when a background task ends. */
+  /**
+   * Whether the CLI began the turn by itself, as it does when a background task ends. Such a result answers no line.
+   */
   spontaneous: boolean;
 };
 
-/** Whether a result answers the line with this id. */
+/** Returns whether a result answers the line with this id. */
 export function isAnswerTo(result: AgentResult, id: string): boolean {
   return result.answers ? result.answers.includes(id) : !result.spontaneous;
 }

@@ -1,14 +1,16 @@
-/** Finds out how the host can contain agents: end them with the server, and keep them in their workspace. */
+/** Finds out how the host can contain agents: end them when the server ends, and keep them in their workspace. */
 import { runCommand } from '../../processes/child-process.ts';
 import { bubblewrapArguments, hiddenFolders, type UserNamespace } from './bubblewrap.ts';
 
 type Environment = Record<string, string | undefined>;
 
 /**
- * `bwrap`: the agent has its own namespaces. Its process tree ends with the server, and it sees and writes only the files
- * that `bubblewrap.ts` allows.
- * `pdeathsig`: the kernel sends SIGTERM to the agent when the server ends, and the agent then ends its own children.
- * `none`: an agent with a closed stdin outlives a killed server until the next start finds it by its marker.
+ * How agents are contained.
+ * With `bwrap`, the agent has its own namespaces: its process tree ends with the server, and it sees and writes only
+ * the files that `bubblewrap.ts` allows.
+ * With `pdeathsig`, the kernel sends SIGTERM to the agent when the server ends, and the agent then ends its own
+ * children.
+ * With `none`, an agent whose stdin is closed outlives a killed server until the next start finds it by its marker.
  */
 export type Containment = { kind: 'bwrap'; users: UserNamespace } | { kind: 'pdeathsig' } | { kind: 'none' };
 
@@ -16,11 +18,11 @@ export type SandboxSetting = 'auto' | 'required' | 'off';
 
 export type FoundContainment = {
   containment: Containment;
-  /** For people: what is not contained and why, and the command or setting that helps. */
+  /** A text for people: what is not contained and why, and what helps. Undefined if nothing is missing. */
   missing?: { what: string; remedy: string };
 };
 
-/** Tries out what the host can do. Never rejects. */
+/** Tries out how the host can contain agents. Never rejects. */
 export async function findContainment(sandbox: SandboxSetting, host: Environment): Promise<FoundContainment> {
   if (sandbox === 'off') {
     const what = 'agents are not contained: SANDBOX=off';

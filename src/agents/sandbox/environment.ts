@@ -1,4 +1,7 @@
-/** The environment variables of the server that an agent gets, by an allow-list that leaves out the server's keys. */
+/**
+ * Selects the server's environment variables that an agent gets. The list of allowed names leaves out the server's
+ * keys.
+ */
 import { isProviderVariable, isUsedVariable } from './providers.ts';
 
 type Environment = Record<string, string | undefined>;
@@ -55,10 +58,13 @@ const names = new Set([
   'USE_BUILTIN_RIPGREP',
 ]);
 
-/** Claude Code's own settings. Those of cloud providers are in `providers.ts`. */
+/**
+ * Beginnings of allowed names, mostly of Claude Code's own settings. Variables of cloud providers are in
+ * `providers.ts`.
+ */
 const prefixes = ['ANTHROPIC_', 'CLAUDE_CODE_', 'CLAUDE_CONFIG_', 'CLAUDE_SECURESTORAGE_', 'LC_', 'NODE_EXTRA_'];
 
-/** They name paths of the host that an agent in a sandbox cannot see. */
+/** Variables with host paths that an agent in a sandbox cannot see. */
 const pathsOfHost =
   /^(XDG_.*|TMPDIR|SSH_AUTH_SOCK|CLAUDE_CODE_TMPDIR|CLAUDE_CONFIG_DIR|CLAUDE_SECURESTORAGE_CONFIG_DIR)$/;
 
@@ -68,13 +74,16 @@ const certificates = [
 ];
 
 const fixed = {
-  // Otherwise `@path` in a prompt inlines any file that the process can read, without asking for permission.
+  // Without it, `@path` in a prompt inserts any file that the process can read, without asking for permission.
   CLAUDE_CODE_DISABLE_FILE_MENTIONS: '1',
   // The operator chooses the version: the CLI must not update itself during a run.
   DISABLE_AUTOUPDATER: '1',
 };
 
-/** @param extra names that the operator adds (`AGENT_ENV`) */
+/**
+ * Returns the variables for an agent.
+ * @param extra names of further variables that the operator allows (`AGENT_ENV`)
+ */
 export function agentEnvironment(host: Environment, extra: string[]): Environment {
   const isAllowed = (name: string) =>
     extra.includes(name) ||
@@ -85,13 +94,15 @@ export function agentEnvironment(host: Environment, extra: string[]): Environmen
   return { ...Object.fromEntries(allowed), ...fixed };
 }
 
-/** The same for an agent in a sandbox. Without `IS_SANDBOX` the CLI refuses to skip permissions as root. */
+/**
+ * Returns the variables for an agent in a sandbox. Without `IS_SANDBOX` the CLI refuses to skip permissions as root.
+ */
 export function sandboxEnvironment(allowed: Environment, extra: string[]): Environment {
   const kept = Object.entries(allowed).filter(([name]) => !pathsOfHost.test(name) || extra.includes(name));
   return { ...Object.fromEntries(kept), IS_SANDBOX: '1' };
 }
 
-/** The certificate files that the agent's tools read. */
+/** Returns the paths of the certificates that the agent's tools read. */
 export function certificateFiles(host: Environment): string[] {
   return certificates.flatMap((name) => host[name] ?? []);
 }

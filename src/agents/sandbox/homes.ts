@@ -1,6 +1,7 @@
 /**
- * The private home of an agent: Claude Code's folder as it is on a new machine. No other agent, and not the operator's own
- * `claude`, reads the files that an agent writes there. Only the login is shared with the operator.
+ * Makes the private home folder of an agent, with Claude Code's folder as it is on a new machine. No other agent reads
+ * the files that an agent writes there, and the operator's own `claude` does not either. Only the login is shared with
+ * the operator.
  */
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
@@ -14,27 +15,33 @@ type Environment = Record<string, string | undefined>;
 type Json = Record<string, unknown>;
 
 export type Home = {
-  /** Its path on the host. It holds `.claude` and the other files of an agent's home. */
+  /** The home's path on the host. The home contains `.claude` and the agent's other files. */
   path: string;
-  /** The operator's own files, each with its path in the home. The agent may write only the login. */
+  /**
+   * The operator's own files that the agent sees, each with its path in the home. The agent may write only the login.
+   */
   shared: { from: string; at: string; writable: boolean }[];
-  /** Removes it in the background. A second call does nothing. */
+  /** Removes the home in the background. A second call does nothing. */
   remove(): void;
 };
 
 export type Homes = {
+  /**
+   * Makes a home.
+   * @param files texts for its Claude Code folder, by file name
+   */
   make(files: Record<string, string>): Promise<Home>;
   /**
-   * Reads the settings that the CLI has written at its first start in this home, for all later homes: their agents skip
-   * that part, which is a tenth of a start. Only for a home in which no agent has run. Never rejects.
+   * Reads the settings that the CLI has written at its first start in this home, and puts them into all later homes,
+   * where a start is then a tenth faster. Only for a home in which no agent has run. Never rejects.
    */
   remember(home: Home): Promise<void>;
-  /** Settles when every home whose removal has begun is removed. */
+  /** Settles when every removal that has begun is done. */
   idle(): Promise<void>;
 };
 
 export type HomeSettings = {
-  /** The folder of all homes; nothing else is in it. */
+  /** The folder in which all homes are made. Nothing else uses it. */
   folder: string;
   host: Environment;
   /** Whether agents may read the operator's own Claude Code settings, agents, skills, commands and memory. */
@@ -42,9 +49,9 @@ export type HomeSettings = {
   onProblem(what: string, error: unknown): void;
 };
 
-/** The file in the Claude Code folder of an agent with the operator's MCP servers, where they are imported. */
+/** The name of the file with the operator's MCP servers in an agent's Claude Code folder, if they are imported. */
 export const serversName = 'mcp.json';
-/** The folder of the login in the home of an agent in a sandbox. */
+/** The name of the folder with the login in the home of an agent in a sandbox. */
 export const loginFolderName = '.login';
 const credentials = '.credentials.json';
 const configName = '.claude.json';
@@ -52,12 +59,12 @@ const configName = '.claude.json';
 /** The parts of the operator's Claude Code folder that agents may read with `AGENT_HOME=import`. */
 export const imported = ['settings.json', 'CLAUDE.md', 'agents', 'skills', 'commands', 'output-styles'];
 
-/** The fields of `.claude.json` by which the CLI knows that it has been started before. */
+/** The fields of `.claude.json` that tell the CLI that it has been started before. */
 const firstSteps = [
   ...['userID', 'machineID', 'firstStartTime', 'firstStartVersion', 'hasCompletedOnboarding'],
   ...['migrationVersion', 'opusProMigrationComplete', 'hasResetAutoModeOptInForDefaultOffer'],
 ];
-/** The fields of the operator's `.claude.json` with the login or a Console key. Its projects and MCP servers are left out. */
+/** The fields of the operator's `.claude.json` that contain the login or a Console key. */
 const loginFields = ['oauthAccount', 'primaryApiKey', 'customApiKeyResponses'];
 
 export function createHomes({ folder, host, importSettings, onProblem }: HomeSettings): Homes {
@@ -118,23 +125,25 @@ export function createHomes({ folder, host, importSettings, onProblem }: HomeSet
   };
 }
 
-/** Links the operator's files into a home without a sandbox, where nothing can be mounted. */
+/** Links the operator's files into a home. Used without a sandbox, where nothing can be mounted. */
 export async function linkImports({ path, shared }: Home): Promise<void> {
   const readable = shared.filter(({ writable }) => !writable);
   await Promise.all(readable.map(({ from, at }) => symlink(from, join(path, at))));
 }
 
-/** The folder of the operator's own Claude Code. */
+/** Returns the folder of the operator's own Claude Code. */
 export function operatorFolder(host: Environment): string {
   return host['CLAUDE_CONFIG_DIR'] || join(host['HOME'] ?? '/', '.claude');
 }
 
-/** Where the CLI keeps the login; measured on 2.1.299 and 2.1.329. */
+/** Returns the folder in which the CLI keeps the login. Measured on 2.1.299 and 2.1.329. */
 function loginFolder(host: Environment): string {
   return host['CLAUDE_SECURESTORAGE_CONFIG_DIR'] || operatorFolder(host);
 }
 
-/** The variable by which an agent with its own Claude Code folder finds the operator's login, also in a keychain. */
+/**
+ * Returns the variable that leads an agent with its own Claude Code folder to the operator's login, even in a keychain.
+ */
 export function loginVariable(host: Environment): Environment {
   return {
     CLAUDE_SECURESTORAGE_CONFIG_DIR: host['CLAUDE_SECURESTORAGE_CONFIG_DIR'] ?? host['CLAUDE_CONFIG_DIR'] ?? '',
@@ -142,8 +151,8 @@ export function loginVariable(host: Environment): Environment {
 }
 
 /**
- * The file with the login, in a folder that all agents share. The CLI keeps its locks beside it, so two agents that renew
- * the login at once do not sign each other out.
+ * Returns the file with the login, and the folder around it, which all agents share. The CLI puts its locks into that
+ * folder, so two agents that renew the login at the same time do not sign each other out.
  */
 function loginIn(host: Environment, locks: string): Home['shared'] {
   const from = join(loginFolder(host), credentials);
@@ -159,7 +168,10 @@ function share(folder: string, name: string, writable: boolean) {
   return { from: join(folder, name), at: join('.claude', name), writable };
 }
 
-/** The operator's file may have megabytes, since the CLI keeps its history there, so it is read only after a change. */
+/**
+ * Returns a function that reads the operator's `.claude.json`. The CLI keeps its history there, so the file may have
+ * megabytes, and is read again only after it has changed.
+ */
 function createConfigReader(host: Environment): () => Promise<Json> {
   const file = join(host['CLAUDE_CONFIG_DIR'] || (host['HOME'] ?? '/'), configName);
   let latest: { changed: number; config: Promise<Json> } | undefined;
@@ -180,7 +192,7 @@ function pick(all: Json, names: string[]): Json {
   return Object.fromEntries(names.flatMap((name) => (name in all ? [[name, all[name]]] : [])));
 }
 
-/** Empty when there is no such file, or when it holds no object. */
+/** Reads a JSON file. Returns an empty object if there is no such file, or if it contains no object. */
 async function readJson(file: string): Promise<Json> {
   const value: unknown = await readFile(file, 'utf8')
     .then(JSON.parse)
@@ -189,8 +201,8 @@ async function readJson(file: string): Promise<Json> {
 }
 
 /**
- * The git settings of an agent: the operator's name and address for its commits, and the permission to use a workspace that
- * belongs to another user than the server's. Never rejects.
+ * Returns the git settings of an agent: the operator's name and address for its commits, and the permission to use a
+ * workspace that belongs to another user than the server's. Never rejects.
  */
 async function gitSettings(host: Environment): Promise<string> {
   const options = { cwd: '/', env: { PATH: host['PATH'], HOME: host['HOME'] }, timeoutMs: 10_000 };

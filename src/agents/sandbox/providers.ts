@@ -1,15 +1,15 @@
-/** Which variables and files of the host the CLI needs for each cloud provider of the model. */
+/** Knows which host variables and files the CLI needs for each cloud provider of the model. */
 
 type Environment = Record<string, string | undefined>;
 
 type Provider = {
-  /** The settings of Claude Code that turn the provider on. */
+  /** The Claude Code settings that turn the provider on. */
   settings: string[];
-  /** An agent gets these variables only when the provider is on. */
+  /** The provider's variables. An agent gets them only if the provider is on. */
   variables: RegExp;
-  /** The folders below the operator's home in which the provider's command line tools keep their credentials. */
+  /** The folders in the operator's home in which the provider's command line tools keep their credentials. */
   folders: string[];
-  /** The variables that hold the path of a credentials file. */
+  /** The variables whose value is the path of a file or folder with credentials or settings. */
   fileVariables: string[];
 };
 
@@ -34,23 +34,24 @@ const providers: Provider[] = [
   },
 ];
 
-/** Whether a variable belongs to a provider: it then reaches the agent only when that provider is used. */
+/** Returns whether a variable belongs to a provider. An agent gets such a variable only if that provider is on. */
 export function isProviderVariable(name: string): boolean {
   return providers.some(({ variables }) => variables.test(name));
 }
 
+/** Returns whether a variable belongs to a provider that is on. */
 export function isUsedVariable(name: string, host: Environment): boolean {
   return used(host).some(({ variables }) => variables.test(name));
 }
 
-/** Files and folders of the host that the providers in use read. `below`: relative to the operator's home. */
+/** Returns the files and folders that the providers read if they are on. Paths in `below` are relative to the home. */
 export function providerFiles(host: Environment): { below: string[]; absolute: string[] } {
   const active = used(host);
   const named = active.flatMap(({ fileVariables }) => fileVariables.map((name) => host[name]));
   return { below: active.flatMap(({ folders }) => folders), absolute: named.filter((path) => path !== undefined) };
 }
 
-/** Whether the model is reached without a login of Claude Code: with a key, a token or a cloud provider. */
+/** Returns whether the model is reached without a Claude Code login: with a key, a token or a cloud provider. */
 export function needsNoLogin(host: Environment): boolean {
   const keys = ['ANTHROPIC_API_KEY', 'ANTHROPIC_AUTH_TOKEN', 'CLAUDE_CODE_OAUTH_TOKEN'];
   return used(host).length > 0 || keys.some((name) => Boolean(host[name]));
@@ -60,7 +61,7 @@ function used(host: Environment): Provider[] {
   return providers.filter(({ settings }) => settings.some((name) => isOn(host[name])));
 }
 
-/** Reads a switch as the CLI does. */
+/** Returns whether the value of a variable turns it on, as the CLI reads it. */
 function isOn(word: string | undefined): boolean {
   return /^(1|true|yes|on)$/i.test(word ?? '');
 }

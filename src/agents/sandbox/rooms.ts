@@ -1,4 +1,6 @@
-/** A room is where an agent runs: its own home, its environment variables, and the sandbox around it if there is one. */
+/**
+ * Prepares the room in which an agent runs: its own home, its environment variables, and the sandbox if there is one.
+ */
 import { existsSync, realpathSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { join, relative } from 'node:path';
@@ -23,21 +25,22 @@ type Environment = Record<string, string | undefined>;
 
 export type Room = {
   env: Environment;
-  /** The path of a file of its Claude Code folder, as the agent sees it. */
+  /** Returns the path at which the agent sees a file of its Claude Code folder. */
   fileAt(name: string): string;
-  /** The command as it is started on the host. */
+  /** Returns the command to start on the host so that the room's command runs in the room with these arguments. */
   enter(args: string[]): { command: string; args: string[] };
-  /** See `Homes.remember`: only for a room in which no agent has run. */
+  /** Calls `Homes.remember`. Only for a room in which no agent has run. */
   remember(): Promise<void>;
-  /** Removes its home. No process of the agent may run any more. */
+  /** Removes the home. No process of the agent may run any more. */
   leave(): void;
 };
 
 export type Rooms = {
   /**
-   * @param command the absolute path of the command that runs in it
-   * @param folder where the command works; without one it has no workspace
-   * @param files texts for its Claude Code folder, by name
+   * Prepares a room.
+   * @param command the absolute path of the command that will run in the room
+   * @param folder the folder in which the command works; undefined if it needs no workspace
+   * @param files texts for the agent's Claude Code folder, by file name
    */
   prepare(command: string, folder?: Folder, files?: Record<string, string>): Promise<Room>;
   /** Settles when the homes of all rooms that were left are removed. */
@@ -49,12 +52,14 @@ export type RoomSettings = {
   host: Environment;
   /** Names of further variables that the agent gets (`AGENT_ENV`). */
   extra: string[];
-  /** The folder of all homes; nothing else is in it. */
+  /** The folder in which all homes are made. Nothing else uses it. */
   homesFolder: string;
   importSettings: boolean;
   /** Further paths that an agent may read (`AGENT_READS`). */
   reads: string[];
-  /** Folders of the server and of the workspaces. An agent sees only its own part of them. */
+  /**
+   * Folders of the server and of the workspaces, which are hidden from agents. An agent sees only its own part of them.
+   */
   hides: string[];
   onProblem(what: string, error: unknown): void;
 };
@@ -130,16 +135,19 @@ export function createRooms(settings: RoomSettings): Rooms {
 
 type Survey = Pick<View, 'hidden' | 'readable' | 'secret'> & { variables: Environment; ofOperator: View['placed'] };
 
-/** How long a survey of the host is used. It takes some 10 ms, since it examines every folder on PATH. */
+/**
+ * How long the result of a survey of the host is used, in milliseconds. A survey takes some 10 ms, since it examines
+ * every folder on PATH.
+ */
 const surveyMs = 60_000;
 
-/** Which files of the host agents see. A newly installed tool is seen after the next survey. */
+/** Returns a function that finds which host files agents see. It finds a newly installed tool at its next survey. */
 function createSurvey({ host, hides, reads }: RoomSettings): (command: string) => Survey {
   const hidden = hiddenFolders(host, hides);
   const secret = realFolders(hides);
   const providers = providerFiles(host);
   const home = host['HOME'] ?? '/';
-  // Tools search for them in `HOME`, which is the agent's.
+  // Tools search for these paths in `HOME`. That is the home of the agent, so the paths are shown there too.
   const inHostHome = reads.filter((path) => isBelow(path, [home])).map((path) => relative(home, path));
   const surveyNow = (command: string): Survey => {
     const { paths, variables } = findToolchain(command, host, hidden, [...secret, ...homesOf(host)]);
@@ -163,7 +171,7 @@ function inHome({ from, at, writable }: Home['shared'][number]): View['placed'][
   return { from, at: join(homeInside, at), writable };
 }
 
-/** The file with the name servers is often a link into `/run`, which is hidden. */
+/** Returns the real path of the file with the name servers. It is often in `/run`, which is hidden. */
 function nameServers(): string[] {
   const path = '/etc/resolv.conf';
   return existsSync(path) ? [realpathSync(path)] : [];

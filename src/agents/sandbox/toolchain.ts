@@ -1,12 +1,12 @@
-/** Which paths in hidden folders an agent must be able to read: its own command and the tools on PATH. */
+/** Finds the paths in hidden folders that an agent must be able to read: its own command, and the tools on PATH. */
 import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { basename, delimiter, dirname, join, sep } from 'node:path';
 
 type Environment = Record<string, string | undefined>;
 
 /**
- * Version managers keep their tools outside PATH, and find them by `HOME` or by a variable of their own. Their folders are
- * shown whole.
+ * The folders of version managers, which keep their tools outside PATH and find them by `HOME` or by the variable. Each
+ * folder is shown with everything in it.
  */
 const managers: { folder: string; variable: string }[] = [
   { folder: '.rustup', variable: 'RUSTUP_HOME' },
@@ -20,16 +20,17 @@ const managers: { folder: string; variable: string }[] = [
 ];
 
 export type Toolchain = {
-  /** Absolute, existing. */
+  /** Absolute paths that exist. */
   paths: string[];
-  /** Variables by which the tools find them from another home. */
+  /** Variables that lead the tools to their files, because an agent has another `HOME`. */
   variables: Environment;
 };
 
 /**
+ * Finds what an agent must be able to read in hidden folders.
  * @param command the absolute path of the agent's command
  * @param hidden the folders that an agent does not see
- * @param secret folders in them that no shown path may contain: homes, and folders of the server
+ * @param secret folders that no shown path may contain: homes, and folders of the server
  */
 export function findToolchain(command: string, host: Environment, hidden: string[], secret: string[]): Toolchain {
   const found = managers.flatMap(({ folder, variable }) => {
@@ -44,18 +45,21 @@ export function findToolchain(command: string, host: Environment, hidden: string
   };
 }
 
-/** Whether a path is below one of the folders. */
+/** Returns whether a path is below any of the folders. */
 export function isBelow(path: string, folders: string[]): boolean {
   return folders.some((folder) => path.startsWith(`${folder}${sep}`));
 }
 
-/** Whether a path is one of the folders or contains one. Links are followed. */
+/** Returns whether a path is, or contains, any of the folders. Follows links. */
 export function holds(path: string, folders: string[]): boolean {
   const real = realOf(path);
   return folders.some((folder) => folder === real || isBelow(folder, [real]));
 }
 
-/** A command may be a link, and needs the files beside its target. A whole home is never shown for that. */
+/**
+ * Returns what the command needs: the command itself, the file to which it links, and the package or folder that
+ * contains this file. Never returns a whole home.
+ */
 function folderOfCommand(command: string, hidden: string[]): string[] {
   const file = realOf(command);
   const [, packageRoot] = /^(.*\/node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(file) ?? [];
@@ -66,19 +70,24 @@ function folderOfCommand(command: string, hidden: string[]): string[] {
   ];
 }
 
-/** A folder on PATH and what its programs load: the libraries beside it, or the packages of npm's links. */
+/**
+ * Returns a folder on PATH and what its programs load: libraries next to the folder, or the packages to which npm
+ * links.
+ */
 function partsOf(folder: string): string[] {
   if (folder.endsWith(join('node_modules', '.bin'))) return [dirname(folder)];
   return [...programsIn(folder), ...linksIn(folder).flatMap(installationOf)];
 }
 
-/** The folder, and beside a `bin` the other folders of an installation. No other files beside it are shown. */
+/**
+ * Returns the folder, and for a folder `bin` also the other folders and files of the same installation, such as `lib`.
+ */
 function programsIn(folder: string): string[] {
   const beside = ['lib', 'lib64', 'libexec', 'include', 'pyvenv.cfg'].map((name) => join(dirname(folder), name));
   return basename(folder) === 'bin' && !isHome(dirname(folder)) ? [folder, ...beside] : [folder];
 }
 
-/** A link may lead to a program that was installed elsewhere. */
+/** Returns the installation of a program to which a link on PATH leads. */
 function installationOf(file: string): string[] {
   return basename(dirname(file)) === 'bin' ? programsIn(dirname(file)) : [file];
 }
@@ -104,7 +113,10 @@ function realOf(path: string): string {
   }
 }
 
-/** A folder that the server may not read, as one of another user on PATH, is of no use to the agent either. */
+/**
+ * Returns whether a path is a folder. Returns `false` if the server may not read it, as another user's folder on PATH:
+ * the agent cannot use such a folder either.
+ */
 function isFolder(path: string): boolean {
   try {
     return statSync(path).isDirectory();
