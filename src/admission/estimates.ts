@@ -1,9 +1,12 @@
-/** How long runs take, and from that how long a request will wait for a slot. Times are milliseconds of a monotonic clock. */
+/**
+ * Measures how long runs take, and estimates how long a request waits for a slot. Times are milliseconds of a monotonic
+ * clock.
+ */
 import type { Task } from '../task.ts';
 
 type Kind = Task['kind'];
 
-/** A new run counts for a fifth of the average, so the average follows a change within about ten runs. */
+/** The weight of the newest run in the average. With a fifth, the average follows a change within about ten runs. */
 const weightOfNewest = 0.2;
 
 export class RunTimes {
@@ -29,11 +32,14 @@ export class RunTimes {
     };
   }
 
-  /** The time until that many of the slots in use are released; `undefined` while no run has lasted long enough to tell. */
+  /**
+   * Returns the expected time until `slots` of the used slots are released. Returns `undefined` if no run has lasted
+   * long enough for an estimate.
+   */
   waitFor(slots: number): number | undefined {
     let releasedPerMs = 0;
     for (const { kind, at } of this.#started.values()) {
-      // For a run that already takes longer than the average, its own time is the better estimate.
+      // For a run that has already taken longer than the average, its own time is the better estimate.
       const length = Math.max(this.#averages.get(kind) ?? 0, this.#now() - at);
       if (length > 0) releasedPerMs += 1 / length;
     }
@@ -41,7 +47,9 @@ export class RunTimes {
   }
 }
 
-/** The value of `Retry-After` for an expected wait: whole seconds from 1 to 60; 5 when the wait is not known. */
+/**
+ * Returns the value of `Retry-After` for an expected wait: whole seconds from 1 to 60, or 5 if the wait is not known.
+ */
 export function retryAfterSeconds(waitMs: number | undefined): number {
   if (waitMs === undefined) return 5;
   return Math.min(60, Math.max(1, Math.ceil(waitMs / 1000)));

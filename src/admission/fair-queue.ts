@@ -1,8 +1,12 @@
-/** A queue that is fair to owners: each round serves one item of every owner, in the order in which that owner's items arrived. */
+/**
+ * A queue that is fair to owners: each round serves one item of every owner. Items of one owner are served in order of
+ * arrival.
+ */
 import type { Owner } from '../task.ts';
 
 export class FairQueue<Item> {
-  // Maps and sets keep insertion order, which is the order of service. So every operation but `clear` takes constant time.
+  // The insertion order of this map and its sets is the order of service. So every operation except `clear` takes
+  // constant time.
   readonly #itemsOf = new Map<Owner, Set<Item>>();
   #size = 0;
 
@@ -17,7 +21,7 @@ export class FairQueue<Item> {
     this.#size += 1;
   }
 
-  /** Removes and returns the next item; its owner moves to the end of the round. */
+  /** Removes and returns the next item. The item's owner moves to the end of the round. */
   take(): Item | undefined {
     for (const [owner, items] of this.#itemsOf) {
       for (const item of items) {
@@ -29,7 +33,7 @@ export class FairQueue<Item> {
     return undefined;
   }
 
-  /** Does nothing when the item is not in the queue. */
+  /** Removes an item. Does nothing if the item is not in the queue. */
   remove(owner: Owner, item: Item): void {
     const items = this.#itemsOf.get(owner);
     if (!items?.delete(item)) return;

@@ -14,38 +14,45 @@ export type AcquireOptions = {
   /** Ends the wait; `acquire` then throws the signal's reason. */
   signal: AbortSignal;
   /**
-   * `refuse`: throw `agent_busy` at once when no slot is free. `queue`: wait, within the bounds of the queue.
-   * `wait`: wait without a bound, for a caller that has a bounded queue of its own, as the jobs in the store have.
+   * What happens if no slot is free. `refuse`: throw `agent_busy` at once. `queue`: wait, within the limits of the
+   * queue. `wait`: wait without a limit, for a caller that has its own limited queue, such as the jobs in the store.
    */
   whenBusy: 'refuse' | 'queue' | 'wait';
 };
 
 export type Slots = {
   /**
-   * Takes a slot for the task. The returned function releases it; only its first call counts. Throws `agent_busy`,
-   * `queue_full`, `wait_timeout`, `shutting_down`, or the signal's reason; in each case nothing was started.
+   * Takes a slot for the task, and returns a function that releases the slot. Only the first call of this function
+   * counts. Throws `agent_busy`, `queue_full`, `wait_timeout`, `shutting_down`, or the signal's reason; no slot is then
+   * taken.
    */
   acquire(task: Candidate, options: AcquireOptions): Promise<Release>;
   /** Returns whether a task of this kind would get a slot at once. */
   hasFree(kind: Kind): boolean;
-  /** `active`: slots in use. `queued`: requests that wait with `queue`. `capacity`: all slots. */
+  /**
+   * `active` is the number of used slots, `queued` the number of requests that wait with `queue`, and `capacity` the
+   * number of all slots.
+   */
   counters(): { active: number; queued: number; capacity: number };
-  /** Refuses with `shutting_down` every new task and every task that waits. Slots in use stay in use. */
+  /** Refuses every new task and every waiting task with `shutting_down`. Used slots stay in use. */
   close(): void;
   /** Settles when every slot is free. */
   idle(): Promise<void>;
 };
 
 export type SlotsOptions = {
-  /** How many runs at once; at least 1. */
+  /** How many runs there may be at once. At least 1. */
   capacity: number;
   /** How many tasks may wait with `queue`. */
   maxQueued: number;
-  /** How long each of them may wait, in milliseconds. */
+  /** How long a task may wait with `queue`, in milliseconds. */
   waitMs: number;
-  /** The part of the slots, 0 to 1, that jobs get while chat waits too. Chat and jobs may use each other's free slots. */
+  /**
+   * The share of the slots, from 0 to 1, that jobs get while chat requests wait too. Chat and jobs may use each other's
+   * free slots.
+   */
   jobShare?: number;
-  /** Slots that jobs never get, so that chat need not wait for a long job to end. */
+  /** How many slots jobs never get, so that chat need not wait for a long job to end. */
   chatReserved?: number;
   /** A monotonic clock, in milliseconds. */
   now?: () => number;
@@ -63,7 +70,7 @@ class SharedSlots implements Slots {
   readonly #shares: Record<Kind, number>;
   readonly #active: Record<Kind, number> = { chat: 0, job: 0 };
   readonly #queues: Record<Kind, FairQueue<Waiter>> = { chat: new FairQueue(), job: new FairQueue() };
-  /** How many wait with `queue`. */
+  /** How many tasks wait with `queue`. */
   #queued = 0;
   #closed = false;
   #idle = Promise.withResolvers<void>();
@@ -161,7 +168,10 @@ class SharedSlots implements Slots {
     }
   }
 
-  /** The kind whose task starts next: of those that wait and may start, the one that uses least of its share; chat on a tie. */
+  /**
+   * Returns the kind whose task starts next. Among the kinds with a task that waits and may start, this is the kind
+   * that uses the least of its share. If both use the same part of their shares, it is chat.
+   */
   #nextKind(): Kind | undefined {
     const able = (['chat', 'job'] as const).filter((kind) => this.#queues[kind].size > 0 && this.#mayStart(kind));
     const used = (kind: Kind) => (this.#active[kind] + 1) / this.#shares[kind];

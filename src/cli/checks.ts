@@ -1,4 +1,4 @@
-/** The checks of `doctor`. Each tries one thing in the way in which the server uses it. */
+/** The checks of `doctor`. Each check tries one thing in the same way as the server does. */
 import { access, constants, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -14,11 +14,11 @@ import type { Config, Environment } from '../config/config.ts';
 import { examineWorkspace } from '../workspaces/examine.ts';
 
 export type Finding = {
-  /** `failure`: the server would not work. `warning`: it would work in part. */
+  /** `failure` means that the server would not work. `warning` means that only part of it would work. */
   state: 'ok' | 'warning' | 'failure';
-  /** What was found, as a sentence without its full stop. */
+  /** What was found, as a sentence without a full stop. */
   what: string;
-  /** The command or setting that fixes it. */
+  /** The command or setting that fixes the problem. */
   fix?: string;
 };
 
@@ -155,7 +155,7 @@ export async function checkSandbox(config: Config, environment: Environment): Pr
   };
 }
 
-/** How an agent is signed in: the check runs in a home like those of agents. */
+/** Finds out how an agent is signed in. The check runs in a private home folder like that of an agent. */
 async function signInOf(claudeBin: string, config: Config, host: Environment): Promise<SignIn> {
   const homesFolder = await mkdtemp(join(tmpdir(), 'claude-agent-server-doctor-'));
   const { containment } = await findContainment(config.sandbox, host);
@@ -170,7 +170,10 @@ async function signInOf(claudeBin: string, config: Config, host: Environment): P
   }
 }
 
-/** Whether agents get the operator's own Claude Code settings; nothing when there are none. */
+/**
+ * Reports whether agents get the operator's own Claude Code settings. Reports nothing if there are no such settings
+ * that agents could get.
+ */
 export async function checkHome({ agentHome }: Config, host: Environment): Promise<Finding[]> {
   const folder = operatorFolder(host);
   if (agentHome === 'import') return [{ state: 'ok', what: `Agents read your Claude Code settings in ${folder}` }];

@@ -7,10 +7,10 @@ export type CommandContext = {
   stopNow: AbortSignal;
   /** Aborted when standard output is closed by its reader. */
   outputClosed: AbortSignal;
-  /** Whether standard output is a terminal; otherwise it may be stored, as a log is. */
+  /** Whether standard output is a terminal. If it is not, the output may be stored, for example in a log. */
   terminal: boolean;
   /** Writes a line to standard output. */
   print(line: string): void;
-  /** Writes to standard error, without adding a line end: progress and errors. */
+  /** Writes progress or errors to standard error, without adding a line end. */
   report(text: string): void;
 };

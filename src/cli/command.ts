@@ -2,10 +2,13 @@
 import { settings } from '../config/config.ts';
 import type { CommandContext } from './command-context.ts';
 
-/** Returns the exit status. */
+/** Runs a command and returns its exit status. */
 type Run = (args: string[], context: CommandContext) => Promise<number>;
 
-/** Each command is loaded only when it is used: a server needs no demo, and `jobs` needs no server. */
+/**
+ * The commands by name. Each is loaded only if it is used: a server does not need the demo, and `jobs` does not need
+ * the server.
+ */
 const commands: Record<string, { about: string; load(): Promise<Run>; ownHelp?: true }> = {
   serve: {
     about: 'start the server (the default)',
@@ -30,7 +33,7 @@ export function parseCommand(argv: string[]): { run(context: CommandContext): Pr
   const [first = 'serve', ...rest] = argv;
   const asksForHelp = ['help', '--help', '-h'].includes(first) || rest.includes('--help');
   if (asksForHelp && !commands[first]?.ownHelp) return { run: help };
-  // `claude-agent-server --port 8001` is `serve`.
+  // Arguments that begin with a flag, such as `claude-agent-server --port 8001`, are for the command `serve`.
   const [name, args] = first.startsWith('--') ? ['serve', argv] : [first, rest];
   const command = commands[name];
   if (command) return { run: async (context) => (await command.load())(args, context) };

@@ -14,8 +14,8 @@ import type { CommandContext } from './command-context.ts';
 const question = 'What can you do for me?';
 
 /**
- * Runs until the first signal; with `--once` it ends after one answer. All its files are in one temporary folder, which it
- * removes. The exit status is 1 when the question got no answer.
+ * Runs the demo until the first signal, or with `--once` until the first answer. All its files are in one temporary
+ * folder, which it removes at its end. The exit status is 1 if the question got no answer.
  */
 export async function runDemo(args: string[], { stop, print }: CommandContext): Promise<number> {
   const onlyOnce = args.includes('--once');
@@ -58,13 +58,16 @@ async function startDemo(flags: string[], releases: Releases, print: CommandCont
   return service;
 }
 
-/** Flags count, but no environment variables, so that the demo is the same on every machine. */
+/**
+ * Returns the settings of the demo. They come from flags but not from environment variables, so that the demo is the
+ * same on every machine.
+ */
 function demoConfig(flags: string[], dataDir: string): Config {
   return loadConfig(flags, {
     PORT: '0',
     DATA_DIR: dataDir,
     LOG_LEVEL: 'error',
-    // The packaged `claude`: one on PATH may have any version.
+    // The demo uses the packaged `claude`, because the `claude` on PATH may have any version.
     CLAUDE_BIN: findClaude(undefined, ''),
   });
 }
@@ -105,7 +108,7 @@ function showMore({ url, token }: Service, print: CommandContext['print']): void
   print('To use a real model, sign in with claude or set ANTHROPIC_API_KEY, then run npm start. Ctrl-C ends the demo.');
 }
 
-/** The request as a command for a POSIX shell. */
+/** Returns the request as a command for a POSIX shell. */
 function curlLine(url: string, token: string, body: object): string {
   const json = JSON.stringify(body).replaceAll("'", "'\\''");
   return [

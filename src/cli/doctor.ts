@@ -12,7 +12,7 @@ import {
 } from './checks.ts';
 import type { CommandContext } from './command-context.ts';
 
-/** The exit status is 1 when the server would not work. */
+/** Returns the exit status, which is 1 if the server would not work. */
 export async function runDoctorCommand(args: string[], { print }: CommandContext): Promise<number> {
   const { ok, lines } = await runDoctor(loadConfig(args), hostEnvironment());
   for (const line of lines) print(line);
@@ -20,10 +20,13 @@ export async function runDoctorCommand(args: string[], { print }: CommandContext
   return ok ? 0 : 1;
 }
 
-/** `ok`: there is no failure. `lines`: one for each finding. */
+/** `ok` is true if there is no failure. `lines` has one line for each finding. */
 export type Diagnosis = { ok: boolean; lines: string[] };
 
-/** Changes nothing and sends nothing to a model. Settles within about half a minute, also when nothing answers. */
+/**
+ * Runs all checks. Changes nothing and sends nothing to a model. Settles within about half a minute, even if nothing
+ * answers.
+ */
 export async function runDoctor(config: Config, environment: Environment): Promise<Diagnosis> {
   const findings = await Promise.all([
     checkNode(process.versions.node),

@@ -1,4 +1,7 @@
-/** `claude-agent-server serve`: runs the server until a signal. The first signal lets runs finish, the second ends them. */
+/**
+ * `claude-agent-server serve`: runs the server until a signal. The first signal lets runs finish, and the second ends
+ * them.
+ */
 import { once } from 'node:events';
 import { findVersion, tooOldMessage } from '../agents/cli-version.ts';
 import { findClaude } from '../agents/find-claude.ts';
@@ -16,14 +19,15 @@ export async function serve(args: string[], { stop, stopNow, terminal, print }: 
   print(`claude-agent-server listens on ${service.url}`);
   print(`  native API ${service.url}/v1   OpenAI API ${service.url}/openai/v1`);
   if (service.tokenCreated) {
-    // Not into the log of a service manager or a container.
+    // The key is printed only on a terminal, because other output may be stored in the log of a service manager or a
+    // container.
     if (terminal) print(`  API key (shown once): ${service.token}`);
     print(`  A new API key was made; it is kept in ${apiKeyPath(config.dataDir)}`);
   }
   if (service.token === '') print('  API_BEARER_TOKEN is empty: every request but /health is refused');
   for (const line of version) print(line);
   for (const line of containmentLines(config, service.contained)) print(line);
-  // Not awaited here: it starts the CLI, which takes some time.
+  // The advice is not awaited here, because it starts the CLI, which takes some time.
   const advised = adviceFor(service).then((lines) => lines.forEach(print));
 
   await aborted(stop);
@@ -34,7 +38,10 @@ export async function serve(args: string[], { stop, stopNow, terminal, print }: 
   return 0;
 }
 
-/** Lines to print. Throws an Error when the CLI is too old: requests would fail, or their text would be run as commands. */
+/**
+ * Returns lines to print. Throws an Error if the CLI is too old: requests would fail, or the CLI would run their text
+ * as commands.
+ */
 async function checkVersion(config: Config, environment: Environment, stop: AbortSignal): Promise<string[]> {
   const command = findClaude(config.claudeBin, environment['PATH']);
   const found = command && (await findVersion(command, environment, stop));
@@ -43,7 +50,7 @@ async function checkVersion(config: Config, environment: Environment, stop: Abor
   return [`  WARNING: the version of ${command} is not known: ${found.said}`];
 }
 
-/** Lines to print about the sandbox, and about what the operator has switched off. */
+/** Returns lines to print about the sandbox, and about safeguards that the operator has switched off. */
 function containmentLines(config: Config, { containment, missing }: FoundContainment): string[] {
   const trusted = config.trustWorkspace
     ? ['  TRUST_WORKSPACE=on: hooks, settings and MCP servers of the workspace run with your key']

@@ -1,18 +1,18 @@
-/** The operator's API key: configured, or made on the first start and kept in the data folder. */
+/** Loads the operator's API key, which is configured, or made on the first start and kept in the data folder. */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { findKeptSecret, keepSecret } from './kept-secret.ts';
 
 export type ApiKey = {
-  /** Empty: the setting is empty, and every request that needs a key is refused. */
+  /** The key. Empty if the setting is an empty text; every request that needs a key is then refused. */
   token: string;
-  /** The key was made by this call, so the operator does not know it yet. */
+  /** Whether this call made the key, so that the operator does not know it yet. */
   created: boolean;
 };
 
 const fileName = 'api-key';
 
-/** @param configured `undefined`: not set; empty: set to an empty text */
+/** @param configured the value of the setting. Undefined if it is not set, and empty if it is set to an empty text */
 export async function loadApiKey(configured: string | undefined, dataDir: string): Promise<ApiKey> {
   if (configured !== undefined) return { token: configured, created: false };
   const make = () => `cas-${randomBytes(24).toString('base64url')}`;
@@ -20,12 +20,15 @@ export async function loadApiKey(configured: string | undefined, dataDir: string
   return { token: secret, created };
 }
 
-/** The key of a server with these settings; `undefined`: there is none yet, and its first start would make one. */
+/**
+ * Returns the key of a server with these settings. Returns `undefined` if there is no key yet; the server's first start
+ * would make one.
+ */
 export async function findApiKey(configured: string | undefined, dataDir: string): Promise<string | undefined> {
   return configured ?? (await findKeptSecret(dataDir, fileName));
 }
 
-/** The file of a key that was not configured. */
+/** Returns the path of the file that holds a key that was not configured. */
 export function apiKeyPath(dataDir: string): string {
   return join(dataDir, fileName);
 }

@@ -1,9 +1,12 @@
-/** The rules for CALLBACK_SECRET. The holder of any key knows a secret that is derived from it, and could try to guess it. */
+/**
+ * Checks CALLBACK_SECRET, which must be hard to guess: the holder of any API key knows a secret that is derived from
+ * it.
+ */
 
-/** The minimum in the Standard Webhooks specification. */
+/** The minimum length in the Standard Webhooks specification, in bytes. */
 const leastBytes = 24;
 
-/** Why it cannot be used, as one line without the secret; `undefined`: it can. */
+/** Returns why the secret cannot be used, as one line without the secret. Returns `undefined` if it can be used. */
 export function callbackSecretProblem(secret: string, keys: string[]): string | undefined {
   const encoded = /^whsec_(.*)$/s.exec(secret)?.[1];
   if (encoded !== undefined && !/^[A-Za-z0-9+/]+={0,2}$/.test(encoded)) {

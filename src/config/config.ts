@@ -19,11 +19,12 @@ export const settings = {
 
 export type Config = { -readonly [Name in keyof typeof settings]: ReturnType<(typeof settings)[Name]['parse']> };
 
-/** Environment variables by name. An agent inherits only those that its allow-list names. */
+/** Environment variables by name. An agent inherits only the variables on its allow-list. */
 export type Environment = Record<string, string | undefined>;
 
 /**
- * A flag takes precedence over the environment. Throws an Error whose message lists every problem, one per line.
+ * Reads all settings. A flag takes precedence over the environment. Throws an Error whose message lists every problem,
+ * one per line.
  * @param flags arguments such as `--port 8001` or `--port=8001`
  */
 export function loadConfig(flags: string[] = [], environment: Environment = process.env): Config {
@@ -38,9 +39,11 @@ export function loadConfig(flags: string[] = [], environment: Environment = proc
     }
   });
   const config = Object.fromEntries(entries) as Config;
-  // Set but empty refuses all requests; unset makes a key. `parse` cannot tell these two cases apart.
+  // An empty key makes the server refuse all requests, and an unset key makes it create one. `parse` cannot tell these
+  // two cases apart.
   if (given.get('API_BEARER_TOKEN') === '' || environment['API_BEARER_TOKEN'] === '') config.apiBearerToken = '';
-  // A default is lowered to a maximum that the operator has set. A value that the operator has set is not.
+  // A default budget is lowered to the maximum that the operator has set. A budget that the operator has set is not
+  // lowered.
   const isGiven = (name: string) => given.has(name) || Boolean(environment[name]);
   if (!isGiven('CHAT_BUDGET_USD')) config.chatBudgetUsd = Math.min(config.chatBudgetUsd, config.maxBudgetUsd);
   if (!isGiven('JOB_BUDGET_USD')) config.jobBudgetUsd = Math.min(config.jobBudgetUsd, config.maxBudgetUsd);
@@ -53,7 +56,7 @@ export function loadConfig(flags: string[] = [], environment: Environment = proc
   return config;
 }
 
-/** The environment of this process, from which the environments of agents and tools are made. */
+/** Returns the environment of this process, from which the environments of agents and tools are made. */
 export function hostEnvironment(): Environment {
   return process.env;
 }
@@ -114,7 +117,10 @@ function checkTogether(config: Config, problems: string[]): void {
   }
 }
 
-/** The API keys in the settings. A key that was made at the first start is in the data folder instead. */
+/**
+ * Returns the API keys in the settings. A key that was made at the first start is not in the settings but in the data
+ * folder.
+ */
 function keysOf({ apiBearerToken, apiKeys }: Config): string[] {
   return [apiBearerToken ?? '', ...apiKeys];
 }

@@ -1,21 +1,29 @@
-/** Secrets that are made at the first start and kept in the data folder, where only the server's own user can read them. */
+/**
+ * Keeps secrets that are made at the first start in the data folder, where only the server's own user can read them.
+ */
 import { randomUUID } from 'node:crypto';
 import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** `undefined`: there is none. Throws an Error with one line when its file cannot be read. */
+/**
+ * Returns the kept secret. Returns `undefined` if there is none. Throws an Error with a one-line message if its file
+ * cannot be read.
+ */
 export async function findKeptSecret(folder: string, name: string): Promise<string | undefined> {
   try {
     return (await readFile(join(folder, name), 'utf8')).trim() || undefined;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    // Making another secret would lock out everybody who has this one.
+    // Making another secret would lock out everybody who uses this one.
     throw new Error(`Cannot read ${join(folder, name)}: ${code}`, { cause: error });
   }
 }
 
-/** Makes the secret unless there is one. When two processes make it at once, both get the same one. */
+/**
+ * Returns the kept secret, or makes and keeps one if there is none. If two processes make a secret at once, both get
+ * the same one.
+ */
 export async function keepSecret(
   folder: string,
   name: string,
@@ -29,7 +37,7 @@ export async function keepSecret(
   try {
     const secret = make();
     await writeFile(draft, `${secret}\n`, { mode: 0o600, flag: 'wx', flush: true });
-    // The file is complete when it gets its name. A link, unlike a rename, does not replace a file that has the name.
+    // The file is complete when it gets its name. A link, unlike a rename, does not replace an existing file.
     await link(draft, path).catch((error) => renameWithoutLinks(error, draft, path));
     return { secret, created: true };
   } catch (error) {
@@ -42,7 +50,10 @@ export async function keepSecret(
   }
 }
 
-/** For file systems without hard links. No other process can make the file meanwhile: the server holds the folder's lock. */
+/**
+ * Renames the draft on a file system without hard links. No other process can make the file at the same time, because
+ * the server holds the folder's lock.
+ */
 async function renameWithoutLinks(error: NodeJS.ErrnoException, draft: string, path: string): Promise<void> {
   if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'].includes(error.code ?? '')) throw error;
   await rename(draft, path);

@@ -1,4 +1,4 @@
-/** Settings of the server itself: its address, its keys, its data, its role among several machines. */
+/** Settings of the server itself: its address, its keys, its data, and its role among several machines. */
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { choice, decimal, integer, list, optionalText, text } from './setting.ts';

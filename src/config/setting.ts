@@ -1,17 +1,23 @@
-/** The kinds of settings: each reads a text from the environment, or explains why it cannot. */
+/** The kinds of settings. Each kind parses the text of a flag or an environment variable, or says why it cannot. */
 
 export type Setting<T> = {
-  /** The name of the environment variable; the flag is the same in lower case with dashes: `--max-concurrent-runs`. */
+  /**
+   * The name of the environment variable. The flag is the same name in lower case with dashes, such as
+   * `--max-concurrent-runs`.
+   */
   name: string;
   /** The default as the documentation shows it. */
   default: string;
-  /** The meaning, for the documentation. */
+  /** What the setting means, for the documentation and `--help`. */
   about: string;
-  /** `undefined`: not set. Throws an Error with one line that names the setting and the values that it takes. */
+  /**
+   * Parses the text of the setting. `raw` is undefined if the setting is not set. Throws an Error with a one-line
+   * message that names the setting and the values that it takes.
+   */
   parse(raw: string | undefined): T;
 };
 
-/** `shownDefault`: the default as the documentation shows it, when the value itself would not do. */
+/** `shownDefault` is the default as the documentation shows it, given if the value itself would not be clear. */
 type Options = { shownDefault?: string };
 
 function setting<T>(name: string, fallback: T, about: string, options: Options, read: (raw: string) => T): Setting<T> {
@@ -41,7 +47,7 @@ export function integer(
   return number(name, fallback, range, about, options, (raw) => /^-?\d+$/.test(raw));
 }
 
-/** For a default that depends on other settings, which `shownDefault` explains. */
+/** Makes a setting whose default depends on other settings. `shownDefault` describes this default. */
 export function optionalInteger(
   name: string,
   [min, max]: [min: number, max: number],
@@ -110,7 +116,7 @@ export function list(name: string, fallback: string[], about: string, options: O
   );
 }
 
-/** `from=to,from=to`. */
+/** Makes a setting that is written as `from=to,from=to`. */
 export function pairs(name: string, about: string): Setting<Record<string, string>> {
   return setting<Record<string, string>>(name, {}, about, { shownDefault: 'none' }, (raw) => {
     const entries = raw.split(',').map((pair) => pair.split('=').map((side) => side.trim()));

@@ -1,10 +1,13 @@
-/** Appends a worker's events to the log of its run, once even when the call is repeated. */
+/** Appends a worker's events to the log of its run. A repeated call does not append the events again. */
 import { change, type Store, type Work } from './change.ts';
 import { insertEvents } from './change-state.ts';
 import type { Sql } from './database.ts';
 import type { Claim, NewEvent } from './stored-run.ts';
 
-/** `false`: the claim is not the latest, and nothing was written. */
+/**
+ * Appends events after number `lastSeq`. Returns `false`, and writes nothing, if the claim is not the run's latest
+ * claim.
+ */
 export async function appendEvents(store: Store, claim: Claim, lastSeq: number, events: NewEvent[]): Promise<boolean> {
   const { id, attempt } = claim;
   const bytes = events.reduce((sum, { body }) => sum + Buffer.byteLength(JSON.stringify(body)), 0);
@@ -23,7 +26,10 @@ export async function appendEvents(store: Store, claim: Claim, lastSeq: number, 
   return change(store, append, 'soon');
 }
 
-/** Whether an earlier call succeeded. Only the worker adds events to a running run, so the last number shows it. */
+/**
+ * Returns whether an earlier call appended these events. Only the worker adds events to a running run, so the run's
+ * latest event number shows it.
+ */
 async function wasAppended(sql: Sql, { id, attempt }: Claim, newSeq: number): Promise<boolean> {
   const rows = await sql(
     `SELECT id FROM agent_jobs WHERE id = $1 AND attempt = $2 AND state = 'running' AND last_seq = $3`,

@@ -1,10 +1,10 @@
-/** Cancels a run: one that waits ends at once, the worker of one that runs is asked to stop it. */
+/** Cancels a run. A waiting run ends at once. For a running run, the worker is asked to stop it. */
 import { change, type Store } from './change.ts';
 import { changeState } from './change-state.ts';
 import type { JobError } from './job.ts';
 import type { CancelResult } from './job-store.ts';
 
-/** The result is `finished` also when there is no run with this id. */
+/** Returns `finished` even if there is no run with this id. */
 export async function cancel(store: Store, id: string): Promise<CancelResult> {
   const at = Date.now();
   return change(store, async ({ sql, notify }) => {

@@ -1,4 +1,7 @@
-/** The only setter of a run's state: it checks that the new state may follow, and records the change as an event. */
+/**
+ * Sets the state of a run; no other code sets it. Checks that the new state may follow the old one, and records an
+ * event.
+ */
 import type { Sql, Value } from './database.ts';
 import { isEndState, type JobState, mayFollow, type StoredEventBody } from './job.ts';
 import type { NewEvent } from './stored-run.ts';
@@ -7,17 +10,20 @@ export type Change = {
   id: string;
   from: JobState;
   to: JobState;
-  /** Change the state only if this is the latest attempt. */
+  /** If given, the state changes only if this is the run's latest attempt. */
   attempt?: number;
-  /** Milliseconds since 1970. */
+  /** The time of the change, in milliseconds since 1970. */
   at: number;
   /** Further columns to set. */
   set?: Record<string, Value>;
-  /** Further fields of the event. */
+  /** Further fields of the event that is recorded. */
   event?: Partial<Omit<Extract<StoredEventBody, { type: 'state' }>, 'type' | 'state' | 'attempt'>>;
 };
 
-/** `false`: the run was not in state `from`, or `attempt` is not its latest; nothing was written. */
+/**
+ * Changes the state of a run. Returns `false`, and writes nothing, if the run was not in state `from` or `attempt` is
+ * not its latest attempt.
+ */
 export async function changeState(sql: Sql, change: Change): Promise<boolean> {
   const { id, from, to, at } = change;
   if (!mayFollow(from, to)) throw new Error(`Cannot change a job from ${from} to ${to}: no such transition`);
@@ -29,7 +35,8 @@ export async function changeState(sql: Sql, change: Change): Promise<boolean> {
   else columns.push('worker = NULL');
   if (isEndState(to)) {
     columns.push(`finished_at = ${parameter(at)}`);
-    // Each parameter is used once. PostgreSQL infers its type from the place of use, which inside CASE needs the CAST.
+    // `at` gets a second parameter here, because PostgreSQL infers a parameter's type from the place of its use. Inside
+    // CASE it needs the CAST to infer the type.
     columns.push(`callback_due_at = CASE WHEN callback IS NULL THEN NULL ELSE CAST(${parameter(at)} AS BIGINT) END`);
   }
   const where = [`id = ${parameter(id)}`, `state = ${parameter(from)}`];
@@ -44,10 +51,13 @@ export async function changeState(sql: Sql, change: Change): Promise<boolean> {
   return true;
 }
 
-/** Rows per statement. A burst of events needs few round trips, and there are few different statements to prepare. */
+/**
+ * How many rows one statement inserts. Statements have this many rows or one row, so that a burst of events needs few
+ * round trips and only two different statements are prepared.
+ */
 const groupSize = 20;
 
-/** Writes events; the last one gets the number `lastSeq`. */
+/** Inserts events with consecutive numbers. The last event gets the number `lastSeq`. */
 export async function insertEvents(sql: Sql, jobId: string, lastSeq: number, events: NewEvent[]): Promise<void> {
   const first = lastSeq - events.length + 1;
   const rows = events.map(({ at, body }, index) => [jobId, first + index, at, JSON.stringify(body)]);

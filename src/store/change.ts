@@ -1,14 +1,17 @@
-/** A change of the store: one transaction, and then the notifications about it. */
+/** Makes a change to the store: runs one transaction, and then sends the notifications about the change. */
 import type { Sql } from './database.ts';
 import type { Engine } from './engine.ts';
 import type { Notifications, Topic } from './notifications.ts';
 
-/** The tools of a change. `notify` collects topics; they are sent once the transaction is committed. */
+/**
+ * The tools for making a change. `notify` collects topics, whose notifications are sent once the transaction is
+ * committed.
+ */
 export type Work = { sql: Sql; notify(...topics: Topic[]): unknown };
 
 export type Store = { engine: Engine; notifications: Notifications };
 
-/** Rolls everything back when `work` throws. */
+/** Runs `work` in one transaction, which is rolled back if `work` throws. */
 export async function change<T>(
   { engine, notifications }: Store,
   work: (work: Work) => Promise<T>,
@@ -28,7 +31,7 @@ class Undo extends Error {
   }
 }
 
-/** As `change`, but rolls everything back when `work` returns `false`. */
+/** Does the same as `change`, but also rolls the transaction back if `work` returns `false`. */
 export async function changeOrUndo(store: Store, work: (work: Work) => Promise<boolean>): Promise<boolean> {
   try {
     return await change(store, async (tools) => {

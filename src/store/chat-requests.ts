@@ -1,4 +1,7 @@
-/** Chat requests in the same tables as jobs, with the same queue, claims and events. They are removed soon after their end. */
+/**
+ * Stores chat requests in the same tables as jobs, with the same queue, claims and events. Removes them soon after
+ * their end.
+ */
 import { ServiceError } from '../errors.ts';
 import type { Task } from '../task.ts';
 import { appendEvents } from './append-events.ts';

@@ -1,4 +1,6 @@
-/** The store of chat requests that any machine may run. A request is in it for as long as its client waits. */
+/**
+ * The interface of the store for chat requests that any machine may run. A request is stored while its client waits.
+ */
 import type { ServiceError } from '../errors.ts';
 import type { Outcome, Task } from '../task.ts';
 import type { Claim, NewEvent } from './stored-run.ts';
@@ -7,32 +9,34 @@ export type ChatEnd =
   | { outcome: Outcome }
   | { failure: { code: ServiceError['code']; message: string; extra: Omit<ServiceError['extra'], 'cause'> } };
 
-/** `events`: the number of the latest event. */
+/** `events` is the number of the request's latest event. */
 export type ChatClaim = Claim & { events: number; task: Task };
 
 export type ChatStore = {
   /**
-   * Lets the task wait for a slot on any machine and run there. Returns the id of the request. The request ends unless
-   * `keep` is called again within each `leaseMs` milliseconds. Throws `queue_full`.
+   * Adds a task, which waits for a slot on any machine and then runs there. Returns the id of the request. The request
+   * ends unless `keep` is called again within every `leaseMs` milliseconds. Throws `queue_full`.
    */
   submit(task: Task, limits: { maxWaiting: number; leaseMs: number }): Promise<string>;
-  /** Renews the lease of a request. */
+  /** Renews the lease of a request, so that the lease ends `leaseMs` milliseconds from now. */
   keep(id: string, leaseMs: number): Promise<void>;
-  /** Cancels the request if it still waits; `false`: it does not wait any more. */
+  /** Cancels the request if it still waits. Returns `false` if it no longer waits. */
   withdraw(id: string): Promise<boolean>;
   /** Cancels the request, whether it waits or runs. */
   cancel(id: string): Promise<void>;
-  /** `undefined`: it has not ended. */
+  /** Returns how the request ended. Returns `undefined` if it has not ended yet. */
   end(id: string): Promise<ChatEnd | undefined>;
   /** Removes the request and its events. */
   forget(id: string): Promise<void>;
 
-  /** The next request, which now runs on this worker; `undefined`: none waits. */
+  /** Returns the next request, which now runs on this worker. Returns `undefined` if no request waits. */
   claim(): Promise<ChatClaim | undefined>;
-  /** As `JobStore.appendEvents`. */
+  /** Does the same as `JobStore.appendEvents`. */
   appendEvents(claim: Claim, lastSeq: number, events: NewEvent[]): Promise<boolean>;
-  /** `false`: the claim is not the latest, and nothing was written. */
+  /**
+   * Records how the request ended. Returns `false`, and writes nothing, if the claim is not the request's latest claim.
+   */
   finish(claim: Claim, end: ChatEnd): Promise<boolean>;
-  /** Lets a request wait again whose run has not begun. `false`: the claim is not the latest. */
+  /** Lets a claimed request wait again if its run has not begun. Returns `false` if the claim is not the latest. */
   requeue(claim: Claim): Promise<boolean>;
 };

@@ -1,10 +1,13 @@
-/** A worker takes the next run from the store. */
+/** Takes the next run from the store for this worker. */
 import { change, type Store } from './change.ts';
 import { changeState } from './change-state.ts';
 import type { Row } from './database.ts';
 import type { RunKind } from './stored-run.ts';
 
-/** The row of the next run by priority and round, which now runs on this worker; `undefined`: none waits. */
+/**
+ * Takes the next run by priority and round, which now runs on this worker, and returns `columns` of its row. Returns
+ * `undefined` if no run waits.
+ */
 export async function claimNext(store: Store, kind: RunKind, columns: string): Promise<Row | undefined> {
   const { engine } = store;
   return change(store, async ({ sql, notify }) => {
@@ -18,7 +21,7 @@ export async function claimNext(store: Store, kind: RunKind, columns: string): P
         const [row] = await sql(`SELECT ${columns} FROM agent_jobs WHERE id = $1`, [id]);
         return row;
       }
-      // It was cancelled, expired or removed while it waited, and its entry in the queue outlived that.
+      // The run was cancelled, expired or removed while it waited, but its entry in the queue remained.
       await engine.removeFromQueue(sql, kind, id);
     }
   });

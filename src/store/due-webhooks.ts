@@ -1,9 +1,12 @@
-/** The webhooks that are due. Their attempts are recorded in the job, so they continue after a restart. */
+/**
+ * Finds the webhooks that are due, and records attempts to send them. Each attempt is recorded in the job, so sending
+ * continues after a restart.
+ */
 import type { Database } from './database.ts';
 import type { JobRecord, WebhookReport } from './job.ts';
 import { recordColumns, toRecord } from './rows.ts';
 
-/** Jobs whose webhook is to be sent now; no other caller gets them for `leaseMs` milliseconds. */
+/** Returns jobs whose webhook must be sent now. No other caller gets these jobs for `leaseMs` milliseconds. */
 export async function takeDueWebhooks(database: Database, limit: number, leaseMs: number): Promise<JobRecord[]> {
   const now = Date.now();
   const due = await database.query(
@@ -12,7 +15,7 @@ export async function takeDueWebhooks(database: Database, limit: number, leaseMs
   );
   const taken: JobRecord[] = [];
   for (const row of due) {
-    // Several processes may have read the same time; only one of them can replace it.
+    // Several processes may have read the same due time, but only one of them can replace it.
     const [job] = await database.transaction('durable', (sql) =>
       sql(
         `UPDATE agent_jobs SET callback_due_at = $1 WHERE id = $2 AND callback_due_at = $3 RETURNING ${recordColumns}`,

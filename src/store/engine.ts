@@ -1,30 +1,36 @@
-/** How the two engines differ: in their database, their queue of waiting runs, and their notifications between processes. */
+/**
+ * The parts of the store that differ between SQLite and PostgreSQL: the database, the queue of waiting runs, and the
+ * notifications between processes.
+ */
 import type { Database, Sql } from './database.ts';
 import type { Topic } from './notifications.ts';
 import type { Claim, RunKind } from './stored-run.ts';
 
-/** A run that waits: a higher `priority` goes first, and within one priority a lower `round`. */
+/** A waiting run. A higher `priority` is served first, and within one priority a lower `round`. */
 export type Waiting = { id: string; kind: RunKind; priority: number; round: number };
 
 /**
- * A function that takes `sql` works in that transaction. It is called before the transaction touches the run's own row,
- * so that every transaction takes its locks in the same order.
+ * A function with the parameter `sql` works in the transaction of that `sql`. It is called before the transaction
+ * touches the run's own row, so that every transaction takes its locks in the same order.
  */
 export type Engine = {
   database: Database;
-  /** The name of this process among those that share the store; every start of a process has a new one. */
+  /** The name of this process among all processes that share the store. It is new at every start of the process. */
   worker: string;
-  /** Holds a lock until the transaction ends, so that two submissions cannot pass the same limit together. */
+  /** Takes a lock until the transaction ends, so that two submissions at once cannot exceed a limit together. */
   lockSubmissions(sql: Sql): Promise<void>;
-  /** Lets a worker take the run. */
+  /** Adds the run to the queue, from which a worker can take it. */
   enqueue(sql: Sql, run: Waiting): Promise<void>;
-  /** The id of the next run, which no other worker gets; `undefined`: none waits. */
+  /**
+   * Takes the next run from the queue and returns its id. No other worker gets this run. Returns `undefined` if no run
+   * waits.
+   */
   takeNext(sql: Sql, kind: RunKind): Promise<string | undefined>;
-  /** Removes a run that neither waits nor runs any more. */
+  /** Removes the run's entry from the queue. */
   removeFromQueue(sql: Sql, kind: RunKind, id: string): Promise<void>;
   /** Reports that this worker still works on these runs. */
   heartbeat(kind: RunKind, claims: Claim[]): Promise<void>;
-  /** The runs in state `running` whose worker is gone. */
+  /** Returns the runs in state `running` whose worker is gone. */
   listLost(): Promise<(Claim & { kind: RunKind })[]>;
   /** Notifies the other processes that share the store. A notification may be lost. */
   announce(topics: Topic[]): void;

@@ -1,4 +1,4 @@
-/** Ends the runs that have waited longer than they may. */
+/** Ends the runs that have waited longer than their limit. */
 import { change, type Store } from './change.ts';
 import { changeState } from './change-state.ts';
 import type { JobError } from './job.ts';

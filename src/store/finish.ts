@@ -5,7 +5,7 @@ import type { JobEnd } from './job.ts';
 import { storedEnding } from './rows.ts';
 import type { Claim } from './stored-run.ts';
 
-/** `false`: the claim is not the latest, and nothing was written. */
+/** Returns `false`, and writes nothing, if the claim is not the job's latest claim. */
 export async function finish(store: Store, { id, attempt }: Claim, end: JobEnd): Promise<boolean> {
   const { output, stderr, result = null, workspace, error, costUsd, turns } = end;
   const patch = workspace?.patch ?? '';

@@ -1,12 +1,12 @@
-/** A lock on a folder that ends with its process, also when the process is killed. */
+/** Locks a folder. The lock ends with its process, even if the process is killed. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
 /**
- * Returns a function that releases the lock. Throws an Error with one line when another process holds it, or when the
- * folder cannot be used. A file with a process id would not do: it can outlive its process, or name a process of another
- * container. SQLite's lock ends with its process.
+ * Locks the folder, and returns a function that releases the lock. Throws an Error with a one-line message if another
+ * process holds the lock or the folder cannot be used. The lock is an SQLite lock, which ends with its process. A file
+ * with a process id could outlive its process, or name a process of another container.
  */
 export function lockFolder(folder: string): () => void {
   const lock = openLock(folder);

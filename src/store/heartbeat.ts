@@ -1,4 +1,4 @@
-/** A worker reports which runs it holds, and learns which of them it has lost or must stop. */
+/** Reports which runs a worker holds, and returns which of these runs it has lost or must stop. */
 import type { Store } from './change.ts';
 import type { HeartbeatAnswer } from './job-store.ts';
 import type { Claim, RunKind } from './stored-run.ts';

@@ -1,86 +1,120 @@
-/** The interface of the job store. A change that it acknowledges is durable, unless the comment of the function says otherwise. */
+/**
+ * The interface of the job store. A change is durable once it is acknowledged, unless the function's comment says
+ * otherwise.
+ */
 import type { Owner } from '../task.ts';
 import type { ChatStore } from './chat-store.ts';
 import type { JobEnd, JobFilter, JobPage, JobRecord, JobSpec, JobState, StoredEvent, WebhookReport } from './job.ts';
 import type { Notifications } from './notifications.ts';
 import type { Claim, NewEvent, RunKind } from './stored-run.ts';
 
-/** The bounds of every key except the operator's. */
+/** The limits on the waiting jobs of every key except the operator's. */
 export type TenantBounds = {
   /** How many jobs of one key may wait. */
   maxWaitingPerKey: number;
-  /** How many of the jobs that may wait are reserved for the operator's key. */
+  /** How many of the `maxWaiting` jobs are reserved for the operator's key. */
   reserved: number;
 };
 
 export type SubmitOptions = {
   maxWaiting: number;
-  /** Absent: the job is the operator's, and only `maxWaiting` holds. */
+  /**
+   * The limits for a job of a key that is not the operator's. Undefined for a job of the operator, for which only
+   * `maxWaiting` holds. `operator` is the owner whose key is the operator's; it is undefined if there is no such key.
+   */
   tenant?: TenantBounds & { operator?: Owner };
-  /** Equal for equal requests. A repeat with the same idempotency key but another fingerprint is refused. */
+  /**
+   * A text that is the same for equal requests. A request is refused if its idempotency key was used with another
+   * fingerprint.
+   */
   fingerprint: string;
 };
 
-/** How long finished jobs are kept, in milliseconds, and how many of them, and how many bytes. */
+/**
+ * The limits on finished jobs: how long they are kept, in milliseconds, how many are kept, and how many bytes they
+ * take.
+ */
 export type Retention = {
   ttlMs: number;
   maxJobs: number;
   maxBytes: number;
 };
 
-/** The position of a waiting job, from 1, and its expected wait, by how long the latest jobs took. */
+/**
+ * The position of a waiting job, counted from 1, and its expected wait, estimated from the duration of the latest jobs.
+ */
 export type Outlook = { position: number; expectedWaitMs?: number };
 
-/** `lost`: not the caller's any more. `toStop`: to be cancelled. `unknown`: the store says that the caller runs them too. */
+/**
+ * The caller no longer holds the claims in `lost`, and must cancel the runs in `toStop`. The store says that the caller
+ * also holds the claims in `unknown`, which the caller did not report.
+ */
 export type HeartbeatAnswer = { lost: Claim[]; toStop: Claim[]; unknown: Claim[] };
 
-/** The effect of a cancel: the job had not started and never will, its worker stops it now, or it had ended before. */
+/**
+ * The effect of a cancel. `never_started`: the job had not started and never will. `stopping`: its worker stops it now.
+ * `finished`: it had ended before.
+ */
 export type CancelResult = 'never_started' | 'stopping' | 'finished';
 
 export type JobStore = {
   readonly notifications: Notifications;
   readonly chats: ChatStore;
-  /** `created: false`: a repeat, and the job is the earlier one. Throws `job_queue_full` or `idempotency_conflict`. */
+  /**
+   * Adds a job. For a repeated request, `created` is `false` and `job` is the earlier job. Throws `job_queue_full` or
+   * `idempotency_conflict`.
+   */
   submit(spec: JobSpec, options: SubmitOptions): Promise<{ job: JobRecord; created: boolean }>;
   get(id: string): Promise<JobRecord | undefined>;
   list(filter: JobFilter): Promise<JobPage>;
-  /** `undefined`: it does not wait. */
+  /** Returns `undefined` if the job does not wait. */
   outlook(id: string): Promise<Outlook | undefined>;
   patch(id: string): Promise<string | undefined>;
 
   hasWaiting(kind: RunKind): Promise<boolean>;
-  /** The next job by priority and round, which now runs on this worker; `undefined`: none waits. */
+  /** Returns the next job by priority and round, which now runs on this worker. Returns `undefined` if no job waits. */
   claim(): Promise<JobRecord | undefined>;
-  /** Reports that the caller still works on these runs. To be called about every second with all runs of the kind. */
+  /**
+   * Reports that the caller still works on these runs. The caller calls this about every second, with all its runs of
+   * the kind.
+   */
   heartbeat(kind: RunKind, claims: Claim[]): Promise<HeartbeatAnswer>;
   /**
-   * Writes events under the numbers after `lastSeq`, the latest number of the job; a repeat of the same call changes
-   * nothing. They survive a crash of the process, and a crash of the machine once a later change is acknowledged.
-   * `false`: the claim is not the latest.
+   * Writes events with the numbers after `lastSeq`, the job's latest event number. A repeated call changes nothing. The
+   * events survive a crash of the process. They survive a crash of the machine once a later change is acknowledged.
+   * Returns `false` if the claim is not the run's latest claim.
    */
   appendEvents(claim: Claim, lastSeq: number, events: NewEvent[]): Promise<boolean>;
-  /** `false`: the claim is not the latest, and nothing was written. */
+  /** Records how the job ended. Returns `false`, and writes nothing, if the claim is not the job's latest claim. */
   finish(claim: Claim, end: JobEnd): Promise<boolean>;
-  /** Lets an interrupted job wait again. `false`: the claim is not the latest. */
+  /** Lets an interrupted job wait again. Returns `false` if the claim is not the job's latest claim. */
   requeue(claim: Claim): Promise<boolean>;
-  /** `undefined`: there is no such job. */
+  /** Cancels the job, whether it waits or runs. Returns `undefined` if there is no such job. */
   cancel(id: string): Promise<{ result: CancelResult; job: JobRecord } | undefined>;
 
-  /** At most `limit` events of a job or a chat request after number `after`, in order. */
+  /**
+   * Returns at most `limit` events of a job or a chat request, in order, beginning after the event with number `after`.
+   */
   events(id: string, after: number, limit: number): Promise<StoredEvent[]>;
   state(id: string): Promise<JobState | undefined>;
 
-  /** Recovers the runs whose worker is gone: by `mayRunAgain` they wait again or end. Returns how many there were. */
+  /**
+   * Recovers the runs whose worker is gone: a job waits again if `mayRunAgain` allows it, and every other run ends.
+   * Returns how many runs it recovered.
+   */
   recoverLost(limits: { maxAttempts: number }): Promise<number>;
-  /** Ends the runs that have waited too long. Returns how many there were. */
+  /** Ends the runs that have waited too long. Returns how many runs it ended. */
   expireWaiting(): Promise<number>;
   /** Removes finished jobs with their events and patches, the oldest first. Returns their ids. */
   removeOld(retention: Retention): Promise<string[]>;
 
-  /** Jobs whose webhook is to be sent now; no other caller gets them for `leaseMs` milliseconds. */
+  /** Returns jobs whose webhook must be sent now. No other caller gets these jobs for `leaseMs` milliseconds. */
   takeDueWebhooks(limit: number, leaseMs: number): Promise<JobRecord[]>;
   recordWebhook(id: string, report: WebhookReport): Promise<void>;
-  /** The secret of this name, the same for all that share the store. If there is none, it becomes the offered one. */
+  /**
+   * Returns the secret with this name, which is the same for all processes that share the store. If there is no such
+   * secret, stores `offered` and returns it.
+   */
   keepSecret(name: string, offered: string): Promise<string>;
   close(): Promise<void>;
 };

@@ -1,4 +1,4 @@
-/** A secret that all processes on this store share: the first process that offers one decides it. */
+/** Keeps a secret that all processes on this store share. The first process that offers a secret decides its value. */
 import type { Database } from './database.ts';
 
 export function keepSecret(database: Database, name: string, offered: string): Promise<string> {

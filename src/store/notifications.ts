@@ -1,12 +1,18 @@
-/** Notifications that something in the store has changed. They carry no facts: a listener reads the rows again. */
+/**
+ * Notifies listeners that something in the store has changed. A notification carries no data, so a listener reads the
+ * rows again.
+ */
 
-/** `work`: a run may be waiting. `ended`: a job has ended. `job:ID`: the run has new events. `cancel:ID`: it must be stopped. */
+/**
+ * `work`: a run may be waiting. `ended`: a job has ended. `job:ID`: the run has new events. `cancel:ID`: the run must
+ * be stopped.
+ */
 export type Topic = 'work' | 'ended' | `job:${string}` | `cancel:${string}`;
 
 export class Notifications {
   readonly #listeners = new Map<Topic, Set<() => void>>();
 
-  /** Returns a function that removes the listener. */
+  /** Adds a listener, and returns a function that removes it. */
   on(topic: Topic, listener: () => void): () => void {
     const set = this.#listeners.get(topic) ?? new Set();
     set.add(listener);
@@ -20,7 +26,7 @@ export class Notifications {
     for (const listener of [...(this.#listeners.get(topic) ?? [])]) listener();
   }
 
-  /** Notifies every listener, for when notifications may have been lost. */
+  /** Notifies every listener. Used when notifications may have been lost. */
   notifyAll(): void {
     for (const topic of [...this.#listeners.keys()]) this.notify(topic);
   }
@@ -39,7 +45,10 @@ export class NotificationWaiter {
     });
   }
 
-  /** Settles at the next notification, when `signal` aborts, or after `atMostMs`. One since the last wait counts. */
+  /**
+   * Settles at the next notification, when `signal` aborts, or after `atMostMs` milliseconds. Settles at once if there
+   * was a notification since the last wait.
+   */
   wait(atMostMs: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const done = () => {

@@ -1,11 +1,11 @@
-/** Where a waiting run stands, and how long it will wait: by how long the latest runs took, on however many machines. */
+/** Estimates the position and the wait of a waiting run from the duration of the latest runs on all machines. */
 import type { Sql } from './database.ts';
 import type { Outlook } from './job-store.ts';
 import type { RunKind } from './stored-run.ts';
 
 const sampleSize = 20;
 
-/** `undefined`: the run does not wait. */
+/** Returns `undefined` if the run does not wait. */
 export async function outlook(sql: Sql, id: string): Promise<Outlook | undefined> {
   const [job] = await sql(`SELECT kind, priority, turn FROM agent_jobs WHERE id = $1 AND state = 'queued'`, [id]);
   if (!job) return undefined;
@@ -20,7 +20,10 @@ export async function outlook(sql: Sql, id: string): Promise<Outlook | undefined
   return { position, ...(expectedWaitMs !== undefined && { expectedWaitMs }) };
 }
 
-/** The time until so many runs of the kind will have ended, in milliseconds; `undefined` while none has ended yet. */
+/**
+ * Returns the expected time until `runs` runs of the kind have ended, in milliseconds. Returns `undefined` if no run
+ * has ended yet.
+ */
 export async function expectedWait(sql: Sql, kind: RunKind, runs: number): Promise<number | undefined> {
   const [latest] = await sql(
     `SELECT avg(finished_at - started_at) AS length FROM (

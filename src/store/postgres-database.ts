@@ -1,4 +1,4 @@
-/** PostgreSQL through a pool of connections. */
+/** Runs statements and transactions on PostgreSQL, through a pool of connections. */
 import pg from 'pg';
 import { ServiceError } from '../errors.ts';
 import type { Database, Row, Sql } from './database.ts';
@@ -14,7 +14,8 @@ export function createPool(url: string, max: number, onError: (error: unknown) =
     keepAlive: true,
     connectionTimeoutMillis: 10_000,
     statement_timeout: 60_000,
-    // PostgreSQL sends 64-bit integers as text. Counts and times are small enough for a number.
+    // PostgreSQL sends 64-bit integers as text. They are parsed as numbers, which are large enough for all counts and
+    // times.
     types: { getTypeParser: (id, format) => (id === int8 ? Number : pg.types.getTypeParser(id, format)) },
   });
   pool.on('error', onError);
@@ -24,7 +25,8 @@ export function createPool(url: string, max: number, onError: (error: unknown) =
 export function openPostgres(pool: pg.Pool): Database {
   return {
     query: sqlOf(pool),
-    // `soon` is as durable as `durable`: a reader may have seen an event, whose number must not be used for another.
+    // `soon` is treated as `durable`. A reader may already have seen an event, so a crash must not free its number for
+    // another event.
     async transaction(_durability, work) {
       const client = await explained(pool.connect());
       let broken: Error | undefined;
@@ -54,7 +56,7 @@ function sqlOf(connection: pg.Pool | pg.PoolClient): Sql {
   return async (text, values = []) => (await explained(connection.query<Row>(text, values))).rows;
 }
 
-/** Turns an outage of the database into `store_unavailable`, which may be retried; other errors are faults. */
+/** Turns a database outage into `store_unavailable`, which clients may retry. Throws all other errors unchanged. */
 async function explained<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;
@@ -67,8 +69,9 @@ async function explained<T>(work: Promise<T>): Promise<T> {
 }
 
 /**
- * By the codes in the PostgreSQL manual, appendix A: class 08 is a broken connection, 57P a server that stops or starts,
- * 53300 too many connections. Errors of the system and of the pool have other codes or none.
+ * Returns whether the error means that the database cannot be used now. The numeric codes are from the PostgreSQL
+ * manual, appendix A: class 08 is a broken connection, 57P a server that stops or starts, 53300 too many connections.
+ * Codes such as `ECONNREFUSED` are from the system, and the two messages are from the connection pool.
  */
 function isOutage(error: unknown): boolean {
   const { code = '', message = '' } = error as NodeJS.ErrnoException;

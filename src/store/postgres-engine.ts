@@ -1,4 +1,4 @@
-/** The engine for several machines: PostgreSQL with pg-boss as its queue, which also notices dead workers. */
+/** The engine for several machines: PostgreSQL, with pg-boss as its queue. pg-boss also notices dead workers. */
 import { randomUUID } from 'node:crypto';
 import { type Db, PgBoss } from 'pg-boss';
 import type { Sql, Value } from './database.ts';
@@ -14,25 +14,29 @@ import type { Claim, RunKind } from './stored-run.ts';
 
 export type PostgresOptions = {
   url: string;
-  /** How long a worker may be silent before it counts as gone; at least 15 s. */
+  /** How long a worker may be silent before it counts as gone, in milliseconds. At least 15 s. */
   workerTimeoutMs: number;
   onError(error: unknown): void;
 };
 
 const queueSchema = 'agent_queue';
 const queueNames: Record<RunKind, string> = { job: 'jobs', chat: 'chat' };
-/** The shortest heartbeat that pg-boss accepts. Seconds. */
+/** The shortest heartbeat interval that pg-boss accepts, in seconds. */
 const shortestHeartbeat = 10;
-/** How often pg-boss looks for dead workers. Seconds. */
+/** The interval at which pg-boss looks for dead workers, in seconds. */
 const superviseEvery = 2;
-/** The time until the rows of a dead worker's runs have changed too. Seconds. */
+/** The longest time from a worker's missed heartbeat until its runs are recovered, in seconds. */
 const longestToNotice = superviseEvery + 3;
-/** Numbers of advisory locks, which are common to a whole database. They are arbitrary, but must never change. */
+/**
+ * The numbers of the advisory locks, which are common to a whole database. The numbers are arbitrary, but must never
+ * change.
+ */
 const locks = { migration: 7_203_411_001, submission: 7_203_411_002 };
 
 export async function openPostgresStore(options: PostgresOptions): Promise<JobStore> {
   const pool = createPool(options.url, 10, options.onError);
-  // A pool of its own: pg-boss makes queries while our transactions run, and must not wait for their connections.
+  // pg-boss gets a separate pool, because it makes queries while our transactions run and must not wait for their
+  // connections.
   const bossPool = createPool(options.url, 2, options.onError);
   const database = openPostgres(pool);
   const heartbeatSeconds = Math.max(shortestHeartbeat, Math.floor(options.workerTimeoutMs / 1000) - longestToNotice);
@@ -89,7 +93,8 @@ export async function openPostgresStore(options: PostgresOptions): Promise<JobSt
       return rows.map(toLost);
     },
     announce(topics) {
-      // Outside the transaction: a notification takes a lock on the whole database while its transaction commits.
+      // This is sent outside the transaction, because a notification locks the whole database while its transaction
+      // commits.
       pool
         .query(`SELECT pg_notify('${channel}', topic) FROM unnest($1::text[]) AS topic`, [topics])
         .catch(options.onError);
@@ -102,25 +107,29 @@ export async function openPostgresStore(options: PostgresOptions): Promise<JobSt
   return new SqlJobStore(engine, notifications);
 }
 
-/**
- * pg-boss retries nothing by itself, because each job says whether it may run again. It keeps waiting runs for longer than
- * a run may wait, and lets no run last longer than a day.
- */
+/** A day, in seconds. */
 const day = 24 * 60 * 60;
+/**
+ * The options of both queues. pg-boss retries nothing by itself, because each job says whether it may run
+ * again. It keeps waiting runs for longer than a run may wait, and lets no run last longer than a day.
+ */
 const queueOptions = { retryLimit: 0, retentionSeconds: 400 * day, expireInSeconds: day, deleteAfterSeconds: 30 * day };
 
-/** Priority and round as one number: pg-boss takes the greatest first, and among equals the oldest. */
+/**
+ * Returns priority and round as one number. pg-boss takes the run with the greatest number first, and the oldest run
+ * among equal numbers.
+ */
 function bossPriority({ priority, round }: Waiting): number {
   const roundsPerPriority = 100_000_000;
   return priority * roundsPerPriority - Math.min(round, roundsPerPriority - 1);
 }
 
-/** Makes pg-boss work inside one of our transactions. */
+/** Makes pg-boss run its statements inside one of our transactions. */
 function within(sql: Sql): Db {
   return { executeSql: async (text, values) => ({ rows: await sql(text, values as Value[]) }) };
 }
 
-/** Calls `touch` at most once per period and kind, although the workers report more often. */
+/** Returns a function that calls `touch` at most once per period and kind, although the workers report more often. */
 function everySeconds(
   seconds: number,
   touch: (kind: RunKind, ids: string[]) => Promise<void>,

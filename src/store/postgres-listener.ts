@@ -1,11 +1,14 @@
-/** Receives the notifications of other processes, over one connection that is made again when it breaks. */
+/** Receives the notifications of other processes over one connection, which is made again when it breaks. */
 import pg from 'pg';
 import { backoff } from '../waits.ts';
 import type { Notifications, Topic } from './notifications.ts';
 
 export const channel = 'agent_jobs';
 
-/** @param onError called for each failed connection; the next one is made after a growing wait */
+/**
+ * Listens for notifications until `stop` is called.
+ * @param onError called for each failed connection. The wait before the next connection grows
+ */
 export function listen(
   url: string,
   notifications: Notifications,
@@ -30,7 +33,7 @@ export function listen(
   };
 }
 
-/** Settles when the connection ends or `signal` aborts. */
+/** Listens over one connection. Settles when the connection ends or `signal` aborts. */
 async function listenOnce(
   url: string,
   notifications: Notifications,
@@ -38,7 +41,8 @@ async function listenOnce(
   onStart: () => void,
 ): Promise<void> {
   const client = new pg.Client({ connectionString: url, application_name: 'claude-agent-server', keepAlive: true });
-  // Not `once`: the client may emit further errors after the first, also while it ends, and each needs a listener.
+  // These listeners stay until the end: the client may emit further errors, even while it ends, and every error needs a
+  // listener.
   const { promise: ended, resolve, reject } = Promise.withResolvers<void>();
   ended.catch(() => {});
   client.on('error', reject);
@@ -50,7 +54,7 @@ async function listenOnce(
     await client.connect();
     await client.query(`LISTEN ${channel}`);
     onStart();
-    // Notifications that were sent before this connection listened are lost.
+    // Notifications that were sent before this connection listened are lost, so all listeners are notified now.
     notifications.notifyAll();
     if (!signal.aborted) await ended;
   } finally {

@@ -4,12 +4,12 @@ import { finishChat } from './chat-requests.ts';
 import type { ChatEnd } from './chat-store.ts';
 import type { Sql } from './database.ts';
 import { finish } from './finish.ts';
-import { type JobEnd, type JobError, type JobRecord, mayRunAgain } from './job.ts';
-import { requeue } from './requeue.ts';
+import type { JobEnd, JobError, JobRecord } from './job.ts';
+import { mayRunAgain, requeue } from './requeue.ts';
 import { recordColumns, toEvent, toRecord } from './rows.ts';
 import type { Claim } from './stored-run.ts';
 
-/** Of the text that an interrupted job had written, in characters. */
+/** How many characters are kept of the text that an interrupted job has written. */
 const maxKeptOutput = 1_000_000;
 
 /** Returns how many runs it recovered. */
@@ -23,7 +23,10 @@ export async function recoverLost(store: Store, { maxAttempts }: { maxAttempts: 
   return count;
 }
 
-/** A lost chat run is not started again: its client has part of the answer, and a second run would cost again. */
+/**
+ * A lost chat run is not started again: its client may have part of the answer, and a second run would cost money
+ * again.
+ */
 const endOfLostChat: ChatEnd = {
   failure: { code: 'interrupted', message: 'Cannot finish the run: the worker that ran it is gone', extra: {} },
 };
@@ -48,7 +51,7 @@ function endOfLostJob(job: JobRecord): { state: JobEnd['state']; error: JobError
   return { state: 'interrupted', error: { code: 'interrupted', message } };
 }
 
-/** The text that the agent wrote in this attempt, joined from its events. */
+/** Returns the text that the agent wrote in this attempt, joined from its events. */
 async function writtenText(sql: Sql, id: string, after: number): Promise<string> {
   const rows = await sql(
     `SELECT seq, at, body FROM agent_job_events WHERE job_id = $1 AND seq > $2 AND body LIKE '{"type":"text"%' ORDER BY seq`,

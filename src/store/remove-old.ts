@@ -2,7 +2,7 @@
 import type { Database, Sql } from './database.ts';
 import type { Retention } from './job-store.ts';
 
-/** Small enough that the transaction of one batch does not delay other work. */
+/** How many runs one transaction removes. This is small enough not to delay other work. */
 const batchSize = 200;
 const chatKeptMs = 60_000;
 
@@ -27,7 +27,8 @@ async function removeAll(database: Database, find: (sql: Sql) => Promise<string[
 
 async function findOldJobs(sql: Sql, { ttlMs, maxJobs, maxBytes }: Retention): Promise<string[]> {
   const expired = Date.now() - ttlMs;
-  // Each row has the number and the size of itself and of all newer jobs together; a row beyond a limit is too old.
+  // `jobs` and `bytes` are the number and the size of a job and all newer jobs together. A job beyond one of the limits
+  // is removed.
   const rows = await sql(
     `SELECT id FROM (
        SELECT id, finished_at, callback_due_at,
@@ -42,7 +43,7 @@ async function findOldJobs(sql: Sql, { ttlMs, maxJobs, maxBytes }: Retention): P
   return rows.map((row) => String(row['id']));
 }
 
-/** After that time the client has its answer or is gone. */
+/** Returns the chat requests that ended so long ago that their client has its answer or is gone. */
 async function findOldChats(sql: Sql): Promise<string[]> {
   const rows = await sql(`SELECT id FROM agent_jobs WHERE kind = 'chat' AND finished_at < $1 LIMIT ${batchSize}`, [
     Date.now() - chatKeptMs,

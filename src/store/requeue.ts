@@ -1,9 +1,24 @@
-/** Lets a run that was claimed wait again. */
+/** Decides whether an interrupted job may wait again, and lets a claimed run wait again. */
 import { changeOrUndo, type Store } from './change.ts';
 import { changeState } from './change-state.ts';
+import type { JobRecord } from './job.ts';
 import type { Claim, RunKind } from './stored-run.ts';
 
-/** It keeps its priority and its round. `false`: the claim is not the latest, and nothing was written. */
+/**
+ * Returns whether an interrupted job may wait again.
+ * @param maxAttempts how many times one job may be started
+ */
+export function mayRunAgain(
+  { onInterrupt, attempt, cancelRequestedAt }: Pick<JobRecord, 'onInterrupt' | 'attempt' | 'cancelRequestedAt'>,
+  maxAttempts: number,
+): boolean {
+  return onInterrupt === 'requeue' && attempt < maxAttempts && cancelRequestedAt === undefined;
+}
+
+/**
+ * Lets a claimed run wait again with the same priority and round. Returns `false`, and writes nothing, if the claim is
+ * not the run's latest claim.
+ */
 export async function requeue(store: Store, kind: RunKind, { id, attempt }: Claim): Promise<boolean> {
   return changeOrUndo(store, async ({ sql, notify }) => {
     await store.engine.removeFromQueue(sql, kind, id);

@@ -1,12 +1,12 @@
-/** How a job is stored in its row. */
+/** Converts jobs and their events from and to database rows. */
 import type { Row, Value } from './database.ts';
 import type { JobEnd, JobRecord, JobSpec, JobState, JobSummary, StoredEvent, StoredEventBody } from './job.ts';
 import type { Claim, RunKind } from './stored-run.ts';
 
-/** The fields of a job's request that have no column of their own. */
+/** The fields of a job's request that are stored together in the column `spec`, as JSON. */
 type StoredSpec = Omit<JobSpec, 'prompt' | 'owner' | 'agent' | 'priority' | 'idempotencyKey'>;
 
-/** The fields of a job's end that have no column of their own. */
+/** The fields of a job's end that are stored together in the column `ending`, as JSON. */
 type StoredEnding = Omit<JobEnd, 'state' | 'output' | 'stderr' | 'result' | 'workspace'> & Pick<JobRecord, 'workspace'>;
 
 const listedPromptLength = 200;
@@ -87,7 +87,7 @@ function text(value: Value | undefined): string {
   return String(value ?? '');
 }
 
-/** A field whose column is null is absent. */
+/** Returns an object with the field, or an empty object if the field's column is null. */
 function optional(name: keyof JobRecord, value: unknown): Partial<JobRecord> {
   return value === null || value === undefined ? {} : { [name]: value };
 }

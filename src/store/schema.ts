@@ -1,12 +1,13 @@
-/** The tables of the job store, in steps: a store that an earlier version made gets the missing steps. */
+/** Creates the tables of the job store in steps. A store that an earlier version made gets the missing steps. */
 import type { Database } from './database.ts';
 
 /**
- * Append only: a step that has been released never changes. Both engines accept every statement.
- * Times are milliseconds since 1970.
- * `turn` is the round in which a waiting run is served: a lower round goes first, so that owners alternate within one
- * priority. The column keeps this name because the machines of a fleet are upgraded one at a time: servers of two versions
- * work on the same tables. For the same reason the columns `callback` and `callback_due_at` keep theirs.
+ * The steps. New steps are added at the end, and a released step never changes. Both engines accept every statement.
+ * Times are in milliseconds since 1970.
+ *
+ * `turn` is the round in which a waiting run is served. A lower round is served first, so that owners alternate within
+ * one priority. The columns `turn`, `callback` and `callback_due_at` must keep these names: the machines of a fleet are
+ * upgraded one at a time, so servers of two versions use the same tables.
  */
 const steps: string[][] = [
   [
@@ -66,7 +67,10 @@ const steps: string[][] = [
   ],
 ];
 
-/** @param lock a statement that takes a lock until the transaction ends, so that two processes do not migrate at once */
+/**
+ * Runs the steps that the store does not have yet.
+ * @param lock a statement that takes a lock until the transaction ends, so that two processes do not migrate at once
+ */
 export async function migrate(database: Database, lock?: string): Promise<void> {
   await database.transaction('durable', async (sql) => {
     if (lock) await sql(lock);

@@ -1,4 +1,4 @@
-/** The job store in SQL, the same on both engines. */
+/** Implements the job store in SQL, with the same code for both engines. */
 import { appendEvents } from './append-events.ts';
 import { cancel } from './cancel.ts';
 import { createChatStore } from './chat-requests.ts';
@@ -29,7 +29,7 @@ export class SqlJobStore implements JobStore {
   readonly #sql: Sql;
   #closed: Promise<void> | undefined;
 
-  /** @param notifications those on which the engine passes on the notifications of other processes */
+  /** @param notifications the object through which the engine passes on the notifications of other processes */
   constructor(engine: Engine, notifications: Notifications = new Notifications()) {
     this.engine = engine;
     this.notifications = notifications;

@@ -1,4 +1,7 @@
-/** SQLite through Node's own module: one connection, which runs one statement or transaction at a time. */
+/**
+ * Runs statements and transactions on SQLite, through Node's own module. There is one connection, which runs one
+ * statement or transaction at a time.
+ */
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { ServiceError } from '../errors.ts';
 import type { Database, Row, Sql, Value } from './database.ts';
@@ -44,7 +47,9 @@ export function openSqlite(file: string): Database {
   };
 }
 
-/** SQLite's result codes (sqlite.org/rescode.html) for a file that cannot be read or written now. */
+/**
+ * SQLite's result codes (sqlite.org/rescode.html) for a file that cannot be read or written now, each with its meaning.
+ */
 const outages: Record<number, string> = {
   5: 'its file is locked',
   8: 'its file is read-only',
@@ -53,7 +58,7 @@ const outages: Record<number, string> = {
   14: 'its file cannot be opened',
 };
 
-/** Turns an error of the disk or the file into `store_unavailable`, which may be retried; other errors are faults. */
+/** Turns a disk or file error into `store_unavailable`, which clients may retry. Throws all other errors unchanged. */
 function explain(error: unknown): never {
   const outage = outages[((error as { errcode?: number }).errcode ?? 0) & 0xff];
   if (outage === undefined) throw error;

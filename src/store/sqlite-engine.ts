@@ -1,4 +1,4 @@
-/** The embedded engine: one file, one process. */
+/** The embedded engine: the store is one SQLite file, which one process uses. */
 import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { migrate } from './schema.ts';
 import { SqlJobStore } from './sql-job-store.ts';
 import { openSqlite } from './sqlite-database.ts';
 
-/** @param folder in a folder whose lock the caller holds (`lockFolder`) */
+/** @param folder a folder inside the data folder, which the caller has locked with `lockFolder` */
 export async function openEmbeddedStore(folder: string): Promise<JobStore> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const database = openSqlite(join(folder, 'jobs.sqlite'));
@@ -18,7 +18,7 @@ export async function openEmbeddedStore(folder: string): Promise<JobStore> {
   const engine: Engine = {
     database,
     worker,
-    // The rows themselves are the queue: a run waits when its state is `queued`.
+    // The queue needs no entries, because the rows themselves are the queue: a run waits while its state is `queued`.
     lockSubmissions: async () => {},
     enqueue: async () => {},
     removeFromQueue: async () => {},

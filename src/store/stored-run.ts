@@ -1,15 +1,18 @@
-/** The types that jobs and chat requests in the store share: kind, claim and new event. */
+/** The types that jobs and chat requests in the store share: the kind of a run, a worker's claim, and a new event. */
 import type { StoredEventBody } from './job.ts';
 
-/** A chat request is in the store only while it waits for a slot on any machine, runs there, and its client waits for it. */
+/**
+ * The kind of a stored run. A chat request is stored only while it waits or runs, and while its client waits for the
+ * answer.
+ */
 export type RunKind = 'job' | 'chat';
 
-/** A worker's right to a run that it has taken from the store. A claim that is not the latest of its run changes nothing. */
+/** A worker's right to change a run that it has taken from the store. Only the latest claim of a run can change it. */
 export type Claim = {
   id: string;
-  /** Counts the claims of this run, from 1. */
+  /** The number of this claim among the run's claims, counted from 1. */
   attempt: number;
 };
 
-/** An event that has no number yet. `at`: milliseconds since 1970. */
+/** An event that has no number yet. `at` is the time in milliseconds since 1970. */
 export type NewEvent = { at: number; body: StoredEventBody };

@@ -1,4 +1,7 @@
-/** Adds a job to the store: within the bounds, once per idempotency key, in a round that is fair to all owners. */
+/**
+ * Adds a job to the store: checks the limits and the idempotency key, and gives the job a round that is fair to all
+ * owners.
+ */
 import { retryAfterSeconds } from '../admission/estimates.ts';
 import { ServiceError } from '../errors.ts';
 import type { Owner } from '../task.ts';
@@ -53,7 +56,10 @@ async function checkBounds(sql: Sql, owner: Owner, bounds: Bounds): Promise<void
   });
 }
 
-/** The bound that no further job fits in. A tenant learns how many of its own jobs wait, but no number of other owners. */
+/**
+ * Returns the limit that another job would exceed. Returns `undefined` if there is no such limit. A tenant learns how
+ * many of its own jobs wait, but not how many jobs of other owners wait.
+ */
 async function reachedBound(sql: Sql, owner: Owner, { maxWaiting, tenant }: Bounds): Promise<string | undefined> {
   const waiting = await countWaiting(sql, 'job');
   if (tenant) {
@@ -64,7 +70,7 @@ async function reachedBound(sql: Sql, owner: Owner, { maxWaiting, tenant }: Boun
     }
     const operators = operator === undefined ? 0 : await countWaiting(sql, 'job', operator);
     const shared = maxWaiting - reserved;
-    // The operator's jobs count in the reserve first, so they do not lessen what the other keys may have.
+    // The operator's jobs do not count here, so they do not reduce the number of jobs that other keys may have.
     if (waiting - operators >= shared) {
       return `the limit of ${shared} waiting jobs is reached (MAX_WAITING_JOBS less RESERVED_WAITING_JOBS)`;
     }
@@ -72,7 +78,10 @@ async function reachedBound(sql: Sql, owner: Owner, { maxWaiting, tenant }: Boun
   return waiting < maxWaiting ? undefined : `${waiting} of ${maxWaiting} waiting jobs, the limit of MAX_WAITING_JOBS`;
 }
 
-/** @param owner absent: of all owners */
+/**
+ * Returns how many runs wait.
+ * @param owner counts only the runs of this owner. Undefined to count the runs of all owners
+ */
 export async function countWaiting(sql: Sql, kind: RunKind, owner?: Owner): Promise<number> {
   const whose = owner === undefined ? '' : 'AND owner = $2';
   const [row] = await sql(
@@ -83,8 +92,8 @@ export async function countWaiting(sql: Sql, kind: RunKind, owner?: Owner): Prom
 }
 
 /**
- * The round in which a new run is served. It is one after the round of its owner's last waiting run, and not before the
- * round that is served now. So owners alternate, and the order needs no state besides the waiting runs.
+ * Returns the round in which a new run is served. It is one after the round of its owner's last waiting run, and not
+ * before the round that is served now. So owners alternate, and the order needs no state besides the waiting runs.
  */
 export async function nextRound(
   sql: Sql,

@@ -1,10 +1,13 @@
-/** Identifiers whose order is the order of time: UUID version 7 (RFC 9562) with a counter within a millisecond. */
+/** Makes identifiers that sort by time: UUID version 7 (RFC 9562) with a counter within each millisecond. */
 import { randomBytes } from 'node:crypto';
 
 let lastMs = 0;
 let count = 0;
 
-/** Of two identifiers that one process makes, the later one is greater, also when they are compared as text. */
+/**
+ * Returns a new identifier. It is greater than all earlier identifiers of this process, even when they are compared as
+ * text.
+ */
 export function orderedUuid(nowMs = Date.now()): string {
   if (nowMs > lastMs) {
     lastMs = nowMs;

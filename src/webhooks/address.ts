@@ -1,10 +1,13 @@
-/** The addresses that a webhook may go to: only public ones, unless private ones are allowed. */
+/**
+ * Checks the addresses to which webhooks are sent. Only public addresses are allowed, unless private ones are allowed
+ * too.
+ */
 import { lookup } from 'node:dns/promises';
 import { BlockList, isIP } from 'node:net';
 
 export type Address = { address: string; family: 4 | 6 };
 
-/** Networks that are not part of the public internet (the IANA special-purpose address registries). */
+/** The networks that are not part of the public internet, from the IANA special-purpose address registries. */
 const notPublic = new BlockList();
 for (const [network, prefix] of [
   ['0.0.0.0', 8],
@@ -37,7 +40,10 @@ globalUnicast.addSubnet('2000::', 3, 'ipv6');
 
 const notAllowed = 'it leads to a private, loopback or link-local address';
 
-/** Why a webhook can never go to this URL, by the URL alone; `undefined`: nothing is wrong with it. */
+/**
+ * Returns why a webhook can never be sent to this URL, judged by the URL alone. Returns `undefined` if nothing is wrong
+ * with the URL.
+ */
 export function callbackUrlProblem(url: string, allowPrivate: boolean): string | undefined {
   const parsed = URL.parse(url);
   if (!parsed || url.length > 2048) return 'it is not a URL of at most 2048 characters';
@@ -48,8 +54,8 @@ export function callbackUrlProblem(url: string, allowPrivate: boolean): string |
 }
 
 /**
- * The address to connect to. The caller uses it instead of the name, because a second look-up could lead elsewhere.
- * Throws an Error whose message is the reason.
+ * Returns the address to connect to. The caller connects to this address, not to the name, because a second look-up of
+ * the name could give another address. Throws an Error whose message is the reason.
  */
 export async function resolveAddress(url: URL, allowPrivate: boolean): Promise<Address> {
   const literal = literalAddress(url);
@@ -57,7 +63,10 @@ export async function resolveAddress(url: URL, allowPrivate: boolean): Promise<A
   return chooseAddress(found as Address[], allowPrivate);
 }
 
-/** The first of the addresses of one name. One private address makes the whole name a private one. */
+/**
+ * Returns the first address of a host name. Throws if any of its addresses is private, unless private addresses are
+ * allowed.
+ */
 export function chooseAddress(found: Address[], allowPrivate: boolean): Address {
   const [first] = found;
   if (!first) throw new Error('its host name has no address');
@@ -70,7 +79,7 @@ export function isPublic({ address, family }: Address): boolean {
   return globalUnicast.check(address, 'ipv6') && !notPublic.check(address, 'ipv6');
 }
 
-/** The address that the URL itself names; `undefined`: its host is a name that must be looked up. */
+/** Returns the address in the URL itself. Returns `undefined` if the URL's host is a name that must be looked up. */
 function literalAddress(url: URL): Address | undefined {
   if (url.hostname === 'localhost' || url.hostname.endsWith('.localhost')) return { address: '127.0.0.1', family: 4 };
   const address = url.hostname.replace(/^\[(.*)\]$/, '$1');

@@ -1,4 +1,7 @@
-/** The root of all webhook secrets: configured, or made once and kept for every machine that shares the jobs. */
+/**
+ * Loads the root secret, from which all webhook secrets are derived. It is configured, or made once and kept for all
+ * machines that share the jobs.
+ */
 import { randomBytes } from 'node:crypto';
 import { callbackSecretProblem } from '../config/callback-secret.ts';
 import type { Config } from '../config/config.ts';
@@ -8,8 +11,9 @@ import type { JobStore } from '../store/job-store.ts';
 const name = 'callback-secret';
 
 /**
- * Throws an Error with one line when CALLBACK_SECRET cannot be used, or the kept root cannot be read or written.
- * @param keys every API key, also one that is kept in the data folder and so is not in the settings
+ * Returns the root secret. Throws an Error with a one-line message if CALLBACK_SECRET cannot be used, or if the kept
+ * root secret cannot be read or written.
+ * @param keys every API key, including a key that is kept in the data folder and so is not in the settings
  */
 export async function loadRootSecret(
   { callbackSecret, dataDir, databaseUrl }: Pick<Config, 'callbackSecret' | 'dataDir' | 'databaseUrl'>,
@@ -23,6 +27,7 @@ export async function loadRootSecret(
   }
   const make = () => `whsec_${randomBytes(32).toString('base64')}`;
   if (databaseUrl === undefined) return (await keepSecret(dataDir, name, make)).secret;
-  // A server that begins to share its jobs offers the root it has, so that its receivers can keep their secrets.
+  // A server that begins to share its jobs offers the root secret it already has, so that its webhook receivers need no
+  // new secrets.
   return store.keepSecret(name, (await findKeptSecret(dataDir, name)) ?? make());
 }

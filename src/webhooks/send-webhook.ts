@@ -1,19 +1,25 @@
-/** One attempt to deliver a webhook: signed, to one fixed address, within a deadline, without following redirects. */
+/**
+ * Makes one attempt to deliver a webhook: signed, to one fixed address, within a time limit, without following
+ * redirects.
+ */
 import { createHmac } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { resolveAddress } from './address.ts';
 import { keyBytes } from './secret.ts';
 
-/** `id`: the same in every attempt. `secret`: as `webhookSecretOf` makes it. */
+/** `id` is the same in every attempt. `secret` is a secret that `webhookSecretOf` returned. */
 export type Webhook = { url: string; id: string; body: string; secret: string; allowPrivate: boolean };
 
-/** Of the whole attempt, in milliseconds. */
+/** The time limit of the whole attempt, in milliseconds. */
 const deadlineMs = 10_000;
 const tooLate = `no answer within ${deadlineMs / 1000} s`;
 const maxAnswerBytes = 64 * 1024;
 
-/** Returns the HTTP status of the answer. Throws an Error whose message is one line without addresses. */
+/**
+ * Sends the webhook and returns the HTTP status of the answer. Throws an Error with a one-line message that has no
+ * addresses.
+ */
 export async function sendWebhook(webhook: Webhook): Promise<number> {
   const url = new URL(webhook.url);
   const deadline = AbortSignal.timeout(deadlineMs);
@@ -50,12 +56,15 @@ export async function sendWebhook(webhook: Webhook): Promise<number> {
   });
 }
 
-/** By the Standard Webhooks specification: `v1,` and the base64 of an HMAC-SHA256 over `id.timestamp.body`. */
+/**
+ * Returns the signature by the Standard Webhooks specification: `v1,` and the base64 of an HMAC-SHA256 over
+ * `id.timestamp.body`.
+ */
 function sign(secret: string, id: string, timestamp: number, body: string): string {
   return `v1,${createHmac('sha256', keyBytes(secret)).update(`${id}.${timestamp}.${body}`).digest('base64')}`;
 }
 
-/** A look-up cannot be aborted, so the wait for it ends with the deadline. */
+/** Waits for the look-up until the deadline. The look-up itself cannot be aborted. */
 function within<T>(deadline: AbortSignal, lookUp: Promise<T>): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>();
   deadline.addEventListener('abort', () => reject(new Error(tooLate)), { once: true });

@@ -1,4 +1,4 @@
-/** Sends the webhooks of ended jobs, and retries them with growing waits, also after a restart. */
+/** Sends the webhooks of ended jobs, and retries failed webhooks after growing waits, even after a restart. */
 import type { JobRecord, WebhookReport } from '../store/job.ts';
 import type { JobStore } from '../store/job-store.ts';
 import type { Owner } from '../task.ts';
@@ -6,24 +6,27 @@ import { sendWebhook } from './send-webhook.ts';
 
 export type WebhookOptions = {
   store: JobStore;
-  /** The secret that signs the webhooks of this owner's jobs. */
+  /** Returns the secret that signs the webhooks of this owner's jobs. */
   secretOf(owner: Owner): string;
   /** Whether webhooks may go to private, loopback and link-local addresses. */
   allowPrivate: boolean;
-  /** The final record as clients know it; it becomes the body, as JSON. */
+  /** Returns the final record as clients see it. Its JSON is the body of the webhook. */
   render(job: JobRecord): unknown;
-  /** Called after every attempt, once it is recorded. */
+  /** Called after every attempt, once the attempt is recorded. */
   onAttempt(job: JobRecord, report: WebhookReport): void;
-  /** Called when the store fails. The next pass tries again. */
+  /** Called when the store fails. The server tries again at its next check for due webhooks. */
   onError(error: unknown): void;
-  /** Waits before the second and further attempts, in milliseconds. After the attempt that follows the last wait it gives up. */
+  /**
+   * The waits before the second and the further attempts, in milliseconds. The server gives up if the attempt after the
+   * last wait fails.
+   */
   waitsMs?: number[];
-  /** How often it looks for webhooks that are due, in milliseconds. */
+  /** The time between two checks for due webhooks, in milliseconds. */
   everyMs?: number;
 };
 
 export type Webhooks = {
-  /** Sends nothing more. Settles when the attempts that have begun are recorded. */
+  /** Stops sending webhooks. Settles when the attempts that have begun are recorded. */
   stop(): Promise<void>;
 };
 
@@ -31,7 +34,10 @@ const seconds = 1000;
 const minutes = 60 * seconds;
 const growingWaits = [5 * seconds, 30 * seconds, 2 * minutes, 10 * minutes, 30 * minutes, 60 * minutes, 240 * minutes];
 const atOnce = 8;
-/** Longer than an attempt can take. When it ends without a report, the process that made the attempt is gone. */
+/**
+ * How long a webhook that one process has taken is not given to another, in milliseconds. This is longer than an
+ * attempt can take, so if it ends without a report, the process that made the attempt is gone.
+ */
 const leaseMs = 60 * seconds;
 
 export function startWebhooks(options: WebhookOptions): Webhooks {
@@ -59,7 +65,7 @@ export function startWebhooks(options: WebhookOptions): Webhooks {
   };
   const timer = setInterval(sendDue, options.everyMs ?? 1000);
   const off = options.store.notifications.on('ended', () => {
-    // A pass that has begun may have read the store before this job ended, so another one follows.
+    // The current check may have read the store before this job ended, so another check follows.
     void Promise.resolve(current).then(sendDue);
   });
 
@@ -81,7 +87,7 @@ async function deliver(options: WebhookOptions, job: JobRecord): Promise<void> {
   options.onAttempt(job, report);
 }
 
-/** `detail`: why the attempt failed; absent when it succeeded. */
+/** `detail` says why the attempt failed. It is undefined if the attempt succeeded. */
 type AttemptResult = { status?: number; detail?: string };
 
 async function attempt({ secretOf, allowPrivate, render }: WebhookOptions, job: JobRecord): Promise<AttemptResult> {
@@ -99,7 +105,7 @@ function reportOf({ status, detail }: AttemptResult, attempts: number, waitsMs: 
   const facts = { attempts, ...(status !== undefined && { status }), ...(detail !== undefined && { detail }) };
   if (detail === undefined) return { state: 'delivered', deliveredAt: Date.now(), ...facts };
   const waitMs = waitsMs[attempts - 1];
-  // By the Standard Webhooks specification a receiver answers 410 when it wants no more webhooks.
+  // In the Standard Webhooks specification, a receiver answers 410 if it wants no more webhooks.
   if (waitMs === undefined || status === 410) return { state: 'gave_up', ...facts };
   return { state: 'pending', nextAttemptAt: Date.now() + waitMs, ...facts };
 }

@@ -1,4 +1,4 @@
-/** Builds the workspace stage: finds out which kind of workspace the settings ask for. */
+/** Creates the workspaces in the mode that the settings ask for: scratch, shared or worktree. */
 import { realpath, stat } from 'node:fs/promises';
 import { resolve, sep } from 'node:path';
 import { createGit, type Git } from './git/git.ts';
@@ -8,7 +8,7 @@ import { createShared } from './shared/shared.ts';
 import type { StageSettings, Workspaces } from './workspaces.ts';
 import { createWorktrees } from './worktrees/worktrees.ts';
 
-/** The settings; those in `defaults` may be left out. */
+/** The settings. A setting that has a value in `defaults` is optional. */
 export type WorkspaceSettings = Omit<StageSettings, keyof typeof defaults> &
   Partial<Pick<StageSettings, keyof typeof defaults>> & {
     workspaceDir: string | undefined;
@@ -23,7 +23,7 @@ const defaults = {
   keepPatchesMs: 30 * 24 * 3600 * 1000,
 };
 
-/** Throws an Error with one line when the settings cannot be met. */
+/** Creates the workspaces. Throws an Error with a one-line message if the settings cannot be satisfied. */
 export async function createWorkspaces(given: WorkspaceSettings): Promise<Workspaces> {
   const { workspaceDir, workspaceMode, ...settings } = { ...defaults, ...given };
   const git = createGit(settings.environment);
@@ -49,7 +49,9 @@ export async function createWorkspaces(given: WorkspaceSettings): Promise<Worksp
   }
 }
 
-/** Agents read and write all of a shared workspace: also keys and the work of other runs, if DATA_DIR lay in it. */
+/**
+ * Throws if DATA_DIR lies in the shared workspace, where agents could read and change keys and the work of other runs.
+ */
 async function refuseDataFolderIn(workspaceDir: string, dataDir: string): Promise<void> {
   const workspace = await realpath(workspaceDir);
   const data = await realpath(dataDir).catch(() => resolve(dataDir));
@@ -59,7 +61,10 @@ async function refuseDataFolderIn(workspaceDir: string, dataDir: string): Promis
   );
 }
 
-/** An untracked folder inside a repository does not belong to it: many people keep their home folder in one. */
+/**
+ * Returns whether the repository tracks the folder. A folder inside a repository may be untracked, for example if the
+ * user's whole home folder is a repository.
+ */
 async function isTracked(git: Git, { gitDir, prefix }: Repository): Promise<boolean> {
   if (prefix === '') return true;
   return (await git({ gitDir }, ['cat-file', '-e', `HEAD:${prefix}`], { timeoutMs: 10_000 })).ok;

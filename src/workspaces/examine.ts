@@ -1,4 +1,7 @@
-/** Examines a workspace for `doctor`: what it is, and whether its remote answers. Changes nothing in it. */
+/**
+ * Examines a workspace for `doctor`: whether it is a git repository, and whether its remote answers. Changes nothing in
+ * it.
+ */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,14 +12,14 @@ import { prepareMirror } from './git/mirror.ts';
 import { findRepository } from './git/repository.ts';
 import { findCurrentBranch } from './git/upstream.ts';
 
-/** `upstream`: such as `origin/main`. `why`: one line for the operator. */
+/** `upstream` is a name such as `origin/main`. `why` is a one-line reason for the operator. */
 export type Examination =
   | { kind: 'folder' }
   | { kind: 'no_upstream'; why: string }
   | { kind: 'unreachable'; upstream: string; why: string }
   | { kind: 'reachable'; upstream: string };
 
-/** Throws a `ServiceError` when git cannot be started. */
+/** Throws a `ServiceError` if git cannot be started. */
 export async function examineWorkspace(
   workspaceDir: string,
   environment: Environment,

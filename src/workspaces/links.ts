@@ -1,6 +1,6 @@
 /**
- * Refuses links through which an agent or the server's git would leave the workspace. A commit of the upstream can turn a
- * folder into a link to any folder of the host, and an agent can put links into the `.git` of a shared workspace.
+ * Refuses links that lead out of the workspace, which an agent or the server's git would follow. An upstream commit can
+ * turn a folder into a link to any host folder, and an agent can put links into the `.git` of a shared workspace.
  */
 import type { Dirent } from 'node:fs';
 import { mkdir, readdir, realpath, stat } from 'node:fs/promises';
@@ -9,8 +9,8 @@ import type { Repository } from './git/repository.ts';
 import { unavailable } from './workspaces.ts';
 
 /**
- * Makes the missing folders of `root/prefix`, from the top down. Throws `workspace_unavailable` when one of them leads
- * out of `root`, before it makes any below that one.
+ * Makes the missing folders of `root/prefix`, from the top down. If a folder leads out of `root`, throws
+ * `workspace_unavailable` before it makes any folder below that folder.
  */
 export async function makeWorkFolder(root: string, prefix: string): Promise<void> {
   const top = await realpath(root);
@@ -18,7 +18,7 @@ export async function makeWorkFolder(root: string, prefix: string): Promise<void
   for (const step of prefix.split(sep).filter(Boolean)) {
     path = join(path, step);
     const real = await realpath(path).catch(async (error: NodeJS.ErrnoException) => {
-      // For a dangling link `mkdir` fails; so its target, which is outside, is not made.
+      // For a dangling link `mkdir` fails, so the link's target, which is outside, is not made.
       if (error.code !== 'ENOENT') throw error;
       await mkdir(path, { mode: 0o777 });
       return realpath(path);
@@ -34,8 +34,8 @@ function isGitFolder(path: string): boolean {
 }
 
 /**
- * Throws `workspace_unavailable` when the workspace is no longer in the repository in which it was at the server's start:
- * its folder has become a link, or its `.git` leads elsewhere. The operator may move the top folder of the repository.
+ * Throws `workspace_unavailable` if the workspace's repository is not the same as at the server's start: the folder has
+ * become a link, or its `.git` leads elsewhere. A workspace that is the top folder of its repository may be moved.
  */
 export function checkSameRepository(first: Repository, now: Repository | undefined): void {
   if (first.prefix !== '' && (now?.root !== first.root || now.prefix !== first.prefix)) throw leadsOutside();
@@ -51,7 +51,9 @@ function leadsOutside() {
   return unavailable('its folder in the repository is gone, or a link that leads out of it');
 }
 
-/** The folders in which git writes when it moves a branch, and how deep each is searched. */
+/**
+ * The folders in which git writes when it moves a branch, and how many levels of each folder are searched for links.
+ */
 const writtenFolders = [
   { name: '.', depth: 1 },
   { name: 'refs', depth: 50 },
@@ -61,7 +63,10 @@ const writtenFolders = [
 ];
 const maxEntries = 100_000;
 
-/** The paths of all links in the folders of `gitDir` in which git writes. Throws `workspace_unavailable`. */
+/**
+ * Returns the paths of all links in the folders of `gitDir` in which git writes. Throws `workspace_unavailable` if the
+ * folders have too many files.
+ */
 export async function linksIn(gitDir: string): Promise<Set<string>> {
   const links = new Set<string>();
   let left = maxEntries;
@@ -80,8 +85,8 @@ export async function linksIn(gitDir: string): Promise<Set<string>> {
 }
 
 /**
- * Throws `workspace_unavailable` when `.git` holds a link that is not in `known`: git would write through it.
- * @param known the links at the server's start, which the operator made
+ * Throws `workspace_unavailable` if `.git` has a link that is not in `known`, because git would write through the link.
+ * @param known the links that existed at the server's start; the operator made them
  */
 export async function refuseNewLinks(gitDir: string, known: Set<string>): Promise<void> {
   for (const link of await linksIn(gitDir)) {

@@ -1,7 +1,10 @@
-/** A mutex: one holder at a time, in order of arrival. A caller can stop waiting, and then the next one is served. */
+/**
+ * A mutex with one holder at a time, in order of arrival. A caller can stop waiting without holding up the callers
+ * after it.
+ */
 
 export type Mutex = {
-  /** Settles when the caller holds the lock, with the function that unlocks. Rejects with the signal's reason. */
+  /** Waits for the lock and returns the function that unlocks it. Rejects with the signal's reason after an abort. */
   lock(signal: AbortSignal): Promise<() => void>;
 };
 
@@ -24,7 +27,9 @@ export function createMutex(): Mutex {
   };
 }
 
-/** Settles as the promise does, or rejects with the signal's reason. The work behind the promise is not stopped. */
+/**
+ * Settles as the promise does, or rejects with the signal's reason. An abort does not stop the work behind the promise.
+ */
 export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const onAbort = () => reject(signal.reason);

@@ -3,7 +3,7 @@ import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { removeFolder } from '../processes/remove-folder.ts';
 import { emptyTree, makeBaselinePlace } from './changes/baseline.ts';
-import { createWork, type Work } from './changes/work.ts';
+import { createWork, type Work } from './changes/collect-and-deliver.ts';
 import type { Git } from './git/git.ts';
 import { prepareEmptyMirror } from './git/mirror.ts';
 import {
@@ -15,7 +15,7 @@ import {
   type Workspaces,
 } from './workspaces.ts';
 
-/** Removes the scratch folders that an earlier server did not remove. */
+/** Creates the scratch mode, and removes the scratch folders that an earlier server process left behind. */
 export async function createScratch(git: Git, settings: StageSettings): Promise<Workspaces> {
   const folder = join(settings.dataDir, 'scratch');
   await removeFolder(folder);
@@ -28,7 +28,7 @@ export async function createScratch(git: Git, settings: StageSettings): Promise<
   };
 
   const leaseOf = (path: string): WorkspaceLease => {
-    // Made on demand: the work of most runs is neither collected nor delivered, and then no git is needed.
+    // This is created on demand: most runs neither collect nor deliver their work, and then no git command is needed.
     let work: Promise<Work> | undefined;
     const workOfRun = () => {
       work ??= workIn(git, path, settings);
@@ -65,7 +65,7 @@ export async function createScratch(git: Git, settings: StageSettings): Promise<
   };
 }
 
-/** Begins with a dot, so it never has the name of a run's folder. */
+/** Returns the folder of the baseline. Its name begins with a dot, so it never equals the name of a run's folder. */
 function baselineOf(path: string): string {
   return path.replace(/([^/]+)$/, '.$1');
 }
@@ -75,7 +75,7 @@ async function remove(path: string): Promise<void> {
   await removeFolder(baselineOf(path));
 }
 
-/** Every file in the folder is the work of the run. */
+/** Compares the folder with an empty git tree, so every file in the folder is the run's work. */
 async function workIn(git: Git, path: string, settings: StageSettings): Promise<Work> {
   const mirror = await prepareEmptyMirror(settings.dataDir);
   const place = await makeBaselinePlace(baselineOf(path), { ...mirror.place, workTree: path }, mirror.objects);

@@ -1,4 +1,4 @@
-/** The interface of the workspace stage: what it offers, its settings, and its errors. */
+/** The interface of all workspace modes: what they offer, their settings, and their errors. */
 import { ServiceError } from '../errors.ts';
 import type { Delivery, SyncReport } from '../task.ts';
 import type { ChangeLimits, Changes } from './changes/changes.ts';
@@ -7,15 +7,15 @@ import { GitError } from './git/git.ts';
 import type { Environment } from './git/git-environment.ts';
 
 export type Workspaces = {
-  /** The repository's folders, from which runs get their files: a sandbox hides them from agents. */
+  /** The folders of the user's repository that a sandbox must hide from agents. */
   hides: string[];
   /** Makes a folder for an agent that is started before its run is known. Throws `workspace_unavailable`. */
   prepare(id: string): Promise<Prepared>;
-  /** Gives a run its folder. Throws `workspace_unavailable`, or the signal's reason. */
+  /** Gives a run its folder. Throws `workspace_unavailable`, or the signal's reason after an abort. */
   lease(runId: string, signal: AbortSignal): Promise<WorkspaceLease>;
-  /** Removes the patch that was kept of a run, if there is one. */
+  /** Removes the patch that was kept for a run, if there is one. */
   forgetPatch(runId: string): Promise<void>;
-  /** Settles when everything that was released is cleaned up. */
+  /** Settles when all released folders are cleaned up. */
   close(): Promise<void>;
 };
 
@@ -23,25 +23,31 @@ export type Workspaces = {
 export type WorkspaceLease = {
   /** The agent's working directory. */
   path: string;
-  /** The top of the repository that holds `path`, or `path` without a repository. Absent: the folder was made empty. */
+  /**
+   * The top folder of the repository that holds `path`, or `path` itself if there is no repository. Undefined if the
+   * folder was made empty for the run.
+   */
   root?: string;
-  /** Its `revision` is the commit on which the run begins. */
+  /** The report of the sync before the run. Its `revision` is the commit on which the run begins. */
   sync: SyncReport;
-  /** Folders outside `path` that the agent's own git reads: a sandbox must show them. */
+  /** Folders outside `path` that git reads when the agent runs it. A sandbox must let the agent read these folders. */
   reads: string[];
   /**
-   * The changes until now. When they are complete, the work counts as saved, and `release` keeps no patch. A failure is
-   * reported in `patchOmitted`.
+   * Returns the changes made so far. If they are complete, the work counts as saved, and `release` keeps no patch. A
+   * failure is reported in `patchOmitted`.
    */
   collect(): Promise<Changes>;
-  /** Commits the work and pushes it as a branch. A failure is reported, and the work can still be collected. */
+  /**
+   * Commits the work and pushes it as a branch. A failure is reported in the result, and the work can still be
+   * collected.
+   */
   deliver(request: DeliveryRequest): Promise<Delivery>;
   /**
-   * Removes the folder, or frees the shared workspace for the next run. Work in a shared workspace stays there; unsaved
-   * work in a worktree is kept as a patch. Settles early: the clean-up goes on in the background.
+   * Removes the folder, or frees the shared workspace for the next run. Work in a shared workspace stays there. Unsaved
+   * work in a worktree is kept as a patch. May settle before the clean-up in the background has ended.
    */
   release(): Promise<void>;
-  /** Instead of `release`: keeps the folder for an idle agent. */
+  /** Keeps the folder for an idle agent. Called instead of `release`. */
   keep(): Promise<Prepared>;
 };
 
@@ -52,11 +58,11 @@ export type Prepared = {
   root?: string;
   /** See `WorkspaceLease`. */
   reads: string[];
-  /** The folder holds the same as a new one. False until that has been checked. */
+  /** Whether the folder has the same content as a new one. `false` until this has been checked. */
   readonly clean: boolean;
   /**
-   * Syncs, and gives the folder to a run. `undefined`: the workspace has changed since the folder was made, so the folder
-   * was discarded. Discards it also when it throws, with the errors of `Workspaces.lease`.
+   * Syncs, and gives the folder to a run. Returns `undefined` if the workspace has changed since the folder was made;
+   * the folder is then discarded. Throws the errors of `Workspaces.lease`; the folder is then discarded too.
    */
   lease(runId: string, signal: AbortSignal): Promise<WorkspaceLease | undefined>;
   discard(): Promise<void>;
@@ -67,21 +73,21 @@ export type StageSettings = {
   gitSync: 'best-effort' | 'required' | 'off';
   gitSyncTimeoutMs: number;
   dataDir: string;
-  /** The environment of the host. */
+  /** The host's environment variables. */
   environment: Environment;
-  /** Called after each sync, with its duration. */
+  /** Called after each sync, with the duration in milliseconds. */
   onSync(report: SyncReport, ms: number): void;
   /** Called when work that was neither collected nor delivered was kept as a patch. */
   onKept(runId: string, patch: KeptPatch): void;
-  /** Called on errors that fail no run. */
+  /** Called for errors that do not make a run fail. */
   onProblem(what: string, error: unknown): void;
-  /** Runs in worktrees use the last sync for this long. Milliseconds. */
+  /** How long runs in worktrees use the result of the last sync, in milliseconds. */
   syncFreshMs: number;
-  /** How many worktrees are made ahead. */
+  /** How many worktrees are made before a run needs them. */
   preparedWorktrees: number;
-  /** For `collect`. */
+  /** The limits on what `collect` returns. */
   changeLimits: ChangeLimits;
-  /** A kept patch is removed after this time. Milliseconds. */
+  /** How long a kept patch is stored, in milliseconds. */
   keepPatchesMs: number;
 };
 
@@ -91,7 +97,10 @@ export function unavailable(reason: string, cause?: unknown): ServiceError {
   return new ServiceError('workspace_unavailable', `Cannot prepare the workspace: ${reason}`, { cause });
 }
 
-/** Turns errors of git and of the file system into `workspace_unavailable`. After an abort it throws the signal's reason. */
+/**
+ * Awaits a step, and turns errors of git and of the file system into `workspace_unavailable`. After an abort it throws
+ * the signal's reason.
+ */
 export async function orUnavailable<T>(step: Promise<T>, signal?: AbortSignal): Promise<T> {
   try {
     return await step;
@@ -103,13 +112,16 @@ export async function orUnavailable<T>(step: Promise<T>, signal?: AbortSignal): 
   }
 }
 
-/** Throws `workspace_unavailable` when a sync is required and did not succeed. */
+/** Throws `workspace_unavailable` if a sync is required and did not succeed. */
 export function checkRequired({ gitSync }: StageSettings, report: SyncReport): void {
   if (gitSync !== 'required' || report.state === 'synced' || report.state === 'unchanged') return;
   throw unavailable(`it could not be synced, and GIT_SYNC is required: ${report.detail ?? 'no reason was given'}`);
 }
 
-/** The id of a run, which names folders, files and branches. Throws `internal` when it could lead out of a folder. */
+/**
+ * Returns the id of a run, which is used in names of folders, files and branches. Throws `internal` if the id could
+ * lead out of a folder.
+ */
 export function safeRunId(runId: string): string {
   if (/^[A-Za-z0-9_-]{1,128}$/.test(runId)) return runId;
   throw new ServiceError(

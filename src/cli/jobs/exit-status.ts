@@ -1,4 +1,4 @@
-/** The exit statuses of `jobs`, and the error that has one. */
+/** The exit statuses of `jobs`, and an error that carries an exit status. */
 import type { JobJson } from '../../api/jobs/render-job.ts';
 
 export const exitStatus = {
@@ -9,15 +9,15 @@ export const exitStatus = {
   /** The server cannot be reached, or accepts no more jobs now. */
   unavailable: 3,
   interrupted: 4,
-  /** As the command `timeout`. */
+  /** The exit status of the command `timeout` when a time limit is reached. */
   timeout: 124,
-  /** The status that a shell has for a command that Ctrl-C ended. */
+  /** The exit status that a shell reports for a command that Ctrl-C ended. */
   cancelled: 130,
 } as const;
 
 export type ExitStatus = (typeof exitStatus)[keyof typeof exitStatus];
 
-/** Ends the command with a status; its message is one line for the user. */
+/** An error that ends the command with an exit status. Its message is one line for the user. */
 export class CommandFailure extends Error {
   readonly status: ExitStatus;
 
@@ -28,7 +28,7 @@ export class CommandFailure extends Error {
   }
 }
 
-/** The exit status for an ended job. A completed job whose branch could not be pushed counts as failed. */
+/** Returns the exit status for an ended job. A completed job whose branch could not be pushed counts as failed. */
 export function exitStatusOf({ status, workspace }: Pick<JobJson, 'status' | 'workspace'>): ExitStatus {
   switch (status) {
     case 'completed':

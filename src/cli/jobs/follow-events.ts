@@ -1,24 +1,24 @@
-/** Follows the events of a job, and reconnects when the connection breaks: no event is missed or repeated. */
+/** Follows the events of a job, and reconnects when the connection breaks, so that no event is missed or repeated. */
 import type { EventJson } from '../../api/jobs/job-event-stream.ts';
 import { backoff } from '../../waits.ts';
 import { CommandFailure, exitStatus } from './exit-status.ts';
 import type { JobClient } from './job-client.ts';
 
 export type FollowOptions = {
-  /** The number of the latest event that the caller has; 0: it has none. */
+  /** The number of the latest event that the caller has, or 0 if the caller has no events. */
   after: number;
   signal: AbortSignal;
-  /** Called with the reason when the connection is lost, once until events arrive again. */
+  /** Called with the reason when the connection is lost. Not called again until events have arrived in between. */
   onLost(reason: string): void;
 };
 
-/** `seq`: the event's number in its job. */
+/** `seq` is the event's number in its job. */
 export type Followed = { seq: number; event: EventJson };
 
-/** How long it tries to reconnect. Milliseconds. */
+/** How long this tries to reconnect, in milliseconds. */
 const giveUpMs = 120_000;
 
-/** Ends after the job's last event, or when `signal` aborts. Throws a `CommandFailure`. */
+/** Yields the events of a job. Ends after the job's last event, or when `signal` aborts. Throws a `CommandFailure`. */
 export async function* followEvents(client: JobClient, id: string, options: FollowOptions): AsyncGenerator<Followed> {
   const { signal, onLost } = options;
   let last = options.after;
@@ -61,7 +61,7 @@ async function* framesOf(response: Response): AsyncGenerator<Followed> {
     for (const frame of frames) {
       const [, seq] = /^id: (\d+)$/m.exec(frame) ?? [];
       const [, data] = /^data: (.*)$/m.exec(frame) ?? [];
-      // A comment has neither; it only keeps the connection alive.
+      // An SSE comment has no id and no data. It only keeps the connection alive.
       if (seq !== undefined && data !== undefined) yield { seq: Number(seq), event: JSON.parse(data) as EventJson };
     }
   }

@@ -1,21 +1,24 @@
-/** A client of the job API of a running server. Every function throws a `CommandFailure` when it fails. */
+/** A client for the job API of a running server. Every function throws a `CommandFailure` if it fails. */
 import type { JobJson, ListedJobJson } from '../../api/jobs/render-job.ts';
 import { CommandFailure, type ExitStatus, exitStatus } from './exit-status.ts';
 
 export type Submitted = Pick<JobJson, 'job_id' | 'status' | 'position' | 'expected_wait_seconds'>;
 
 export type JobClient = {
-  /** @param body as `POST /execute` takes it */
+  /** @param body the request body of `POST /execute` */
   submit(body: Record<string, unknown>, idempotencyKey: string | undefined, signal: AbortSignal): Promise<Submitted>;
   job(id: string): Promise<JobJson>;
   list(query: Record<string, string>): Promise<{ jobs: ListedJobJson[]; next_cursor: string | null }>;
   cancel(id: string): Promise<{ status: string; result: 'never_started' | 'stopping' }>;
   diff(id: string): Promise<string>;
-  /** A response whose body is the stream of the events after number `after`; `undefined`: there are no more events. */
+  /**
+   * Returns a response whose body is the stream of the events after number `after`. Returns `undefined` if there are no
+   * more events.
+   */
   events(id: string, after: number, signal: AbortSignal): Promise<Response | undefined>;
 };
 
-/** The time limit of every request but a stream of events. Milliseconds. */
+/** The time limit of every request except an event stream, in milliseconds. */
 const deadlineMs = 60_000;
 
 export function createJobClient(url: string, key: string): JobClient {
@@ -77,7 +80,7 @@ function unreachable(base: string, error: unknown): CommandFailure {
   return new CommandFailure(exitStatus.unavailable, `Cannot reach the server at ${base}: ${reason}`);
 }
 
-/** The reason that the server gives, and the exit status for it. */
+/** Returns an error with the reason that the server gives and the exit status for this reason. */
 async function refusalOf(response: Response): Promise<CommandFailure> {
   const text = await response.text().catch(() => '');
   const retryAfter = response.headers.get('retry-after');

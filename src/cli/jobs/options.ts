@@ -19,7 +19,10 @@ export const jobOptions = {
 
 type JobOptions = { [Name in keyof typeof jobOptions]?: string };
 
-/** As `parseArgs` of `node:util`. Throws a `CommandFailure` for an unknown option, or one without its value. */
+/**
+ * Reads options with `parseArgs` of `node:util`. Throws a `CommandFailure` for an unknown option, or an option without
+ * its value.
+ */
 export function readOptions<const Options extends ParseArgsOptionsConfig>(args: string[], options: Options) {
   try {
     return parseArgs({ args, options, allowPositionals: true, strict: true });
@@ -28,7 +31,7 @@ export function readOptions<const Options extends ParseArgsOptionsConfig>(args: 
   }
 }
 
-/** The body of `POST /execute`. */
+/** Returns the request body of `POST /execute`. */
 export function bodyOf(prompt: string, { agent, model, effort, budget, timeout, deliver }: JobOptions) {
   return {
     prompt,
@@ -41,7 +44,9 @@ export function bodyOf(prompt: string, { agent, model, effort, budget, timeout, 
   };
 }
 
-/** A client of the server in the options, or else of the server on this machine with the same settings. */
+/**
+ * Returns a client for the server that the options name, or else for the server on this machine with the same settings.
+ */
 export async function clientOf({ url, key }: { url?: string; key?: string }): Promise<JobClient> {
   if (url !== undefined && key !== undefined) return createJobClient(checkedUrl(url), key);
   const config = readSettings();
@@ -63,7 +68,7 @@ function readSettings(): Config {
 
 function localUrl({ host, port }: { host: string; port: number }): string {
   if (port === 0) throw usage('Cannot find the server: PORT is 0, so its port is not known; use --url');
-  // These two addresses mean every address of the machine; a client cannot connect to them.
+  // These two addresses mean every address of the machine. A client cannot connect to them.
   const address = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
   return `http://${address.includes(':') ? `[${address}]` : address}:${port}`;
 }

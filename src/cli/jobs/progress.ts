@@ -1,4 +1,6 @@
-/** Shows the events of a job to a person: text as the agent writes it, every other event on a line of its own. */
+/**
+ * Shows the events of a job to a person: the agent's text as it is written, and every other event on a separate line.
+ */
 import type { EventJson } from '../../api/jobs/job-event-stream.ts';
 
 /** How many characters of a tool's input or result are shown. */
@@ -6,7 +8,7 @@ const maxShown = 200;
 
 export class Progress {
   readonly #write: (text: string) => void;
-  /** The last line has no line end yet. */
+  /** Whether the last line has no line end yet. */
   #lineOpen = false;
   #latest: EventJson['type'] | undefined;
 
@@ -16,7 +18,7 @@ export class Progress {
 
   show(event: EventJson): void {
     if (event.type === 'text') this.#text(event.text);
-    // The text of the thoughts is not shown: it is much longer than everything else.
+    // The text of the agent's thoughts is not shown, because it is much longer than everything else.
     else if (event.type !== 'thinking' || this.#latest !== 'thinking') this.line(lineOf(event));
     this.#latest = event.type;
   }
@@ -27,7 +29,7 @@ export class Progress {
     this.#write(`${printable(text)}\n`);
   }
 
-  /** Ends the last line. */
+  /** Ends the last line if it has no line end yet. */
   end(): void {
     if (this.#lineOpen) this.#write('\n');
     this.#lineOpen = false;
@@ -89,7 +91,7 @@ function short(text: string): string {
   return line.length > maxShown ? `${line.slice(0, maxShown)}…` : line;
 }
 
-/** Without control characters, so that the text of an agent cannot control the terminal. */
+/** Removes control characters, so that the text of an agent cannot control the terminal. */
 function printable(text: string): string {
   return text.replace(/[^\P{Cc}\n\t]/gu, '');
 }

@@ -1,4 +1,4 @@
-/** `jobs run`: submits a job; with `--wait` it shows the events of the job, and exits with the status of the job. */
+/** `jobs run`: submits a job. With `--wait`, shows the job's events and exits with the job's status. */
 import { pause } from '../../waits.ts';
 import type { CommandContext } from '../command-context.ts';
 import { CommandFailure, exitStatus, exitStatusOf } from './exit-status.ts';
@@ -40,7 +40,7 @@ export async function runJob(args: string[], context: CommandContext): Promise<n
 
 type WaitOptions = CommandContext & { quiet: boolean; json: boolean };
 
-/** Waits for the end of the job. Ctrl-C cancels the job and the wait continues; a second Ctrl-C ends the wait. */
+/** Waits until the job has ended. Ctrl-C cancels the job, but the wait continues. A second Ctrl-C ends the wait. */
 async function waitFor(client: JobClient, job: Submitted, options: WaitOptions): Promise<number> {
   const { stop, stopNow, report, print, quiet, json } = options;
   const id = job.job_id;
@@ -76,7 +76,10 @@ function expectation({ expected_wait_seconds: seconds }: Submitted): string {
 
 const retryMs = 1000;
 
-/** Retries while the server cannot be reached, until it has answered or the job has ended. */
+/**
+ * Asks the server to cancel the job. While the server cannot be reached, asks again until it answers or the job has
+ * ended.
+ */
 async function cancelUntilAnswered(
   client: JobClient,
   id: string,

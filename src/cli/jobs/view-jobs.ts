@@ -50,14 +50,14 @@ export async function cancelJob(args: string[], { print }: CommandContext): Prom
 export async function showDiff(args: string[], { print }: CommandContext): Promise<number> {
   const { values, positionals } = readOptions(args, serverOptions);
   const patch = await (await clientOf(values)).diff(idIn(positionals));
-  // `print` adds a line end.
+  // The last line end is removed, because `print` adds one.
   print(patch.replace(/\n$/, ''));
   return exitStatus.done;
 }
 
 const eventsOptions = { ...options, after: { type: 'string', default: '0' } } as const;
 
-/** Ends with the job, or at Ctrl-C, which does not cancel the job. */
+/** Shows a job's events until the job has ended or Ctrl-C is pressed. Ctrl-C does not cancel the job. */
 export async function followJob(
   args: string[],
   { print, report, stop, outputClosed }: CommandContext,

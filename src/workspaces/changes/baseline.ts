@@ -1,6 +1,6 @@
 /**
- * The baseline of a run: the files of its folder when it began. The index and the objects are the server's own and lie
- * outside the folder, so the run's changes can be found even when the agent has changed or removed the folder's `.git`.
+ * The baseline of a run: the state of the folder's files when the run began. The server keeps its index and objects
+ * outside the folder, so it finds the run's changes even if the agent has changed or removed the folder's `.git`.
  */
 import { copyFile, mkdir, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,22 +9,22 @@ import type { GitPlace } from '../git/git-environment.ts';
 
 export type Baseline = {
   place: GitPlace & { workTree: string; indexFile: string };
-  /** The id of the tree with which the run's work is compared. */
+  /** The id of the git tree that holds the files as they were when the run began. */
   tree: string;
-  /** The commit on which the run began; none in a repository without commits. */
+  /** The commit on which the run began. Undefined if the repository has no commits, or if there is no repository. */
   revision?: string;
   /**
-   * The folder was made for the run. Then the files of repositories inside it are the run's work too, and files that
-   * cannot be read are made readable.
+   * Whether the folder was made for the run. If so, files in repositories nested inside it are the run's work too, and
+   * unreadable files are made readable.
    */
   owned: boolean;
 };
 
 /**
  * Makes the object store of a baseline, and names its index.
- * @param folder holds both; the caller removes it
- * @param place the repository, and the working tree
- * @param objects the folder with the repository's objects, which are only read
+ * @param folder the folder for the object store and the index; the caller removes it
+ * @param place the repository and the working tree
+ * @param objects the repository's object folder, which is only read
  */
 export async function makeBaselinePlace(
   folder: string,
@@ -38,19 +38,20 @@ export async function makeBaselinePlace(
 }
 
 /**
- * Copies an index and its modification time. Git compares the content of a file that may be younger than the index, so a
- * copy with a later time would hide a change that was made right after the original. Without an original it does nothing.
+ * Copies a git index together with its modification time. Does nothing if there is no file at `from`. Git compares the
+ * content of a file only if the file may be newer than the index. A copy with a later time would hide a change that was
+ * made right after the original was written.
  */
 export async function copyIndex(from: string, to: string): Promise<void> {
   const original = await stat(from).catch(() => undefined);
   if (!original) return;
   await copyFile(from, to);
-  // Rounded down: an earlier time only makes git compare more files.
+  // The time is rounded down, because an earlier time only makes git compare more files.
   const time = new Date(Math.floor(original.mtimeMs));
   await utimes(to, time, time);
 }
 
-/** Writes the empty tree, whose id depends on the repository's hash. */
+/** Writes the empty tree and returns its id, which depends on the repository's hash algorithm. */
 export async function emptyTree(git: Git, place: GitPlace): Promise<string> {
   return await mustGit(git(place, ['hash-object', '-t', 'tree', '-w', '--stdin'], { timeoutMs: 10_000, input: '' }));
 }

@@ -1,4 +1,4 @@
-/** The changes of a run: the list of changed files, and a patch for `git apply`. */
+/** Describes a run's changes: a list of changed files, and a patch for `git apply`. */
 import { isUtf8 } from 'node:buffer';
 import { writeFile } from 'node:fs/promises';
 import type { ChangedFile, WorkspaceResult } from '../../task.ts';
@@ -8,16 +8,19 @@ import type { Baseline } from './baseline.ts';
 
 export type Changes = Pick<WorkspaceResult, 'revision' | 'files' | 'patch' | 'patchOmitted'>;
 
-/** `maxFiles`: of the list of files. */
+/** `maxPatchBytes` limits the patch, and `maxFiles` limits the list of changed files. */
 export type ChangeLimits = { maxPatchBytes: number; maxFiles: number };
 
 const gitLimits: GitOptions = { timeoutMs: 120_000 };
 
-/** Renames are detected, and no program that the repository names converts a file. */
+/** Options of `git diff-tree`: detect renames, and run no conversion program that the repository configures. */
 const patchOptions = ['-r', '-M', '--no-ext-diff', '--no-textconv', '--submodule=short', '--ignore-submodules=none'];
 const asPatch = ['--patch', '--binary', '--full-index', '--src-prefix=a/', '--dst-prefix=b/'];
 
-/** @param tree the files as they are now, from `snapshot` */
+/**
+ * Compares the baseline with the current files, and returns the changed files and a patch.
+ * @param tree the id of the git tree with the current files, as `snapshot` returns it
+ */
 export async function describeChanges(
   git: Git,
   baseline: Baseline,
@@ -43,18 +46,21 @@ export async function describeChanges(
   };
 }
 
-/** Writes the whole patch, of any size, to a file. */
+/** Writes the whole patch to a file, without a size limit. */
 export async function writePatch(git: Git, baseline: Baseline, tree: string, file: string): Promise<void> {
   const args = ['diff-tree', ...patchOptions, ...asPatch, `--output=${file}`, baseline.tree, tree];
   await mustGit(git(withoutFiles(baseline), args, gitLimits));
 }
 
-/** Without the files git reads no `.gitattributes`, which could make it treat a text as binary, or the reverse. */
+/**
+ * Returns the place without a working tree and an index. Git then reads no `.gitattributes`, which could make it treat
+ * a text file as binary or a binary file as text.
+ */
 function withoutFiles({ place }: Baseline): GitPlace {
   return { ...place, workTree: undefined, indexFile: `${place.indexFile}.none` };
 }
 
-/** `sections`: how many times the patch has a `diff --git` line for this file. */
+/** `sections` is the number of `diff --git` lines that the patch has for this file. */
 type Listed = { file: ChangedFile; paths: Buffer[]; sections: number };
 
 async function listFiles(git: Git, place: GitPlace, range: string[]): Promise<Listed[]> {
@@ -65,7 +71,8 @@ async function listFiles(git: Git, place: GitPlace, range: string[]): Promise<Li
     const letter = raw[at]?.toString('latin1').split(' ')[4]?.[0] ?? '';
     const paths = raw.slice(at + 1, at + (letter === 'R' ? 3 : 2));
     at += 1 + paths.length;
-    // `added TAB removed TAB path`; for a rename the path is empty, and the two paths follow.
+    // A field is `added TAB removed TAB path`. For a rename its path is empty, and the next two fields are the old and
+    // the new path.
     const [added, removed, rest] = counts.shift()?.toString('latin1').split('\t') ?? [];
     if (rest === '') counts.splice(0, 2);
     const [from, path] = letter === 'R' ? paths : [undefined, paths[0]];
@@ -100,7 +107,7 @@ async function patchOf(git: Git, place: GitPlace, range: string[], files: Listed
   const result = await git(place, args, { ...gitLimits, maxOutputBytes: maxBytes });
   if (!result.ok && result.stopped !== 'output_too_large') throw new GitError(result.reason);
   const all = sectionsOf(result.stdout);
-  // The last section is incomplete.
+  // The output was cut off, so its last section is incomplete.
   if (!result.ok) all.pop();
   const texts: string[] = [];
   let size = 0;
@@ -116,7 +123,7 @@ async function patchOf(git: Git, place: GitPlace, range: string[], files: Listed
   return { text: texts.join(''), complete: texts.length === files.length, fileCount: texts.length };
 }
 
-/** JSON cannot hold text in an encoding other than UTF-8, so git writes it as a binary patch. */
+/** Returns the patch of one file in git's binary format, for text that is not UTF-8, which JSON cannot hold. */
 async function asBinary(git: Git, place: GitPlace, range: string[], paths: Buffer[]): Promise<string> {
   const attributes = `${place.indexFile}-attributes`;
   await writeFile(attributes, '* -diff\n');
@@ -125,7 +132,9 @@ async function asBinary(git: Git, place: GitPlace, range: string[], paths: Buffe
   return (await output(git, place, args, [`core.attributesFile=${attributes}`])).toString('utf8');
 }
 
-/** No line of a file looks like this: in a patch, a blank or a sign precedes it. */
+/**
+ * The start of a file's section. A line of a file never matches, because the patch puts a space or a sign before it.
+ */
 const sectionStart = Buffer.from('\ndiff --git ');
 
 function sectionsOf(patch: Buffer): Buffer[] {

@@ -1,4 +1,7 @@
-/** Delivers the changes of a run as a branch: commits them on the commit on which the run began, and pushes. Never forces. */
+/**
+ * Delivers a run's changes as a branch: commits them on top of the commit on which the run began, and pushes the branch
+ * without force.
+ */
 import { redact } from '../../redact.ts';
 import type { Delivery } from '../../task.ts';
 import { errorLine, type Git, GitError, mustGit } from '../git/git.ts';
@@ -8,25 +11,25 @@ import type { Upstream } from '../git/upstream.ts';
 import type { Baseline } from './baseline.ts';
 
 export type DeliveryRequest = {
-  /** The branch to make at the remote, such as `agent/ID`. */
+  /** The branch to create at the remote, such as `agent/ID`. */
   branch: string;
-  /** The message of the commit. */
+  /** The commit message. */
   message: string;
 };
 
 export type DeliveryTarget = {
   settings: GitSettings;
   upstream: Upstream | undefined;
-  /** The upstream's latest commit that is known, with which conflicts are looked for. */
+  /** Returns the latest known commit of the upstream. The work is checked for merge conflicts with this commit. */
   upstreamCommit(): Promise<string | undefined>;
-  /** Milliseconds. A push gets as long as a sync, but at least a minute. */
+  /** The time limit of a sync, in milliseconds. A push has the same limit, but at least one minute. */
   syncTimeoutMs: number;
 };
 
 /**
- * The same work with the same message and date gives the same commit, so a delivery can be repeated when its answer was
- * lost.
- * @param tree the files as they are now, from `snapshot`
+ * Commits the run's work and pushes it as a branch. The same work, message and date give the same commit, so a delivery
+ * can be repeated if the remote's answer was lost.
+ * @param tree the id of the git tree with the current files, as `snapshot` returns it
  */
 export async function deliverWork(
   git: Git,
@@ -53,7 +56,7 @@ export async function deliverWork(
   }
 }
 
-/** The upstream's remote, else the only one, else `origin`. */
+/** Returns the remote of the upstream. Without an upstream, returns the repository's only remote, or else `origin`. */
 function remoteOf({ upstream, settings }: DeliveryTarget): string {
   if (upstream) return upstream.remote;
   const remotes = remotesIn(settings.repository);
@@ -86,21 +89,24 @@ async function push(git: Git, baseline: Baseline, remote: string, refspec: strin
   const options = ['--porcelain', '--no-verify', '--no-follow-tags', '--no-signed', '--recurse-submodules=no'];
   const result = await git(baseline.place, ['push', ...options, '--', remote, refspec], { timeoutMs });
   if (result.ok) return;
-  // `! TAB from:to TAB [rejected] (why)`
+  // Git prints a rejected ref as `! TAB from:to TAB [rejected] (why)`.
   const rejected = /^!\t[^\t]*\t(.*)$/m.exec(result.text)?.[1];
   throw new GitError(
     rejected ? redact(`${rejected}${remoteMessage(result.stderr)}`, { fileNames: true }) : result.reason,
   );
 }
 
-/** A remote that refuses prints its reason on lines that begin with `remote:`. */
+/** Returns the remote's reason for a refusal. Git prints the remote's messages on lines that begin with `remote:`. */
 function remoteMessage(stderr: string): string {
   const lines = stderr.split('\n').flatMap((line) => /^remote:\s*(\S.*)$/.exec(line)?.[1] ?? []);
   const reason = lines.find((line) => /error|denied|reject|protected/i.test(line)) ?? lines[0];
   return reason ? `: ${errorLine(reason)}` : '';
 }
 
-/** The files in which a merge into the upstream would conflict. Git before 2.38 cannot find them: then none are named. */
+/**
+ * Returns the files in which a merge into the upstream would conflict. Returns no files with git before 2.38, which
+ * cannot find them.
+ */
 async function conflictsOf(git: Git, baseline: Baseline, commit: string, target: DeliveryTarget): Promise<string[]> {
   const theirs = await target.upstreamCommit().catch(() => undefined);
   if (theirs === undefined) return [];

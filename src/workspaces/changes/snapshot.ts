@@ -1,4 +1,4 @@
-/** Writes the files of a folder, without the ignored ones, as a git tree. Folder and baseline are not changed. */
+/** Writes the files of a folder, except ignored files, as a git tree. Does not change the files or the baseline. */
 import { randomUUID } from 'node:crypto';
 import { lstat, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -12,13 +12,13 @@ const limits: GitOptions = {
   settings: ['core.safecrlf=false'],
 };
 
-/** Repositories inside repositories are read up to this depth. */
+/** Repositories nested inside the folder are read up to this depth. */
 const deepestNesting = 5;
 
 type Place = Baseline['place'];
 type Snapshotted = Pick<Baseline, 'place' | 'owned'>;
 
-/** Settles with the tree's id. Throws a `GitError`. */
+/** Takes a snapshot of the folder, and returns the id of its git tree. Throws a `GitError`. */
 export async function snapshot(git: Git, baseline: Snapshotted): Promise<string> {
   const { workTree } = baseline.place;
   if (!(await isFolder(workTree))) throw new GitError('the folder of the run is gone');
@@ -38,7 +38,8 @@ async function takeSnapshot(
   const place = { ...rest, indexFile: `${original}.${randomUUID()}` };
   await copyIndex(original, place.indexFile);
   try {
-    // Not `git add`: in a nested repository it runs `git status`, which obeys that repository's settings.
+    // This does not use `git add`, because in a nested repository it runs `git status`, which obeys that repository's
+    // settings.
     const [{ gone, changed }, untracked] = await Promise.all([
       listChanged(git, place),
       listUntracked(git, place, owned ? deepestNesting : 0),
@@ -51,14 +52,14 @@ async function takeSnapshot(
   }
 }
 
-/** No file was added, removed or changed since the baseline, ignored files included. */
+/** Returns whether no file, not even an ignored one, was added, removed or changed since the baseline. */
 export async function isUntouched(git: Git, { place }: Baseline): Promise<boolean> {
   const { gone, changed } = await listChanged(git, place);
   const others = await list(git, place, ['ls-files', '--others', '--directory']);
   return gone.length + changed.length + others.length === 0;
 }
 
-/** False also for a link: an agent may have replaced its folder with one. */
+/** Returns `false` even for a link to a folder, because an agent may have replaced its folder with a link. */
 export async function isFolder(path: string): Promise<boolean> {
   return (await lstat(path).catch(() => undefined))?.isDirectory() ?? false;
 }
@@ -70,7 +71,10 @@ async function listChanged(git: Git, place: Place): Promise<{ gone: string[]; ch
   return { gone, changed };
 }
 
-/** Git lists a nested repository as one entry with a slash at its end. */
+/**
+ * Lists untracked files, including those in nested repositories. Git lists a nested repository as one path that ends
+ * with a slash.
+ */
 async function listUntracked(git: Git, place: Place, depth: number): Promise<string[]> {
   const found = await list(git, place, ['ls-files', '--others', '--exclude-standard']);
   const files = found.filter((path) => !path.endsWith('/'));
@@ -83,7 +87,7 @@ async function listUntracked(git: Git, place: Place, depth: number): Promise<str
   return files;
 }
 
-/** File names are bytes, which latin1 keeps unchanged. */
+/** Returns the fields that a git command prints. File names are bytes, which the encoding latin1 keeps unchanged. */
 async function list(git: Git, place: Place, [command = '', ...args]: string[]): Promise<string[]> {
   const running = git(place, [command, '-z', ...args], limits);
   await mustGit(running);

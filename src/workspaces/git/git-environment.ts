@@ -1,4 +1,6 @@
-/** The environment variables of a git command: the folders it works on, and the host's variables without secrets. */
+/**
+ * Builds the environment of a git command: variables that name its folders, and the host's variables without secrets.
+ */
 import { basename } from 'node:path';
 
 export type Environment = Record<string, string | undefined>;
@@ -6,19 +8,21 @@ export type Environment = Record<string, string | undefined>;
 /** The folders and files that a git command works on. */
 export type GitPlace = {
   gitDir: string;
-  /** Holds settings, refs and objects, when they are not in `gitDir`. */
+  /** The folder that holds settings, refs and objects. Undefined if they are in `gitDir`. */
   commonDir?: string;
   workTree?: string;
   indexFile?: string;
-  /** Objects are written here, and read from here and from the folders in its `info/alternates`. */
+  /**
+   * The folder to which git writes objects. Git reads objects from it and from the folders in its `info/alternates`.
+   */
   objectDir?: string;
-  /** The file that git takes for the user's own settings; without it, git reads those of the host. */
+  /** The file that git reads as the user's own settings. Undefined if git reads the host's settings. */
   hostSettings?: string;
 };
 
 /**
- * The host's variables, but for the server's secrets and for variables that steer git: the user's own credential helpers
- * may need any other. Nothing asks for a password.
+ * Returns the host's variables without the server's secrets and without variables that control git. All others are
+ * kept, because the user's credential helpers may need them. The result keeps git from asking for a password.
  */
 export function inheritedEnvironment(host: Environment): Environment {
   const withheld = /^(GIT_|API_BEARER_TOKEN$|DATABASE_URL$|ANTHROPIC_|CLAUDE_|SSH_ASKPASS|DISPLAY$|WAYLAND_DISPLAY$)/;
@@ -27,7 +31,7 @@ export function inheritedEnvironment(host: Environment): Environment {
     ...Object.fromEntries(kept),
     LC_ALL: 'C.UTF-8',
     GIT_TERMINAL_PROMPT: '0',
-    // Set but empty: git then starts no program to ask, even if another setting names one.
+    // If this is set to an empty text, git starts no program that asks, even if another setting names such a program.
     GIT_ASKPASS: '',
     SSH_ASKPASS: '',
     SSH_ASKPASS_REQUIRE: 'never',
@@ -39,12 +43,12 @@ export function inheritedEnvironment(host: Environment): Environment {
     GIT_SEQUENCE_EDITOR: 'false',
     GIT_PAGER: 'cat',
     GIT_SSH: host['GIT_SSH'],
-    // Undefined leaves the choice to `core.sshCommand`, to which `git-settings.ts` adds the same option.
+    // If this is undefined, git uses `core.sshCommand`, to which `git-settings.ts` adds the same option.
     GIT_SSH_COMMAND: host['GIT_SSH_COMMAND'] && inBatchMode(host['GIT_SSH_COMMAND']),
   };
 }
 
-/** The variables that name the folders of a command. */
+/** Returns the variables that name a command's folders and settings files. */
 export function placeEnvironment(place: GitPlace, host: Environment): Environment {
   const settings = place.hostSettings
     ? { GIT_CONFIG_GLOBAL: place.hostSettings, GIT_CONFIG_NOSYSTEM: '1' }
@@ -59,7 +63,7 @@ export function placeEnvironment(place: GitPlace, host: Environment): Environmen
   };
 }
 
-/** Makes OpenSSH fail instead of asking. The command line of another program is not changed. */
+/** Makes OpenSSH fail instead of asking for a password. Does not change the command line of another program. */
 export function inBatchMode(sshCommand: string): string {
   const program = basename(sshCommand.trim().split(/\s+/, 1)[0] ?? '');
   return /^ssh(\.exe)?$/.test(program) ? `${sshCommand} -o BatchMode=yes` : sshCommand;

@@ -1,16 +1,17 @@
 /**
- * The git settings that our commands see. Of the repository's own settings, only those listed here; of the user's, those
- * for reaching a remote: credential helpers, ssh, proxies. No setting of the repository that names a command is listed.
+ * Chooses the git settings that the server's commands see. Of the repository's settings it keeps only those in a list,
+ * and no setting in the list names a command. Of the user's settings it keeps mainly those for reaching a remote:
+ * credential helpers, ssh, proxies.
  */
 import { resolve } from 'node:path';
 import { type Git, mustGit } from './git.ts';
 import { type Environment, inBatchMode } from './git-environment.ts';
 import type { Repository } from './repository.ts';
 
-/** `name` is in lower case but for the part between the dots, as git prints it. */
+/** `name` is as git prints it: in lower case, except the part between the first and the last dot. */
 export type GitSetting = { name: string; value: string };
 
-/** `host`: of the user who runs the server. */
+/** `host` holds the settings of the host and of the user who runs the server. */
 export type GitSettings = { host: GitSetting[]; repository: GitSetting[] };
 
 const ofRepository = [
@@ -20,7 +21,7 @@ const ofRepository = [
   /^remote\..+\.(url|pushurl|promisor|partialclonefilter)$/s,
   /^branch\..+\.(remote|merge)$/s,
   /^user\.(name|email)$/,
-  // CI systems put their token here.
+  // CI systems store their access token in this setting.
   /^http\.(.+\.)?extraheader$/s,
 ];
 
@@ -29,12 +30,14 @@ const ofHost = [
   /^core\.(sshcommand|gitproxy|excludesfile|autocrlf|eol|safecrlf|symlinks|precomposeunicode|compression)$/,
 ];
 
-/** Reading settings executes nothing: git only prints them. Throws a `GitError` when they cannot be read. */
+/**
+ * Reads the settings with git, which only prints them and executes nothing. Throws a `GitError` if they cannot be read.
+ */
 export async function readGitSettings(git: Git, repository: Repository, host: Environment): Promise<GitSettings> {
   const place = { gitDir: repository.gitDir };
   const listed = await mustGit(git(place, ['config', '--list', '--show-scope', '-z'], { timeoutMs: 10_000 }));
   const all = parseSettings(listed);
-  // The overrides of git.ts have the scope `command`: every command gets them anyway.
+  // The overrides in `git.ts` have the scope `command`. They are left out here, because every command gets them anyway.
   const fromHost = all.filter(({ scope, name }) => /^(system|global)$/.test(scope) && matches(ofHost, name));
   const fromRepository = all.filter(
     ({ scope, name }) => /^(local|worktree)$/.test(scope) && matches(ofRepository, name),
@@ -45,12 +48,12 @@ export async function readGitSettings(git: Git, repository: Repository, host: En
   };
 }
 
-/** Of several values git takes the last one. */
+/** Returns the value of a setting. If there are several values, the last one counts, as in git. */
 export function settingOf(settings: GitSetting[], name: string): string | undefined {
   return settings.findLast((setting) => setting.name === name)?.value;
 }
 
-/** The names of the remotes that have an address. */
+/** Returns the names of the remotes that have a URL. */
 export function remotesIn(settings: GitSetting[]): string[] {
   return [...new Set(settings.flatMap(({ name }) => /^remote\.(.+)\.url$/s.exec(name)?.[1] ?? []))];
 }
@@ -58,7 +61,10 @@ export function remotesIn(settings: GitSetting[]): string[] {
 const serverName = 'claude-agent-server';
 const serverEmail = 'claude-agent-server@localhost';
 
-/** The variables for the author and committer of the server's commits: those in the settings, else the server. */
+/**
+ * Returns the variables that name the author and the committer of the server's commits. The values are `user.name` and
+ * `user.email` from the settings, or else the server's own name and address.
+ */
 export function identityIn({ host, repository }: GitSettings): Environment {
   const settings = [...host, ...repository];
   const name = settingOf(settings, 'user.name') || serverName;
@@ -66,7 +72,7 @@ export function identityIn({ host, repository }: GitSettings): Environment {
   return { GIT_AUTHOR_NAME: name, GIT_AUTHOR_EMAIL: email, GIT_COMMITTER_NAME: name, GIT_COMMITTER_EMAIL: email };
 }
 
-/** The text of a settings file. */
+/** Returns the text of a git settings file. */
 export function settingsFile(settings: GitSetting[]): string {
   return settings.map(({ name, value }) => `${sectionOf(name)}\n\t${lastPart(name)} = ${quoted(value)}\n`).join('');
 }
@@ -77,7 +83,7 @@ function parseSettings(listed: string): (GitSetting & { scope: string })[] {
   for (let at = 0; at + 1 < fields.length; at += 2) {
     const entry = fields[at + 1] ?? '';
     const end = entry.indexOf('\n');
-    // A name alone means true.
+    // A setting without a value means `true`.
     const [name, value] = end < 0 ? [entry, 'true'] : [entry.slice(0, end), entry.slice(end + 1)];
     settings.push({ scope: fields[at] ?? '', name, value });
   }
@@ -90,14 +96,17 @@ function sshInBatchMode(settings: GitSetting[], host: Environment): GitSetting[]
   return command ? [...others, { name: 'core.sshcommand', value: inBatchMode(command) }] : others;
 }
 
-/** Our commands run in other folders, where a path that is relative to the repository would be wrong. */
+/** Makes a relative path in a remote's URL absolute, because the server's commands run in other folders. */
 function absoluteUrl(setting: GitSetting, root: string): GitSetting {
   const isUrl = /^remote\..+\.(url|pushurl)$/s.test(setting.name);
   if (!isUrl || !isLocalPath(setting.value) || /^(file:\/\/|\/)/.test(setting.value)) return setting;
   return { ...setting, value: resolve(root, setting.value) };
 }
 
-/** By git's own rule: neither `scheme://` nor `host:path`. */
+/**
+ * Returns whether a remote's URL is a path on this machine: a `file://` URL or, by git's own rule, a text that has
+ * neither the form `scheme://` nor `host:path`.
+ */
 export function isLocalPath(url: string): boolean {
   return url.startsWith('file://') || !/^[^/]*:/.test(url);
 }

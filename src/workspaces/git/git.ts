@@ -1,6 +1,6 @@
 /**
- * Runs git. Every git command line is built here, so that no command runs a program that the repository names, none
- * asks for a password, and each has a deadline and a limit on its output.
+ * Runs git. All git commands start here, so no command runs a program that the repository configures or asks for a
+ * password, and each command has a time limit and an output limit.
  */
 import { devNull } from 'node:os';
 import { ServiceError } from '../../errors.ts';
@@ -12,9 +12,9 @@ export type GitOptions = {
   timeoutMs: number;
   signal?: AbortSignal;
   input?: string | Buffer;
-  /** More bytes than this on stdout end the command. Default 16 MiB. */
+  /** The command is ended if it prints more bytes than this on stdout. The default is 16 MiB. */
   maxOutputBytes?: number;
-  /** Further settings, `name=value`. */
+  /** Further settings, each in the form `name=value`. */
   settings?: string[];
   environment?: Environment;
 };
@@ -23,24 +23,27 @@ export type GitResult = {
   ok: boolean;
   code: number | null;
   stdout: Buffer;
-  /** stdout without the white space around it. */
+  /** stdout as text, without white space at its start and end. */
   text: string;
-  /** The last part of stderr, as git printed it: not for clients. */
+  /** The last part of stderr, as git printed it. It must not be sent to clients. */
   stderr: string;
-  /** Why the command failed: one line, without credentials and without paths of the host. */
+  /** Why the command failed, in one line without credentials and host paths. Empty if the command succeeded. */
   reason: string;
   stopped?: 'timeout' | 'aborted' | 'output_too_large';
 };
 
 /**
- * Settles with the result also when git fails. Rejects with a `ServiceError` when git cannot be started, and with the
- * signal's reason.
+ * Runs git and settles with the result, even if git fails. Rejects with a `ServiceError` if git cannot be started, and
+ * with the signal's reason after an abort.
  */
 export type Git = (place: GitPlace, args: string[], options: GitOptions) => Promise<GitResult>;
 
-/** These win over every other setting. Most are a second guard: the repository's own settings file is never read. */
+/**
+ * These settings take precedence over all others. Most of them are a second safeguard, because git never reads the
+ * repository's own settings file.
+ */
 const overrides = [
-  // Commands that a repository could name.
+  // Turn off commands that a repository could configure.
   `core.hooksPath=${devNull}`,
   'core.fsmonitor=false',
   'core.pager=cat',
@@ -51,16 +54,17 @@ const overrides = [
   'push.gpgSign=false',
   'log.showSignature=false',
   'merge.verifySignatures=false',
-  // Other repositories.
+  // Keep git out of submodules, and limit the protocols by which it reaches other repositories.
   'submodule.recurse=false',
   'fetch.recurseSubmodules=false',
   'push.recurseSubmodules=no',
   'protocol.allow=never',
   ...['file', 'git', 'http', 'https', 'ssh'].map((protocol) => `protocol.${protocol}.allow=always`),
-  // The operator chose the repository, and its settings are not read: it may belong to another user.
+  // Git refuses repositories of other users unless it is told that they are safe. The operator chose this repository,
+  // and git does not read its settings.
   'safe.directory=*',
   'safe.bareRepository=all',
-  // Programs that run on after the command, and questions.
+  // Keep git from starting background programs, asking questions, and changing more than the command needs.
   'gc.auto=0',
   'maintenance.auto=false',
   'credential.interactive=false',
@@ -72,10 +76,10 @@ const overrides = [
   'checkout.workers=0',
 ];
 
-/** Git gets this long to remove its locks before it is killed. */
+/** How long git may take to remove its lock files before it is killed, in milliseconds. */
 const graceMs = 2000;
 
-/** @param host the environment of the host, see `inheritedEnvironment` */
+/** @param host the host's environment variables, which `inheritedEnvironment` filters */
 export function createGit(host: Environment): Git {
   const inherited = inheritedEnvironment(host);
   return async (place, args, options) => {
@@ -100,14 +104,14 @@ export function createGit(host: Environment): Git {
   };
 }
 
-/** The output of a command that has to succeed. Throws a `GitError` with the reason. */
+/** Returns the output of a command that must succeed. Throws a `GitError` with the reason if it fails. */
 export async function mustGit(running: Promise<GitResult>): Promise<string> {
   const result = await running;
   if (!result.ok) throw new GitError(result.reason);
   return result.text;
 }
 
-/** A git command failed; `message` is one line that a client may read. */
+/** The error for a git command that failed. Its `message` is one line that a client may read. */
 export class GitError extends Error {}
 
 const stopReasons = {
@@ -118,21 +122,21 @@ const stopReasons = {
 
 const maxErrorLine = 300;
 
-/** The cause in git's stderr as one line that a client may read. */
+/** Returns the cause of a failure from git's stderr, as one line that a client may read. */
 export function errorLine(stderr: string): string {
   const lines = stderr
     .split(/[\r\n]+/)
     .map((line) => line.trim())
     .filter(Boolean);
   const at = lines.findIndex((line) => /^(fatal|error): /.test(line));
-  // The message of ssh or of the remote stands before git's own summary of it.
+  // The line before git's own summary is the message of ssh or of the remote.
   const cause = /Could not read from remote repository/.test(lines[at] ?? '') ? lines[at - 1] : undefined;
   const line = (cause ?? lines[at] ?? lines.at(-1) ?? '').replace(/^(fatal|error): /, '');
   const whole = line.endsWith(':') ? `${line} ${filesAfter(stderr, line)}` : line;
   return redact(whole, { fileNames: true, maxLength: maxErrorLine });
 }
 
-/** Git names files on indented lines of their own. */
+/** Returns the names of the files that git prints on indented lines after `line`. */
 function filesAfter(stderr: string, line: string): string {
   const rest = stderr.slice(stderr.indexOf(line)).split('\n').slice(1);
   const end = rest.findIndex((file) => !file.startsWith('\t'));

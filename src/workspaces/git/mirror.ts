@@ -1,6 +1,7 @@
 /**
- * The mirror of the workspace's repository: a git folder of the server's own, with settings that the server wrote, no
- * hooks, and the repository's objects. Git commands use it, so the repository's own settings and hooks have no effect.
+ * Makes the mirror of the workspace's repository: a git folder that belongs to the server. The mirror has the
+ * repository's objects, but no hooks and only settings that the server wrote. Git commands use the mirror, so the
+ * repository's own settings and hooks have no effect.
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
@@ -12,22 +13,25 @@ import { type GitSetting, type GitSettings, isLocalPath, settingOf, settingsFile
 import type { Repository } from './repository.ts';
 
 /**
- * `shared`: refs and objects are the repository's own, so commands change the repository.
- * `borrowed`: the repository's objects are only read; refs and new objects are the mirror's own.
+ * `shared`: the mirror links to the repository's refs and objects, so commands change the repository.
+ * `borrowed`: the mirror only reads the repository's objects. It has separate refs, and new objects are written to it.
  */
 type MirrorKind = 'shared' | 'borrowed';
 
 export type Mirror = {
-  /** For commands that touch no working tree. */
+  /** The place for git commands that do not use a working tree. */
   place: GitPlace & { hostSettings: string };
-  /** The folder from which all objects are found. */
+  /** The object folder, through which git finds all objects. */
   objects: string;
 };
 
-/** The parts of the repository to which a `shared` mirror links. */
+/** The parts of the repository that a `shared` mirror links to. */
 const sharedParts = ['objects', 'refs', 'packed-refs', 'logs', 'shallow', 'worktrees', 'info'];
 
-/** Makes the mirror, or updates its settings. Throws a `GitError` when the format of the refs is not supported. */
+/**
+ * Makes the mirror, or updates its settings. Throws a `GitError` if the repository stores its refs in an unsupported
+ * format.
+ */
 export async function prepareMirror(
   repository: Repository,
   settings: GitSettings,
@@ -38,7 +42,7 @@ export async function prepareMirror(
   const gitDir = join(dataDir, 'repositories', `${digest}-${kind}`);
   await mkdir(gitDir, { recursive: true, mode: 0o700 });
   const hostSettings = join(gitDir, 'host-settings');
-  // Both may hold tokens.
+  // Both files may hold access tokens, so `replaceFile` lets only the server's user read them.
   await replaceFile(hostSettings, settingsFile(settings.host));
   await replaceFile(
     join(gitDir, 'config'),
@@ -48,13 +52,13 @@ export async function prepareMirror(
   return { place: { gitDir, hostSettings }, objects: join(gitDir, 'objects') };
 }
 
-/** Packs the objects of many small fetches, when there are more than 2000. */
+/** Packs the objects that many small fetches have added, if there are more than 2000 of these objects. */
 export async function packMirror(git: Git, { place }: Mirror): Promise<void> {
   const settings = ['gc.auto=2000', 'gc.autoDetach=false'];
   await mustGit(git(place, ['gc', '--auto', '--quiet'], { timeoutMs: 600_000, settings }));
 }
 
-/** For folders without a repository: it holds and borrows no objects. */
+/** Makes a mirror that has no objects, for folders without a repository. */
 export async function prepareEmptyMirror(dataDir: string): Promise<Mirror> {
   const gitDir = join(dataDir, 'repositories', 'none');
   for (const part of ['refs', 'objects/info']) await mkdir(join(gitDir, part), { recursive: true, mode: 0o700 });
@@ -73,14 +77,15 @@ function format(settings: GitSetting[], kind: MirrorKind): GitSetting[] {
   return [
     { name: 'core.repositoryformatversion', value: '1' },
     ...settings.filter(({ name }) => !/^(core\.bare|extensions\.refstorage)$/.test(name)),
-    // With a `shared` mirror, every command names the working tree.
+    // A `shared` mirror is not bare, because every command that uses it names a working tree.
     ...(kind === 'borrowed' ? [{ name: 'core.bare', value: 'true' }] : []),
   ];
 }
 
 /**
- * Git reads and writes a remote on this machine by a second git process, which takes the settings and hooks of that
- * repository. They may be another user's, so hooks and commands are turned off for that process too.
+ * Returns settings that turn off the hooks and commands of remote repositories on this machine. For such a remote, git
+ * starts a second git process, which obeys the remote repository's settings and hooks. Another user may have written
+ * them.
  */
 function localRemotes({ repository }: GitSettings): GitSetting[] {
   const local = repository.filter(({ name, value }) => /^remote\..+\.(url|pushurl)$/s.test(name) && isLocalPath(value));
@@ -128,7 +133,7 @@ async function copyOrRemove(from: string, to: string): Promise<void> {
   await (text === undefined ? rm(to, { force: true }) : replaceFile(to, text));
 }
 
-/** Replaces the file in one step: another git command may be reading it. */
+/** Replaces a file in one step, because another git command may be reading the file. */
 export async function replaceFile(path: string, text: string): Promise<void> {
   if ((await readFile(path, 'utf8').catch(() => undefined)) === text) return;
   const next = `${path}.${randomUUID()}`;

@@ -1,19 +1,21 @@
-/** Finds the git repository that a folder belongs to. It reads files and runs no git, so no setting takes effect. */
+/**
+ * Finds the git repository that a folder belongs to. Reads files and does not run git, so no git setting has an effect.
+ */
 import { readFile, realpath, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 
 export type Repository = {
-  /** The top of the working tree; of a bare repository, the repository itself. */
+  /** The top folder of the working tree. For a bare repository, the repository itself. */
   root: string;
   gitDir: string;
-  /** Holds refs, objects and settings; in a linked worktree it is not `gitDir`. */
+  /** The folder that holds refs, objects and settings. It differs from `gitDir` in a linked worktree. */
   commonDir: string;
   bare: boolean;
-  /** The path from `root` to the folder that was looked up; empty when they are the same. */
+  /** The path from `root` to the folder that was looked up. Empty if both are the same folder. */
   prefix: string;
 };
 
-/** `undefined`: the folder is in no repository, or does not exist. */
+/** Returns the repository of a folder. Returns `undefined` if the folder is in no repository or does not exist. */
 export async function findRepository(folder: string): Promise<Repository | undefined> {
   const start = await realpath(folder).catch(() => undefined);
   if (start === undefined) return undefined;
@@ -27,7 +29,9 @@ export async function findRepository(folder: string): Promise<Repository | undef
   }
 }
 
-/** The folders in which git looks for objects: `objects` itself, and those from which it borrows. */
+/**
+ * Returns the folders in which git looks for objects: `objects` itself, and the folders from which it borrows objects.
+ */
 export async function objectFolders(objects: string, depth = 5): Promise<string[]> {
   const alternates = await readFile(join(objects, 'info/alternates'), 'utf8').catch(() => '');
   const borrowed = alternates.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
@@ -40,7 +44,7 @@ async function gitDirOf(root: string): Promise<string | undefined> {
   const path = join(root, '.git');
   const found = await stat(path).catch(() => undefined);
   if (found?.isFile()) {
-    // A linked worktree or a submodule.
+    // In a linked worktree or a submodule, `.git` is a file that names the git folder.
     const target = /^gitdir: (.+?)\s*$/.exec(await readFile(path, 'utf8'))?.[1];
     return target && (await exists(resolve(root, target, 'HEAD'))) ? resolve(root, target) : undefined;
   }

@@ -1,4 +1,7 @@
-/** The upstream of the current branch: finds it or says why there is none, fetches it, and compares commits with it. */
+/**
+ * Finds the upstream of the current branch or says why there is none, fetches the upstream, and compares commits with
+ * it.
+ */
 import { type Git, mustGit } from './git.ts';
 import type { GitPlace } from './git-environment.ts';
 import { type GitSetting, remotesIn, settingOf } from './git-settings.ts';
@@ -7,19 +10,22 @@ export type Upstream = {
   remote: string;
   /** The ref at the remote, such as `refs/heads/main`. */
   ref: string;
-  /** The local ref that follows it, such as `refs/remotes/origin/main`. */
+  /** The local ref that tracks the upstream, such as `refs/remotes/origin/main`. */
   tracking: string;
-  /** For messages, such as `origin/main`. */
+  /** The upstream's name in messages, such as `origin/main`. */
   name: string;
 };
 
-/** `branch`: none when HEAD is detached. `noUpstream`: why there is no upstream. */
+/** `branch` is undefined if HEAD is detached. `noUpstream` says why there is no upstream. */
 export type CurrentBranch = { branch?: string } & (
   | { upstream: Upstream }
   | { upstream?: undefined; noUpstream: string }
 );
 
-/** @param place its HEAD says which branch is the current one */
+/**
+ * Finds the current branch and its upstream.
+ * @param place the repository whose HEAD names the current branch
+ */
 export async function findCurrentBranch(git: Git, place: GitPlace, settings: GitSetting[]): Promise<CurrentBranch> {
   const head = await git(place, ['symbolic-ref', '--quiet', 'HEAD'], { timeoutMs: 10_000 });
   if (!head.ok) return { noUpstream: 'the workspace is at a detached HEAD' };
@@ -39,7 +45,7 @@ function findUpstream(settings: GitSetting[], branch: string): Upstream | string
   return { remote, ref, name, tracking: `refs/remotes/${name}` };
 }
 
-/** Settles with the upstream's latest commit. Throws a `GitError`, or the signal's reason. */
+/** Fetches the upstream and returns its latest commit. Throws a `GitError`, or the signal's reason after an abort. */
 export async function fetchUpstream(
   git: Git,
   place: GitPlace,
@@ -54,13 +60,13 @@ export async function fetchUpstream(
 
 export type Relation = 'same' | 'behind' | 'ahead' | 'diverged';
 
-/** The latest commit of the upstream that has been fetched; `undefined` before the first fetch. */
+/** Returns the latest commit of the upstream that has been fetched. Returns `undefined` before the first fetch. */
 export async function fetchedCommit(git: Git, place: GitPlace, upstream: Upstream): Promise<string | undefined> {
   const found = await git(place, ['rev-parse', '--verify', '--quiet', upstream.tracking], { timeoutMs: 10_000 });
   return found.ok ? found.text : undefined;
 }
 
-/** How `ours` relates to `theirs`. A shallow history may not hold their common ancestor: then they count as diverged. */
+/** Returns how `ours` relates to `theirs`. If a shallow history lacks their common ancestor, they count as diverged. */
 export async function relationOf(git: Git, place: GitPlace, ours: string, theirs: string): Promise<Relation> {
   if (ours === theirs) return 'same';
   const isAncestor = async (older: string, newer: string) =>

@@ -1,9 +1,9 @@
-/** The shared mode: runs work in the workspace itself, one at a time; it is synced before each. */
+/** The shared mode: runs work in the workspace itself, one at a time. The workspace is synced before each run. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { removeFolder } from '../../processes/remove-folder.ts';
 import type { SyncReport } from '../../task.ts';
-import { unknownWork } from '../changes/work.ts';
+import { unknownWork } from '../changes/collect-and-deliver.ts';
 import { type Git, GitError } from '../git/git.ts';
 import { readGitSettings } from '../git/git-settings.ts';
 import { prepareMirror } from '../git/mirror.ts';
@@ -23,7 +23,9 @@ import {
 import { type Checkout, syncInPlace } from './sync-in-place.ts';
 import { workInPlace } from './work-in-place.ts';
 
-/** @param first the repository at the server's start, if there is one */
+/**
+ * @param first the workspace's repository at the server's start. Undefined if the workspace was not in a repository.
+ */
 export async function createShared(
   git: Git,
   workspaceDir: string,
@@ -41,7 +43,10 @@ export async function createShared(
     if (first) checkSameRepository(first, await findRepository(workspaceDir));
   };
 
-  /** Runs before any git command of the server: the agent of an earlier run may have written in `.git`. */
+  /**
+   * Checks the repository before the server runs git in it, because the agent of an earlier run may have changed
+   * `.git`.
+   */
   const checkRepository = async (): Promise<void> => {
     if (!first) return;
     const now = await findRepository(workspaceDir);
@@ -76,7 +81,12 @@ export async function createShared(
     }
   };
 
-  /** All runs use the same folder. The agent in it is usable as long as the workspace is at the revision it knows. */
+  /**
+   * Returns the shared folder for a prewarmed or idle agent. The agent is used only if the workspace is still at
+   * `revision`.
+   * @param revision the commit whose files the agent may have read. Undefined for an agent that has read no files yet;
+   * this agent can be used at any commit
+   */
   const preparedAt = (revision: string | undefined): Prepared => ({
     path: workspaceDir,
     root,
@@ -94,7 +104,7 @@ export async function createShared(
   return {
     hides: [],
     lease,
-    // Without a revision: it is not known before a sync, and a prewarmed agent has read no files yet.
+    // A prewarmed agent has read no files yet, so it can be used at any revision.
     async prepare() {
       await orUnavailable(checkFolder());
       return preparedAt(undefined);
@@ -104,7 +114,9 @@ export async function createShared(
   };
 }
 
-/** There is no checkout when the workspace is not a repository, or its settings cannot be read; `detail` says which. */
+/**
+ * `checkout` is undefined if the workspace is not a repository or its settings cannot be read; `detail` then says why.
+ */
 type Synced =
   | { checkout: Checkout; sync: SyncReport }
   | { checkout?: undefined; sync: SyncReport & { detail: string } };

@@ -1,6 +1,7 @@
 /**
- * Syncs a checkout in which people also work with its upstream. Uncommitted changes are never touched: a rebase is done
- * in another folder, and then the checkout moves in one step, which git refuses when it would overwrite a changed file.
+ * Syncs a checkout with its upstream while people may also be working in the checkout. Uncommitted changes are never
+ * touched: a rebase is done in another folder, and then the checkout moves in one step. Git refuses this step if it
+ * would overwrite a changed file.
  */
 import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -17,17 +18,23 @@ export type Checkout = {
   repository: Repository;
   settings: GitSettings;
   mirror: Mirror;
-  /** For rebases. It is emptied at the server's start. */
+  /** The folder for rebases. It is emptied at the server's start. */
   temporaryFolder: string;
 };
 
-/** The deadline of the sync does not apply to moving the checkout: a move must not be interrupted. */
+/**
+ * The time limit for moving the checkout to another commit, in milliseconds. The time limit of the sync does not apply
+ * to the move, because the move must not be interrupted halfway.
+ */
 const moveTimeoutMs = 120_000;
 
-/** For steps that can be interrupted, such as the fetch. */
+/** The limits of steps that can be interrupted, such as the fetch. */
 type Limits = { timeoutMs: number; signal: AbortSignal };
 
-/** Reports errors of git as `failed`. Throws the signal's reason. */
+/**
+ * Syncs the checkout with its upstream. Reports git errors as the state `failed`. Throws the signal's reason after an
+ * abort.
+ */
 export async function syncInPlace(checkout: Checkout, limits: Limits): Promise<SyncReport> {
   const place = placeOf(checkout);
   const head = await checkout.git(place, ['rev-parse', '--verify', '--quiet', 'HEAD'], { timeoutMs: 10_000 });
@@ -43,7 +50,7 @@ export async function syncInPlace(checkout: Checkout, limits: Limits): Promise<S
   }
 }
 
-/** The checkout's own index and files, with the settings of the mirror. */
+/** Returns the place of commands that use the checkout's own index and files with the mirror's settings. */
 export function placeOf({ repository, mirror }: Checkout): GitPlace {
   const { gitDir, root } = repository;
   return { gitDir, commonDir: mirror.place.gitDir, workTree: root, hostSettings: mirror.place.hostSettings };
@@ -79,13 +86,16 @@ async function advance(
   }
 }
 
-/** Only of tracked files: git itself refuses a move that would overwrite an untracked file. */
+/**
+ * Returns whether tracked files have uncommitted changes. Untracked files are not checked, because git itself refuses a
+ * move that would overwrite an untracked file.
+ */
 async function hasLocalChanges(git: Git, place: GitPlace): Promise<boolean> {
   const status = ['status', '--porcelain', '--untracked-files=no', '--ignore-submodules=dirty'];
   return (await mustGit(git(place, status, { timeoutMs: moveTimeoutMs }))) !== '';
 }
 
-/** Rebases in a temporary folder, so that a conflict, a deadline or a crash leaves the checkout as it was. */
+/** Rebases in a temporary folder, so that a conflict, a timeout or a crash leaves the checkout unchanged. */
 async function rebaseElsewhere(
   { git, settings, mirror, temporaryFolder }: Checkout,
   ours: string,
@@ -114,7 +124,7 @@ async function rebaseElsewhere(
   }
 }
 
-/** A file or folder in `.git`, and the operation during which it exists. */
+/** The files and folders in `.git` that exist during an operation, each with the name of the operation. */
 const operationFiles = {
   'rebase-merge': 'rebase',
   'rebase-apply': 'rebase',

@@ -1,10 +1,13 @@
-/** The work of a run in a shared workspace, apart from the uncommitted changes that were there before the run. */
+/**
+ * Records the files of a shared workspace before a run, so that earlier uncommitted changes are not part of the run's
+ * work.
+ */
 import { join } from 'node:path';
 import { type Baseline, copyIndex, emptyTree, makeBaselinePlace } from '../changes/baseline.ts';
 import type { ChangeLimits } from '../changes/changes.ts';
+import { createWork, unknownWork, type Work } from '../changes/collect-and-deliver.ts';
 import type { DeliveryTarget } from '../changes/deliver.ts';
 import { snapshot } from '../changes/snapshot.ts';
-import { createWork, unknownWork, type Work } from '../changes/work.ts';
 import { GitError } from '../git/git.ts';
 import { fetchedCommit, findCurrentBranch } from '../git/upstream.ts';
 import { type Checkout, placeOf } from './sync-in-place.ts';
@@ -14,8 +17,8 @@ const quick = { timeoutMs: 10_000 };
 type Settings = { changeLimits: ChangeLimits; gitSyncTimeoutMs: number };
 
 /**
- * Records the files as they are now.
- * @param folder holds the record; the caller removes it
+ * Records the current files as the baseline of a run, and returns the run's work.
+ * @param folder the folder for the record; the caller removes it
  */
 export async function workInPlace(checkout: Checkout, folder: string, settings: Settings): Promise<Work> {
   try {
@@ -36,7 +39,7 @@ async function recordFiles(checkout: Checkout, folder: string): Promise<{ baseli
   const place = await makeBaselinePlace(folder, inPlace, mirror.objects);
   await copyIndex(join(repository.gitDir, 'index'), place.indexFile);
   const [tree, head, committed] = await Promise.all([
-    // Not `owned`: other repositories in the user's folder are the user's, and may be large.
+    // `owned` is false: nested repositories in the user's folder belong to the user, and may be large.
     snapshot(git, { place, owned: false }),
     git(place, ['rev-parse', '--verify', '--quiet', 'HEAD'], quick),
     git(place, ['rev-parse', '--verify', '--quiet', 'HEAD^{tree}'], quick),

@@ -1,9 +1,10 @@
 /**
- * The `.git` of a worktree: a repository of the run's own, which borrows the objects of the workspace's. It looks like a
- * fresh clone. No other run sees the commits, branches and settings made in it, and the server itself never reads it.
+ * Writes the `.git` of a worktree: a separate repository for one run, which borrows objects from the workspace's
+ * repository and looks like a fresh clone. No other run sees the commits, branches and settings made in it, and the
+ * server never runs git in it.
  *
  * A linked worktree (`git worktree add`) would share branches, stash, settings and hooks with the user's repository and
- * with every other run. In a sandbox that lets an agent write only in its own folder, it could not commit.
+ * with every other run. An agent whose sandbox lets it write only in its own folder could not commit there.
  */
 import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -11,13 +12,13 @@ import { copyIndex } from '../changes/baseline.ts';
 import { remotesIn, settingsFile } from '../git/git-settings.ts';
 import type { StartPoint } from './start-point.ts';
 
-/** `symbolic`: the ref to which it points, else empty. */
+/** `symbolic` is the ref to which a symbolic ref points. Empty for all other refs. */
 export type Ref = { id: string; symbolic: string; name: string };
 
 /**
- * Replaces the `.git` that is there.
- * @param refs remote branches and tags
- * @param index the index after the files were checked out
+ * Writes the agent's repository, and replaces a `.git` that is already there.
+ * @param refs the remote branches and tags
+ * @param index the index file after the files were checked out
  */
 export async function writeAgentRepository(
   folder: string,
@@ -51,7 +52,7 @@ function packedRefs(refs: Ref[], { branch, revision }: StartPoint): string {
   return lines.join('');
 }
 
-/** The settings of a clone, without passwords and tokens. */
+/** Returns the settings that a clone would have, without passwords and tokens. */
 export function agentSettings({ settings }: StartPoint): string {
   const kept = settings.repository.filter(({ name }) => !/^(core\.bare$|extensions\.refstorage$|http\.)/.test(name));
   return settingsFile([

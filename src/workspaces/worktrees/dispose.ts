@@ -1,4 +1,4 @@
-/** Disposes of worktrees: keeps unsaved work as a patch in the data folder, then removes the folder. */
+/** Disposes of worktrees: keeps unsaved work as a patch in the data folder, then removes the worktree's folder. */
 import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,15 +13,15 @@ import { relocated, type Worktree } from './make-worktree.ts';
 
 export type Disposal = {
   /**
-   * Frees the run's name at once; the rest follows in the background.
-   * @param saved the work needs no patch
+   * Renames the worktree's folder at once, so that its name is free. The rest is done in the background.
+   * @param saved whether all of the work is saved elsewhere, so that no patch is needed
    */
   dispose(folder: string, saved: boolean): Promise<void>;
-  /** Disposes in the background of the worktrees of an earlier server that died. */
+  /** Disposes of the worktrees that an earlier server process left behind, in the background. */
   disposeLeftovers(): Promise<void>;
   /** Removes the patch of a run, if there is one. */
   forgetPatch(runId: string): Promise<void>;
-  /** Settles when nothing is left to do. */
+  /** Settles when all disposals have ended. */
   idle(): Promise<void>;
 };
 
@@ -29,7 +29,10 @@ const recordName = 'run.json';
 
 type RunRecord = { runId: string; baseline: Baseline };
 
-/** Makes the worktree the run's: after a crash, the next server keeps the work under this id. */
+/**
+ * Records which run uses the worktree. After a crash, the next server process reads this record and keeps the work
+ * under the run's id.
+ */
 export async function recordRun(runId: string, { folder, baseline }: Worktree): Promise<void> {
   const record: RunRecord = { runId, baseline };
   await replaceFile(join(folder, recordName), JSON.stringify(record));
@@ -47,14 +50,14 @@ export function createDisposal(
     onProblem('old patches could not be removed', error),
   );
 
-  /** One after the other: removing thousands of files should not slow down running agents. */
+  /** Does the steps one after the other, because removing thousands of files should not slow down running agents. */
   function later(step: () => Promise<void>): void {
     last = last.then(step).catch((error: unknown) => onProblem('a worktree could not be removed; it stays', error));
   }
 
   async function keepAndRemove(folder: string, saved: boolean): Promise<void> {
     const record = saved ? undefined : await readRecord(folder);
-    // When this throws, the folder stays, and the next start of the server tries again.
+    // If this throws, the folder stays, and the server tries again at its next start.
     if (record) await keepWork(record.runId, relocated(record.baseline, folder));
     await removeFolder(folder);
   }
@@ -65,7 +68,7 @@ export function createDisposal(
     if (tree !== baseline.tree) onKept(runId, await keepPatch(runId, baseline, tree));
   }
 
-  /** Replaces an older patch of the same run. */
+  /** Writes the run's patch, and replaces an older patch of the same run. */
   async function keepPatch(runId: string, baseline: Baseline, tree: string): Promise<KeptPatch> {
     await mkdir(patches, { recursive: true, mode: 0o700 });
     const path = patchOf(runId);
@@ -79,7 +82,7 @@ export function createDisposal(
   return {
     async dispose(folder, saved) {
       const disposed = newName();
-      // An agent without a sandbox may have removed it.
+      // An agent without a sandbox may have removed the folder.
       if (!(await isFolder(folder))) return;
       await rename(folder, disposed);
       later(() => keepAndRemove(disposed, saved));
@@ -110,7 +113,7 @@ async function removeOldPatches(folder: string, keepMs: number): Promise<void> {
   }
 }
 
-/** `undefined`: no run was in this folder. */
+/** Reads what `recordRun` wrote. Returns `undefined` if no run has used this folder. */
 async function readRecord(folder: string): Promise<RunRecord | undefined> {
   const text = await readFile(join(folder, recordName), 'utf8').catch(() => undefined);
   return text === undefined ? undefined : JSON.parse(text);

@@ -7,17 +7,23 @@ import { type Ref, writeAgentRepository } from './agent-repository.ts';
 import type { StartPoint } from './start-point.ts';
 
 export type Worktree = {
-  /** Holds the folder with the files, and beside it the server's own records about them. */
+  /**
+   * A folder that contains two folders: one with the checked-out files, and one with the server's records about them.
+   */
   folder: string;
   start: StartPoint;
   baseline: Baseline;
 };
 
-/** For a checkout: on slow disks a large repository takes minutes. */
+/** The limits of a checkout. On slow disks, the checkout of a large repository takes minutes. */
 const checkoutLimits = { timeoutMs: 300_000 };
 const quick = { timeoutMs: 10_000 };
 
-/** @param name of the folder with the files, by which agents and people know the project */
+/**
+ * Makes a worktree of the commit at which the run starts.
+ * @param folder the folder to make, which will contain the files in a folder called `name`
+ * @param name the project's name, which agents and people see
+ */
 export async function makeWorktree(
   git: Git,
   start: StartPoint,
@@ -43,7 +49,7 @@ export async function moveWorktree(git: Git, worktree: Worktree, start: StartPoi
   return finish(git, folder, start, baseline.place);
 }
 
-/** The baseline after the worktree's folder was renamed. */
+/** Returns the baseline with its paths changed to `folder`, to which the worktree's folder was renamed. */
 export function relocated(baseline: Baseline, folder: string): Baseline {
   const kept = baselineFolder(folder);
   const place = {
@@ -66,12 +72,12 @@ async function finish(git: Git, folder: string, start: StartPoint, place: Baseli
   return { folder, start, baseline };
 }
 
-/** `tree`: none in a repository without commits. `refs`: remote branches and tags. */
+/** `tree` is undefined if the repository has no commits. `refs` are the remote branches and tags. */
 type Content = { tree: string | undefined; refs: Ref[] };
 
 const contents = new WeakMap<StartPoint, Promise<Content>>();
 
-/** Asks git once per start point, not once per worktree. */
+/** Returns the tree and refs of a start point. Asks git only once for each start point, not once for each worktree. */
 function contentOf(git: Git, start: StartPoint): Promise<Content> {
   const content = contents.get(start) ?? readContent(git, start);
   contents.set(start, content);
@@ -91,7 +97,10 @@ async function readContent(git: Git, start: StartPoint): Promise<Content> {
 /** An agent sees at most this many remote branches and tags. */
 const maxRefs = 10_000;
 
-/** Refs of the user's repository. Of the same name, those that the server fetched win. */
+/**
+ * Lists the remote branches and tags of the user's repository and of the mirror. If both have a ref with the same name,
+ * the mirror's ref is returned, because the server fetched it.
+ */
 async function listRefs(git: Git, start: StartPoint): Promise<Ref[]> {
   const format = '%(objectname) %(symref) %(refname)';
   const args = ['for-each-ref', `--count=${maxRefs}`, `--format=${format}`, 'refs/remotes', 'refs/tags'];

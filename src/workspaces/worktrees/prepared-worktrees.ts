@@ -1,4 +1,4 @@
-/** Worktrees that are made ahead, so that a run does not wait until thousands of files are written. */
+/** Makes worktrees before a run needs them, so that the run does not wait until thousands of files are written. */
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { removeFolder } from '../../processes/remove-folder.ts';
@@ -7,17 +7,17 @@ import { makeWorktree, moveWorktree, type Worktree } from './make-worktree.ts';
 import { type StartPoint, sameStartPoint } from './start-point.ts';
 
 export type PreparedWorktrees = {
-  /** Settles with a prepared worktree, moved to this start point; `undefined`: there is none. */
+  /** Returns a prepared worktree, moved to this start point. Returns `undefined` if there is none. */
   take(start: StartPoint): Promise<Worktree | undefined>;
-  /** Makes the missing ones in the background. */
+  /** Starts to make the missing worktrees in the background. */
   fill(start: StartPoint): void;
-  /** Removes all of them. None is made after that. */
+  /** Removes all prepared worktrees, and makes no more. */
   close(): Promise<void>;
 };
 
 /**
- * @param settings.folder holds the worktrees
- * @param settings.onFailed called when one could not be made; runs go on without
+ * @param settings.folder the folder in which the worktrees are made
+ * @param settings.onFailed called if a worktree could not be made or moved; runs do not fail because of that
  */
 export function createPreparedWorktrees(
   git: Git,

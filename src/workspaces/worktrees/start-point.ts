@@ -1,6 +1,6 @@
 /**
- * The commit on which runs in worktrees begin: the latest of the upstream of the workspace's current branch, fetched into
- * the server's own mirror. The workspace itself is only read.
+ * Finds the commit on which runs in worktrees begin. Normally this is the latest commit of the current branch's
+ * upstream, fetched into the server's own mirror. The workspace itself is only read.
  */
 import type { SyncReport } from '../../task.ts';
 import { type Git, GitError, mustGit } from '../git/git.ts';
@@ -13,22 +13,22 @@ import type { StageSettings } from '../workspaces.ts';
 
 export type StartPoint = {
   report: SyncReport;
-  /** None in a repository without commits. */
+  /** The commit on which runs begin. Undefined if the repository has no commits. */
   revision: string | undefined;
-  /** None when HEAD is detached. */
+  /** The current branch of the workspace. Undefined if HEAD is detached. */
   branch: string | undefined;
   upstream: Upstream | undefined;
-  /** The part of the report's notes that is about the files of `revision`. */
+  /** The notes in the report that are about the files of `revision`. */
   fileNotes: string[];
   /** The path from the top of the repository to the workspace. */
   prefix: string;
   mirror: Mirror;
-  /** The workspace's own repository, for reading refs. */
+  /** The workspace's own repository, from which refs are read. */
   source: GitPlace;
   settings: GitSettings;
 };
 
-/** A worktree that was made for one of them serves for the other too. */
+/** Returns whether a worktree that was made for one start point can be used for the other one too. */
 export function sameStartPoint(one: StartPoint, other: StartPoint): boolean {
   const visible = ({ revision, branch, mirror, settings }: StartPoint) =>
     JSON.stringify([revision, branch, mirror.objects, settings.repository]);
@@ -40,8 +40,9 @@ type Choice = { revision: string | undefined; report: SyncReport };
 const quick = { timeoutMs: 10_000 };
 
 /**
- * Syncs. A failed fetch is only reported. Throws a `GitError` when the repository cannot be read.
- * @param last the one before, whose notes are reused when the revision is the same
+ * Syncs, and returns the start point for the next runs. A failed fetch is only reported. Throws a `GitError` if the
+ * repository cannot be read.
+ * @param last the previous start point; its notes are reused if the revision is the same
  */
 export async function findStartPoint(
   git: Git,
@@ -72,7 +73,7 @@ export async function findStartPoint(
   return { report: complete, revision, branch, upstream, fileNotes, prefix, mirror, source, settings: gitSettings };
 }
 
-/** `source`: the workspace's own repository. */
+/** `source` is the workspace's own repository. */
 type Places = { source: GitPlace; mirror: GitPlace; upstream: Upstream };
 
 async function followUpstream(git: Git, places: Places, ours: string | undefined, timeoutMs: number): Promise<Choice> {
@@ -94,8 +95,9 @@ async function followUpstream(git: Git, places: Places, ours: string | undefined
 }
 
 /**
- * The workspace lends its objects to the mirror. When it was cloned anew or cleaned up, objects of the mirror's refs can
- * be missing, and git then refuses to fetch. Settles with whether there were such refs.
+ * Deletes the mirror's refs whose objects are missing, because git refuses to fetch while there are such refs. The
+ * workspace lends its objects to the mirror, so objects can be missing after the workspace was cloned anew or cleaned
+ * up. Returns whether there were such refs.
  */
 async function deleteBrokenRefs(git: Git, mirror: GitPlace): Promise<boolean> {
   const refs = await mustGit(git(mirror, ['for-each-ref', '--format=%(refname)'], quick));
@@ -106,14 +108,15 @@ async function deleteBrokenRefs(git: Git, mirror: GitPlace): Promise<boolean> {
   return broken.length > 0;
 }
 
-/** The commit that the server fetched last, or else the one that the user did. */
+/** Returns the upstream's commit that the server fetched last, or else the one that the user fetched last. */
 async function lastFetched(git: Git, { source, mirror, upstream }: Places): Promise<string | undefined> {
   return (await fetchedCommit(git, mirror, upstream)) ?? (await fetchedCommit(git, source, upstream));
 }
 
 /**
- * Runs begin on local commits only when these contain the whole upstream. When both have new commits, runs begin on the
- * upstream: everybody else sees that one, and only the author of the local commits should rebase them.
+ * Chooses the commit on which runs begin. Runs begin on local commits only if these contain the whole upstream. If both
+ * sides have new commits, runs begin on the upstream: everybody else sees the upstream, and only the author of the
+ * local commits should rebase them.
  */
 async function chooseCommit(
   git: Git,
@@ -139,7 +142,7 @@ async function chooseCommit(
   }
 }
 
-/** How the files of a worktree differ from those in the user's checkout. */
+/** Returns notes on how the files of a worktree differ from the files in the user's checkout. */
 async function notesOnFiles(git: Git, { place }: Mirror, revision: string | undefined): Promise<string[]> {
   if (revision === undefined) return [];
   const input = `${revision}:.gitmodules\n${revision}:.gitattributes\n`;

@@ -1,9 +1,9 @@
 /** Gives a worktree to a run, or keeps it for a prewarmed or idle agent. */
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createWork } from '../changes/collect-and-deliver.ts';
 import type { DeliveryTarget } from '../changes/deliver.ts';
 import { isUntouched } from '../changes/snapshot.ts';
-import { createWork } from '../changes/work.ts';
 import type { Git } from '../git/git.ts';
 import { objectFolders } from '../git/repository.ts';
 import { fetchedCommit } from '../git/upstream.ts';
@@ -14,7 +14,7 @@ import { type Disposal, recordRun } from './dispose.ts';
 import type { Worktree } from './make-worktree.ts';
 import { type StartPoint, sameStartPoint } from './start-point.ts';
 
-/** `currentStart` syncs, or gives the result of a sync that is fresh enough. */
+/** `currentStart` syncs and returns the start point, or returns the start point of a sync that is recent enough. */
 export type LeaseTools = {
   git: Git;
   currentStart: () => Promise<StartPoint>;
@@ -22,7 +22,7 @@ export type LeaseTools = {
   settings: StageSettings;
 };
 
-/** From now on the work is kept for the run, also when the server dies. */
+/** Gives the worktree to a run. From now on the run's work is kept, even if the server dies. */
 export async function leaseOf(tools: LeaseTools, worktree: Worktree, runId: string): Promise<WorkspaceLease> {
   const { git, settings, disposal } = tools;
   const { folder, start, baseline } = worktree;
@@ -39,7 +39,10 @@ export async function leaseOf(tools: LeaseTools, worktree: Worktree, runId: stri
   };
 }
 
-/** @param used given when a run was in the worktree; `clean` settles with whether the run left it unchanged */
+/**
+ * Keeps a worktree for a prewarmed or idle agent.
+ * @param used given if a run has used the worktree. `clean` settles with whether the run left the worktree unchanged
+ */
 export async function preparedOf(
   tools: LeaseTools,
   worktree: Worktree,
@@ -94,7 +97,7 @@ function targetOf({ git, currentStart, settings }: LeaseTools, start: StartPoint
   };
 }
 
-/** The files are as they were checked out, and nothing was done in the agent's own repository. */
+/** Returns whether the files are as they were checked out, and nothing was done in the agent's own repository. */
 async function isPristine(git: Git, { baseline, start }: Worktree): Promise<boolean> {
   const own = join(baseline.place.workTree, '.git');
   try {

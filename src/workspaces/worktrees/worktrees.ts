@@ -1,4 +1,4 @@
-/** The worktree mode: each run gets a worktree of its own, which no other run sees and which is removed after the run. */
+/** The worktree mode: each run gets its own worktree, which no other run sees and which is removed after the run. */
 import { randomUUID } from 'node:crypto';
 import { mkdir, rename } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -14,7 +14,7 @@ import { createPreparedWorktrees } from './prepared-worktrees.ts';
 import { findStartPoint, type StartPoint } from './start-point.ts';
 import { type LeaseTools, leaseOf, preparedOf } from './worktree-lease.ts';
 
-/** @param first the repository at the server's start */
+/** @param first the workspace's repository at the server's start */
 export async function createWorktrees(
   git: Git,
   workspaceDir: string,
@@ -42,7 +42,10 @@ export async function createWorktrees(
     }
   }
 
-  /** Worktrees are prepared when no run waits for one: two checkouts at once slow each other down. */
+  /**
+   * How many callers wait for a worktree. Worktrees are made ahead only if this is 0, because two checkouts at once
+   * slow each other down.
+   */
   let waiting = 0;
   async function take(id: string, start: StartPoint, signal?: AbortSignal): Promise<Worktree> {
     waiting += 1;
@@ -96,8 +99,8 @@ export async function createWorktrees(
 }
 
 /**
- * All callers share the sync that is running, and the last one for `syncFreshMs` after its end. An error is passed to
- * everyone who waits for it; the next call syncs again.
+ * Returns a function that syncs. Its callers share a sync that is running, and use its result for `syncFreshMs` after
+ * its end. If a sync fails, everyone who waits for it gets the error, and the next call syncs again.
  */
 function createSync(
   git: Git,
@@ -140,7 +143,7 @@ async function syncNow(
   return start;
 }
 
-/** Agents and people know a project by the name of its folder. */
+/** Returns the name of the workspace's folder, by which agents and people know the project. */
 function projectName(workspaceDir: string): string {
   return (
     basename(workspaceDir)

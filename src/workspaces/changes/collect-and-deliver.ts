@@ -1,4 +1,4 @@
-/** The work of one run in its folder: collects it, delivers it, and knows whether either has saved all of it. */
+/** Collects and delivers the work of one run, and knows whether all of the work is saved. */
 import type { Delivery } from '../../task.ts';
 import { type Git, GitError } from '../git/git.ts';
 import type { Baseline } from './baseline.ts';
@@ -9,11 +9,14 @@ import { snapshot } from './snapshot.ts';
 export type Work = {
   collect(): Promise<Changes>;
   deliver(request: DeliveryRequest): Promise<Delivery>;
-  /** All of the work was collected or pushed, so the folder can be removed. */
+  /** Whether all of the work was collected or pushed, so that the folder can be removed. */
   saved(): boolean;
 };
 
-/** @param delivery the target, or the reason why the work cannot be delivered */
+/**
+ * Returns the work of a run whose changes can be found from its baseline.
+ * @param delivery the delivery target, or the reason why the work cannot be delivered
+ */
 export function createWork(
   git: Git,
   baseline: Baseline,
@@ -54,7 +57,7 @@ export function createWork(
   };
 }
 
-/** For a folder whose changes cannot be found. */
+/** Returns the work of a run whose changes cannot be found. Its `collect` and `deliver` report the reason. */
 export function unknownWork(reason: string): Work {
   return {
     collect: async () => ({ files: [], patchOmitted: reason }),
