@@ -50,7 +50,7 @@ async function fill(dataDir: string): Promise<void> {
     const job = await store.claim();
     if (!job) throw new Error('Cannot fill the store: a submitted job does not wait');
     const text = `There are ${index} files. `.repeat(40);
-    await store.appendEvents(job, job.events, [{ at: Date.now(), body: { type: 'text', text } }]);
+    await store.appendEvents(job, job.lastSeq, [{ at: Date.now(), body: { type: 'text', text } }]);
     await store.finish(job, { state: 'completed', output: text, stderr: '', result: text });
   }
   await store.close();

@@ -15,14 +15,14 @@ const unbounded = { maxEvents: Number.POSITIVE_INFINITY, maxBytes: Number.POSITI
  * @param slot the slot of the run, which is released at its end
  */
 export function startClaimedChat(
-  { id, attempt, task, events }: ChatClaim,
+  { id, attempt, task, lastSeq }: ChatClaim,
   slot: Release,
   { chats, execute }: { chats: ChatStore; execute: ExecuteTask },
 ): ClaimedRun {
   const claim: Claim = { id, attempt };
   return new ClaimedRun({
     claim,
-    lastSeq: events,
+    lastSeq,
     bounds: unbounded,
     append: (lastSeq, batch) => chats.appendEvents(claim, lastSeq, batch),
     reasons: {

@@ -41,7 +41,7 @@ export function startClaimedJob(job: JobRecord, slot: Release, options: ClaimedJ
   const left: Left = { output: '' };
   return new ClaimedRun({
     claim,
-    lastSeq: job.events,
+    lastSeq: job.lastSeq,
     bounds: events,
     append: (lastSeq, batch) => store.appendEvents(claim, lastSeq, batch),
     reasons: {

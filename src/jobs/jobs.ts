@@ -5,7 +5,7 @@ import { follow } from '../runs/follow.ts';
 import type { EventBounds } from '../runs/log-writer.ts';
 import { storedLog } from '../runs/stored-log.ts';
 import type { JobFilter, JobPage, JobRecord, StoredEvent, WebhookReport } from '../store/job.ts';
-import type { JobStore, Retention, TenantBounds } from '../store/job-store.ts';
+import type { JobStore, OwnerLimits, Retention } from '../store/job-store.ts';
 import type { Owner } from '../task.ts';
 import { startWebhooks, type WebhookOptions } from '../webhooks/webhooks.ts';
 import { startClaimedChat } from './claimed-chat.ts';
@@ -71,12 +71,12 @@ export type JobsOptions = {
   worker?: { slots: Pick<Slots, 'acquire'>; execute: ExecuteTask; chats: boolean };
   defaults: JobDefaults;
   /**
-   * The owner that is exempt from the limits in `tenants`; only `maxWaiting` applies to its jobs. Undefined if no owner
+   * The owner that is exempt from the limits in `ownerLimits`; only `maxWaiting` applies to its jobs. Undefined if no owner
    * is exempt.
    */
   operator?: Owner;
   maxWaiting: number;
-  tenants: TenantBounds;
+  ownerLimits: OwnerLimits;
   maxAttempts: number;
   events: EventBounds;
   retention: Retention;
@@ -158,10 +158,12 @@ class StoredJobs implements Jobs {
 
   async submit(request: JobRequest) {
     if (this.#draining) throw new ServiceError('shutting_down');
-    const { defaults, operator, maxWaiting, tenants } = this.#options;
+    const { defaults, operator, maxWaiting, ownerLimits } = this.#options;
     const { job, created } = await this.#store.submit(specOf(request, defaults), {
       maxWaiting,
-      ...(request.owner !== operator && { tenant: { ...tenants, ...(operator !== undefined && { operator }) } }),
+      ...(request.owner !== operator && {
+        ownerLimits: { ...ownerLimits, ...(operator !== undefined && { operator }) },
+      }),
       fingerprint: fingerprintOf(request),
     });
     return { job: await this.#view(job), created };

@@ -61,7 +61,7 @@ export async function openJobs(options: JobStageOptions): Promise<JobStage> {
     },
     ...(operator !== undefined && { operator }),
     maxWaiting: config.maxWaitingJobs,
-    tenants: {
+    ownerLimits: {
       maxWaitingPerKey: config.maxWaitingJobsPerKey,
       reserved: config.reservedWaitingJobs ?? usualReserve(config.maxWaitingJobs),
     },

@@ -49,7 +49,7 @@ export function createRemoteRun(store: LogStore & { chats: ChatStore }, settings
     const notStarted = notStartedError(whenBusy, settings);
     const giveUp = new AbortController();
     const stop = AbortSignal.any([signal, giveUp.signal]);
-    const renewal = setInterval(() => chats.keep(id, leaseMs).catch(() => {}), renewMs);
+    const renewal = setInterval(() => chats.renew(id, leaseMs).catch(() => {}), renewMs);
     const deadline = setTimeout(
       () =>
         chats.withdraw(id).then(

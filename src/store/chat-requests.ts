@@ -20,7 +20,7 @@ export function createChatStore(store: Store): ChatStore {
   const { query } = store.engine.database;
   return {
     submit: (task, limits) => submitChat(store, task, limits),
-    async keep(id, leaseMs) {
+    async renew(id, leaseMs) {
       await query(`UPDATE agent_jobs SET wait_until = $1 WHERE id = $2 AND state IN ('queued', 'running')`, [
         Date.now() + leaseMs,
         id,
@@ -43,9 +43,9 @@ export function createChatStore(store: Store): ChatStore {
     async claim() {
       const row = await claimNext(store, 'chat', 'id, attempt, last_seq, spec');
       if (!row) return undefined;
-      const { id, attempt, last_seq: events, spec } = row;
+      const { id, attempt, last_seq: lastSeq, spec } = row;
       const task = JSON.parse(String(spec)) as Task;
-      return { id: String(id), attempt: Number(attempt), events: Number(events), task } satisfies ChatClaim;
+      return { id: String(id), attempt: Number(attempt), lastSeq: Number(lastSeq), task } satisfies ChatClaim;
     },
     appendEvents: (claim, lastSeq, events) => appendEvents(store, claim, lastSeq, events),
     finish: (claim, end) => finishChat(store, claim, end),

@@ -10,16 +10,16 @@ export type ChatEnd =
   | { failure: { code: ServiceError['code']; message: string; extra: Omit<ServiceError['extra'], 'cause'> } };
 
 /** `events` is the number of the request's latest event. */
-export type ChatClaim = Claim & { events: number; task: Task };
+export type ChatClaim = Claim & { lastSeq: number; task: Task };
 
 export type ChatStore = {
   /**
    * Adds a task, which waits for a slot on any machine and then runs there. Returns the id of the request. The request
-   * ends unless `keep` is called again within every `leaseMs` milliseconds. Throws `queue_full`.
+   * ends unless `renew` is called again within every `leaseMs` milliseconds. Throws `queue_full`.
    */
   submit(task: Task, limits: { maxWaiting: number; leaseMs: number }): Promise<string>;
   /** Renews the lease of a request, so that the lease ends `leaseMs` milliseconds from now. */
-  keep(id: string, leaseMs: number): Promise<void>;
+  renew(id: string, leaseMs: number): Promise<void>;
   /** Cancels the request if it still waits. Returns `false` if it no longer waits. */
   withdraw(id: string): Promise<boolean>;
   /** Cancels the request, whether it waits or runs. */

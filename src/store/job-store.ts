@@ -9,7 +9,7 @@ import type { Notifications } from './notifications.ts';
 import type { Claim, NewEvent, RunKind } from './stored-run.ts';
 
 /** The limits on the waiting jobs of every key except the operator's. */
-export type TenantBounds = {
+export type OwnerLimits = {
   /** How many jobs of one key may wait. */
   maxWaitingPerKey: number;
   /** How many of the `maxWaiting` jobs are reserved for the operator's key. */
@@ -22,7 +22,7 @@ export type SubmitOptions = {
    * The limits for a job of a key that is not the operator's. Undefined for a job of the operator, for which only
    * `maxWaiting` holds. `operator` is the owner whose key is the operator's; it is undefined if there is no such key.
    */
-  tenant?: TenantBounds & { operator?: Owner };
+  ownerLimits?: OwnerLimits & { operator?: Owner };
   /**
    * A text that is the same for equal requests. A request is refused if its idempotency key was used with another
    * fingerprint.

@@ -83,7 +83,7 @@ export type JobRecord = JobSpec & {
   /** How many times the job was started. This is also the number of the latest attempt. */
   attempt: number;
   /** How many events are recorded. This is also the number of the latest event. */
-  events: number;
+  lastSeq: number;
   createdAt: number;
   startedAt?: number;
   finishedAt?: number;

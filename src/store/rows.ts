@@ -50,7 +50,7 @@ export function toSummary(row: Row): JobSummary {
     prompt: text(row['prompt']),
     priority: Number(row['priority']),
     attempt: Number(row['attempt']),
-    events: Number(row['last_seq']),
+    lastSeq: Number(row['last_seq']),
     createdAt: Number(row['created_at']),
     ...optional('agent', row['agent']),
     ...optional('startedAt', row['started_at']),

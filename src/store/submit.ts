@@ -15,12 +15,12 @@ import { recordColumns, storedSpec, toRecord } from './rows.ts';
 import type { RunKind } from './stored-run.ts';
 import { orderedUuid } from './uuid.ts';
 
-type Bounds = Pick<SubmitOptions, 'maxWaiting' | 'tenant'>;
+type Bounds = Pick<SubmitOptions, 'maxWaiting' | 'ownerLimits'>;
 
 export async function submit(
   store: Store,
   spec: JobSpec,
-  { maxWaiting, tenant, fingerprint }: SubmitOptions,
+  { maxWaiting, ownerLimits, fingerprint }: SubmitOptions,
 ): Promise<{ job: JobRecord; created: boolean }> {
   const { engine } = store;
   return change(store, async ({ sql, notify }) => {
@@ -30,7 +30,7 @@ export async function submit(
       if (earlier.fingerprint === fingerprint) return { job: earlier.job, created: false };
       throw new ServiceError('idempotency_conflict');
     }
-    await checkBounds(sql, spec.owner, { maxWaiting, tenant });
+    await checkBounds(sql, spec.owner, { maxWaiting, ownerLimits });
     const id = orderedUuid();
     const round = await nextRound(sql, 'job', spec);
     await engine.enqueue(sql, { id, kind: 'job', priority: spec.priority, round });
@@ -57,13 +57,13 @@ async function checkBounds(sql: Sql, owner: Owner, bounds: Bounds): Promise<void
 }
 
 /**
- * Returns the limit that another job would exceed. Returns `undefined` if there is no such limit. A tenant learns how
+ * Returns the limit that another job would exceed. Returns `undefined` if there is no such limit. An owner learns how
  * many of its own jobs wait, but not how many jobs of other owners wait.
  */
-async function reachedBound(sql: Sql, owner: Owner, { maxWaiting, tenant }: Bounds): Promise<string | undefined> {
+async function reachedBound(sql: Sql, owner: Owner, { maxWaiting, ownerLimits }: Bounds): Promise<string | undefined> {
   const waiting = await countWaiting(sql, 'job');
-  if (tenant) {
-    const { maxWaitingPerKey, reserved, operator } = tenant;
+  if (ownerLimits) {
+    const { maxWaitingPerKey, reserved, operator } = ownerLimits;
     const own = await countWaiting(sql, 'job', owner);
     if (own >= maxWaitingPerKey) {
       return `${own} of ${maxWaitingPerKey} waiting jobs of this key, the limit of MAX_WAITING_JOBS_PER_KEY`;

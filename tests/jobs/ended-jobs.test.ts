@@ -75,7 +75,7 @@ describeStore('The end of a job', (onStore) => {
     await submit(store);
     const job = await claim(store);
     const texts = ['I looked', ' around'].map((text) => ({ at: 1, body: { type: 'text', text } as const }));
-    await store.appendEvents(job, job.events, texts);
+    await store.appendEvents(job, job.lastSeq, texts);
     const next = await stores.afterCrash();
     assert.equal(await next.recoverLost({ maxAttempts: 3 }), 1);
     assert.equal(await next.recoverLost({ maxAttempts: 3 }), 0);
@@ -100,7 +100,7 @@ describeStore('The end of a job', (onStore) => {
       // If the first server was only slow, it has lost the job and cannot change it any more.
       assert.deepEqual((await store.heartbeat('job', [first])).lost, [first]);
       assert.equal(
-        await store.appendEvents(first, second.events, [{ at: 1, body: { type: 'text', text: 'x' } }]),
+        await store.appendEvents(first, second.lastSeq, [{ at: 1, body: { type: 'text', text: 'x' } }]),
         false,
       );
       assert.equal(await store.finish(first, completed), false);
@@ -239,7 +239,7 @@ describeStore('The end of a job', (onStore) => {
     leaving.abort();
     assert.ok((await left).length < 51);
     await store.finish(job, completed);
-    const all = Array.from({ length: Number((await store.get(id))?.events) }, (_, at) => at + 1);
+    const all = Array.from({ length: Number((await store.get(id))?.lastSeq) }, (_, at) => at + 1);
     assert.deepEqual(await Promise.all(live), [all, all, all.slice(3)]);
     assert.deepEqual(await numbers(0), all);
     assert.deepEqual(await numbers(all.length - 1), all.slice(-1));

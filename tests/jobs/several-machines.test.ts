@@ -96,14 +96,14 @@ describe('Several machines on one PostgreSQL', {
     const gateway = await startGateway(url);
     const killed = await startWorker(url, 'killed');
     const marked = (await gateway.submit(requestFor('for ever'))).job;
-    await waitUntil('the job writes', async () => Number((await gateway.get(marked.id))?.events) > 2);
+    await waitUntil('the job writes', async () => Number((await gateway.get(marked.id))?.lastSeq) > 2);
     const again = (await gateway.submit(requestFor('300', { onInterrupt: 'requeue' }))).job;
     await waitUntil('the job runs', async () => (await gateway.get(again.id))?.state === 'running');
     await kill(killed);
 
     const frozen = await startWorker(url, 'frozen');
     const stolen = (await gateway.submit(requestFor('300', { onInterrupt: 'requeue' }))).job;
-    await waitUntil('the job writes', async () => Number((await gateway.get(stolen.id))?.events) > 2);
+    await waitUntil('the job writes', async () => Number((await gateway.get(stolen.id))?.lastSeq) > 2);
     frozen.kill('SIGSTOP');
 
     await startWorker(url, 'healthy');

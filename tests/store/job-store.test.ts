@@ -23,11 +23,11 @@ describeStore('The job store', (onStore) => {
     const again = await stores.afterCrash();
     for (const found of [await store.get(job.id), await again.get(job.id)]) {
       assert.deepEqual(found, job);
-      const { id, state, attempt, events, createdAt, output, stderr, callback, ...rest } = job;
+      const { id, state, attempt, lastSeq, createdAt, output, stderr, callback, ...rest } = job;
       assert.deepEqual(rest, spec);
       assert.deepEqual(
-        { state, attempt, events, output, stderr },
-        { state: 'queued', attempt: 0, events: 1, output: '', stderr: '' },
+        { state, attempt, lastSeq, output, stderr },
+        { state: 'queued', attempt: 0, lastSeq: 1, output: '', stderr: '' },
       );
       assert.deepEqual(callback, { state: 'pending', attempts: 0 });
       assert.ok(Math.abs(Date.now() - createdAt) < 60_000);
@@ -69,8 +69,8 @@ describeStore('The job store', (onStore) => {
 
   onStore('limits the waiting jobs of one key, and reserves some for the operator', async (store) => {
     const operator = 'op';
-    const bounds = { ...unlimited, maxWaiting: 10, tenant: { maxWaitingPerKey: 4, reserved: 3, operator } };
-    const { tenant: _, ...ofOperator } = bounds;
+    const bounds = { ...unlimited, maxWaiting: 10, ownerLimits: { maxWaitingPerKey: 4, reserved: 3, operator } };
+    const { ownerLimits: _, ...ofOperator } = bounds;
     const many = async (owner: string) => {
       const options = owner === operator ? ofOperator : bounds;
       const tries = Array.from({ length: 12 }, () => store.submit(jobSpec({ owner }), options));
@@ -152,7 +152,7 @@ describeStore('The job store', (onStore) => {
   onStore('numbers events without gaps, writes a repeated batch once, and refuses a stale claim', async (store) => {
     await submit(store);
     const job = await claim(store);
-    assert.equal(job.events, 2);
+    assert.equal(job.lastSeq, 2);
     const batch = Array.from({ length: 45 }, (_, at) => ({ at, body: { type: 'text', text: `${at}` } as const }));
     assert.equal(await store.appendEvents(job, 2, batch), true);
     assert.equal(await store.appendEvents(job, 2, batch), true);

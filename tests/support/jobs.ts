@@ -58,7 +58,7 @@ export async function startJobs(
     ...(script && { worker: { slots, execute: executing(script), chats } }),
     defaults: { limits: jobSpec().limits, onInterrupt: 'mark' },
     maxWaiting: 100,
-    tenants: { maxWaitingPerKey: 100, reserved: 0 },
+    ownerLimits: { maxWaitingPerKey: 100, reserved: 0 },
     maxAttempts: 3,
     events: { maxEvents: 1000, maxBytes: 1_000_000 },
     retention: { ttlMs: 3_600_000, maxJobs: 1000, maxBytes: 1_000_000_000 },

@@ -89,7 +89,7 @@ function eventRoute(server: FastifyInstance, deps: JobRoutesDeps, visible: Visib
     const after = readAfter(request.headers['last-event-id'], request.query);
     const job = await visible.find(request);
     // A browser reconnects whenever a stream ends. Status 204 tells it to stop, because there is nothing more to read.
-    if (after > 0 && after >= job.events && job.finishedAt !== undefined) return reply.code(204).send();
+    if (after > 0 && after >= job.lastSeq && job.finishedAt !== undefined) return reply.code(204).send();
     await streams.send(reply, job.id, after).catch((error: unknown) => deps.onBroken(request, error));
     return reply;
   });

@@ -41,7 +41,7 @@ export function renderListedJob(job: JobSummary) {
     error: job.error ?? null,
     attempt: job.attempt,
     session_id: job.sessionId ?? null,
-    last_event_id: job.events,
+    last_event_id: job.lastSeq,
     ...requestOf(job),
   };
 }
