@@ -60,7 +60,7 @@ export const agentSettings = {
     'QUEUE_TIMEOUT_SECONDS',
     120,
     [0.1, 86_400],
-    'How long a chat request may wait for a slot; then it is answered 503.',
+    'How long a chat request may wait for a slot before it gets the error 503.',
   ),
   jobShare: decimal(
     'JOB_SHARE',

@@ -27,7 +27,7 @@ export const jobsSettings = {
     'MAX_WAITING_JOBS',
     1000,
     [0, 1_000_000],
-    'How many jobs may wait for a slot; one more is answered 429.',
+    'How many jobs may wait for a slot. A further job gets the error 429.',
   ),
   maxWaitingJobsPerKey: integer(
     'MAX_WAITING_JOBS_PER_KEY',

@@ -15,7 +15,7 @@ export const serverSettings = {
     'Further API keys, separated by commas. Waiting requests of different keys alternate, and a key sees only its own jobs and conversations. `API_BEARER_TOKEN` sees the jobs of all keys.',
   ),
   host: text('HOST', '127.0.0.1', 'The address to listen on.'),
-  port: integer('PORT', 8000, [0, 65535], 'The port to listen on; 0: any free port.'),
+  port: integer('PORT', 8000, [0, 65535], 'The port to listen on. With 0 it is any free port.'),
   dataDir: text(
     'DATA_DIR',
     join(homedir(), '.local', 'share', 'claude-agent-server'),

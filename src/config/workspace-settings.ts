@@ -16,14 +16,14 @@ export const workspaceSettings = {
     'GIT_SYNC',
     'best-effort',
     ['best-effort', 'required', 'off'],
-    'Whether the workspace is updated from its remote before a run. `best-effort`: a run starts also when that fails. `required`: it does not.',
+    'Whether the workspace is updated from its remote before a run. `best-effort`: a run starts even if the update fails. `required`: the run then fails.',
   ),
   gitSyncTimeoutSeconds: decimal('GIT_SYNC_TIMEOUT_SECONDS', 30, [1, 3600], 'The time limit of one update.'),
   gitSyncFreshSeconds: decimal(
     'GIT_SYNC_FRESH_SECONDS',
     5,
     [0, 3600],
-    'How long an update also counts for further runs in worktrees; 0: every run asks the remote.',
+    'How long runs in worktrees use the same update. With 0 every run asks the remote.',
   ),
   preparedWorktrees: integer('PREPARED_WORKTREES', 2, [0, 64], 'How many worktrees are made before a run needs them.'),
 };
