@@ -48,8 +48,8 @@ const rules: Rule[] = [
     replacement: '[key]',
   },
   {
-    // The value must have a digit, a capital or at least 20 characters, unlike the second word of "basic
-    // authentication".
+    // A value counts as a key only if it has a digit, a capital or at least 20 characters. So the word after "basic" in
+    // "basic authentication" stays.
     name: 'Authorization headers',
     pattern: /\b([Bb]earer|BEARER|[Bb]asic|BASIC)\s+(?=[\w.~+/=-]*[0-9A-Z]|[\w.~+/=-]{20})[\w.~+/=-]{6,}/g,
     replacement: '$1 [key]',

@@ -71,7 +71,7 @@ export class ArgumentAgent implements Agent {
       settleExit: (ended) => ended,
     })
       .catch((reason: unknown) => {
-        // A result counts even if the wait for the exit fails.
+        // There is a result, so the run has succeeded, even though the process has not exited.
         if (result) return 'never' as const;
         throw reason;
       })

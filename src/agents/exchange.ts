@@ -14,7 +14,10 @@ export type Exchange<T> = {
   stallMs: number;
   /** Called with each message. If it returns a value, the exchange settles; if it throws, the exchange fails. */
   settle(message: ProtocolMessage, line: string): T | undefined;
-  /** Called when the process ends before the exchange is settled. Throws a `ServiceError` if that is a failure. */
+  /**
+   * Called when the process ends before the exchange is settled. Returns the result of the exchange, or throws a
+   * `ServiceError` if the exit is a failure.
+   */
   settleExit(exit: Exit): T;
   onEvent?: (event: AgentEvent) => void;
   /** Called with each line that is not a message of the protocol. */

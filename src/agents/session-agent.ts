@@ -162,7 +162,8 @@ export class SessionAgent implements Session {
       // The call of the structured-output tool is not an event, so the result of that call is not passed on either.
       if (event.type === 'tool_result' && !calls.has(event.id)) return;
       turn.onEvent?.(event);
-      // Asks for the cost so far, which readers of a job see. The CLI answers in 2 ms, between its calls to the model.
+      // Asks for the cost so far, to show it to readers of the job. After a tool result the CLI is between two calls to
+      // the model, so it answers within 2 ms.
       if (event.type === 'tool_result' && task.kind === 'job') this.#control({ subtype: 'get_session_cost' });
     };
     const id = randomUUID();
@@ -215,8 +216,8 @@ export class SessionAgent implements Session {
 }
 
 /**
- * Returns a function that picks the result for the line with this id. The CLI also prints a result when a background
- * task has ended, and that result answers no line.
+ * Returns a function that picks the result for the input line with this id. It skips the results that the CLI prints
+ * when a background task ends, because they belong to no input line.
  */
 function resultFor(id: string): (message: ProtocolMessage) => AgentResult | undefined {
   return (message) => (message.type === 'result' && isAnswerTo(message.result, id) ? message.result : undefined);

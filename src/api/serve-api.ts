@@ -88,8 +88,9 @@ async function answerWhole({ api, asked, audience, reply }: Exchange): Promise<v
 }
 
 /**
- * Sends the answer as a stream, which begins when the agent starts to work. An error before that gets its own status,
- * and the client may retry. An error inside a stream is not retried by clients, and a retry would then be a second run.
+ * Sends the answer as a stream, which begins when the agent starts to work. An error before that is sent with its own
+ * HTTP status, and the client may retry. A later error is sent inside the stream. Clients do not retry such an error,
+ * which is right, because a retry would be a second run.
  */
 async function answerStream(
   { api, asked, audience, reply }: Exchange,

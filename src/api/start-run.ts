@@ -34,7 +34,7 @@ export function findOrStartRun(
   const known = repeats.find(mark);
   if (known) return { audience: known, repeat: true };
   const task = taskOf(api, asked, request, settings);
-  // A whole answer needs no events, only the outcome.
+  // An answer that is not streamed needs no events, only the outcome.
   const log = new MemoryLog(new Set(asked.stream ? asked.events : []));
   const { whenBusy, settle } = api.policy;
   const run = new Run(task.id, log, (context) => runTask(task, { ...context, whenBusy, settle }));

@@ -5,8 +5,8 @@ import type { Owner } from '../task.ts';
 
 export type Auth = {
   /**
-   * Returns the owner of the key in the header: a short digest of the key. Throws `unauthorized`. Comparing takes the
-   * same time for every key, right or wrong.
+   * Returns the owner of the key in the header: a short digest of the key. Throws `unauthorized` if the key is missing
+   * or wrong. The comparison takes the same time for every key, right or wrong.
    * @param asPage whether a browser's password dialogue is accepted too, with the key as the password
    */
   ownerOf(authorization: string | undefined, asPage: boolean): Owner;

@@ -136,7 +136,7 @@ const readBuffer = Buffer.allocUnsafe(64 * 1024);
 /**
  * Reads a file in /proc. Returns an empty text if the process no longer exists or belongs to another user. Reads
  * synchronously, because the kernel answers without waiting for a disk. Asynchronous reads of these small files took
- * most of the server's CPU time for a run, with several steps and a large buffer for each file.
+ * most of the server's CPU time for a run, because each needs several steps and a large buffer.
  */
 function readKernelFile(path: string): string {
   let file: number | undefined;

@@ -72,7 +72,10 @@ export type JobStore = {
   patch(id: string): Promise<string | undefined>;
 
   hasWaiting(kind: RunKind): Promise<boolean>;
-  /** Returns the next job by priority and round, which now runs on this worker. Returns `undefined` if no job waits. */
+  /**
+   * Claims the next waiting job for this worker and returns it: the highest priority first, then the lowest round.
+   * Returns `undefined` if no job waits.
+   */
   claim(): Promise<JobRecord | undefined>;
   /**
    * Reports that the caller still works on these runs. The caller calls this about every second, with all its runs of

@@ -2,12 +2,11 @@
 import type { Database } from './database.ts';
 
 /**
- * The steps. New steps are added at the end, and a released step never changes. Both engines accept every statement.
- * Times are in milliseconds since 1970.
- *
- * `turn` is the round in which a waiting run is served. A lower round is served first, so that owners alternate within
- * one priority. The columns `turn`, `callback` and `callback_due_at` must keep these names: the machines of a fleet are
- * upgraded one at a time, so servers of two versions use the same tables.
+ * The steps that create and upgrade the tables. New steps are added at the end, and a released step never changes. Both
+ * engines accept every statement. Times are in milliseconds since 1970. `turn` is the round in which a waiting run is
+ * served, not an agent's turn. A lower round is served first, so that owners alternate within one priority. Do not
+ * rename the columns `turn`, `callback` and `callback_due_at`: the machines of a fleet are upgraded one at a time, so
+ * servers of two versions use the same tables.
  */
 const steps: string[][] = [
   [

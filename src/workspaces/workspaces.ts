@@ -19,7 +19,7 @@ export type Workspaces = {
   close(): Promise<void>;
 };
 
-/** The folder of one run. */
+/** A run's right to use a workspace folder, until it releases the folder. */
 export type WorkspaceLease = {
   /** The agent's working directory. */
   path: string;

@@ -142,7 +142,8 @@ function loginFolder(host: Environment): string {
 }
 
 /**
- * Returns the variable that leads an agent with its own Claude Code folder to the operator's login, even in a keychain.
+ * Returns the variable with which an agent that has its own Claude Code folder finds the operator's login, even if the
+ * login is in a keychain.
  */
 export function loginVariable(host: Environment): Environment {
   return {

@@ -80,7 +80,8 @@ function partsOf(folder: string): string[] {
 }
 
 /**
- * Returns the folder, and for a folder `bin` also the other folders and files of the same installation, such as `lib`.
+ * Returns the folder. If its name is `bin`, also returns the other folders and files of the same installation, such as
+ * `lib`.
  */
 function programsIn(folder: string): string[] {
   const beside = ['lib', 'lib64', 'libexec', 'include', 'pyvenv.cfg'].map((name) => join(dirname(folder), name));

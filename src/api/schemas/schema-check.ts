@@ -1,7 +1,7 @@
 /**
- * Checks in threads whether schemas can be compiled. Owners are served in rotation, and an owner has at most one
- * thread. So slow schemas delay only those of the same owner; the others wait at most 2 s for each other owner that
- * waits.
+ * Checks in threads whether schemas can be compiled. An owner has at most one thread, and owners are served in
+ * rotation. So an owner's slow schemas delay mainly its own checks. Another owner waits at most 2 s for each owner
+ * ahead of it.
  */
 import { hash } from 'node:crypto';
 import { ServiceError } from '../../errors.ts';
