@@ -31,27 +31,23 @@ export function outcomeOf(
   if ((result.isError && !refused) || result.subtype.startsWith('error_')) {
     throw failureOfResult(result, spent, options.ending);
   }
-  if (task.outputSchema && !isObject(result.structured)) {
-    throw new ServiceError(
-      'invalid_output',
-      'Cannot use the answer: the agent gave no object in the requested format',
-      {
-        spent,
-      },
-    );
-  }
-  const text = refused ? result.text || result.errors.join('; ') : (result.text ?? options.fallbackText ?? '');
+  const answer = () => (task.outputSchema ? objectOf(result, spent) : (result.text ?? options.fallbackText ?? ''));
   return {
     ...spent,
-    text: task.outputSchema ? JSON.stringify(result.structured) : text,
+    text: refused ? result.text || result.errors.join('; ') : answer(),
     durationMs: result.durationMs,
     stopReason: result.stopReason === 'other' ? 'end_turn' : result.stopReason,
     exitCode: options.ending?.exit.code ?? undefined,
   };
 }
 
-function isObject(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+/** Returns the JSON of the object that the agent gave. Throws `invalid_output` if it gave none. */
+function objectOf({ structured }: AgentResult, spent: ServiceError['extra']['spent']): string {
+  if (typeof structured === 'object' && structured !== null && !Array.isArray(structured)) {
+    return JSON.stringify(structured);
+  }
+  const message = 'Cannot use the answer: the agent gave no object in the requested format';
+  throw new ServiceError('invalid_output', message, { spent });
 }
 
 function modelsSince(result: AgentResult, before?: AgentResult): Record<string, ModelUsage> {

@@ -3,9 +3,9 @@
  * knows the words.
  */
 import type { ServiceError } from '../errors.ts';
-import type { MemoryLog } from '../runs/memory-log.ts';
+import type { MemoryLog, Wanted } from '../runs/memory-log.ts';
 import type { Run } from '../runs/run.ts';
-import type { Outcome, Owner, RunEvent, Task } from '../task.ts';
+import type { Outcome, Owner, Task } from '../task.ts';
 import type { Models } from './models.ts';
 
 /** @typeParam View what a request says about its answer, such as stop texts; only the API itself uses it */
@@ -77,8 +77,8 @@ export type Asked<View> = {
   task: Pick<Task, 'model' | 'system' | 'messages' | 'effort' | 'outputSchema'>;
   view: View;
   stream: boolean;
-  /** The types of events that `stream` uses. The run's log keeps no other events. */
-  events: RunEvent['type'][];
+  /** The events that `stream` uses. The run's log keeps no other events. */
+  events: Wanted;
   /** The request fields that have no effect. */
   ignored: string[];
   /** The caller's own name for its user, for the log. */

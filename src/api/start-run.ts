@@ -35,7 +35,7 @@ export function findOrStartRun(
   if (known) return { audience: known, repeat: true };
   const task = taskOf(api, asked, request, settings);
   // An answer that is not streamed needs no events, only the outcome.
-  const log = new MemoryLog(new Set(asked.stream ? asked.events : []));
+  const log = new MemoryLog(asked.stream ? asked.events : new Map());
   const { whenBusy, settle } = api.policy;
   const run = new Run(task.id, log, (context) => runTask(task, { ...context, whenBusy, settle }));
   const audience = new Audience(run, { streamed: asked.stream, graceMs: settings.clientGraceSeconds * 1000 });

@@ -1,7 +1,7 @@
 /** Runs a chat request that another machine has put into the store and this machine has claimed. */
 import { ServiceError } from '../errors.ts';
 import type { Release } from '../releases.ts';
-import type { RunEnd } from '../runs/run.ts';
+import { type RunEnd, shutdownError } from '../runs/run.ts';
 import type { ChatClaim, ChatEnd, ChatStore } from '../store/chat-store.ts';
 import type { Claim } from '../store/stored-run.ts';
 import type { ExecuteTask } from './claimed-job.ts';
@@ -27,7 +27,7 @@ export function startClaimedChat(
     append: (lastSeq, batch) => chats.appendEvents(claim, lastSeq, batch),
     reasons: {
       cancelled: new ServiceError('client_gone'),
-      stopping: new ServiceError('shutting_down'),
+      stopping: shutdownError,
       lost: new ServiceError('interrupted', 'Cannot finish the run: it was given to another worker'),
     },
     work: (context) => execute(task, { ...context, slot, settle: 'after_release' }),

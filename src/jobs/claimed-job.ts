@@ -6,7 +6,7 @@ import type { ExecuteOptions } from '../runs/execute.ts';
 import type { EventBounds } from '../runs/log-writer.ts';
 import type { RunEnd } from '../runs/run.ts';
 import { shortenEvent } from '../runs/shorten.ts';
-import type { EndState, JobEnd, JobRecord } from '../store/job.ts';
+import { cancelledWhileRunning, type EndState, type JobEnd, type JobRecord } from '../store/job.ts';
 import type { JobStore } from '../store/job-store.ts';
 import { mayRunAgain } from '../store/requeue.ts';
 import type { Claim } from '../store/stored-run.ts';
@@ -24,6 +24,9 @@ export type ClaimedJobOptions = {
   maxAttempts: number;
   events: EventBounds;
 };
+
+/** The end of a job that was cancelled while it ran. */
+export const cancelledEnd = { state: 'cancelled', error: cancelledWhileRunning } as const;
 
 /** The most characters that are kept of the text that a job writes. */
 const maxOutput = 1_000_000;
@@ -45,8 +48,8 @@ export function startClaimedJob(job: JobRecord, slot: Release, options: ClaimedJ
     bounds: events,
     append: (lastSeq, batch) => store.appendEvents(claim, lastSeq, batch),
     reasons: {
-      cancelled: new ServiceError('cancelled', 'The job was cancelled while it ran'),
-      stopping: new ServiceError('interrupted', 'Cannot finish the job: the server was stopped'),
+      cancelled: new ServiceError('cancelled', cancelledWhileRunning.message),
+      stopping: () => new ServiceError('interrupted', 'Cannot finish the job: the server was stopped'),
       lost: new ServiceError('interrupted', 'Cannot finish the job: it was given to another worker'),
     },
     work: ({ signal, emit }) =>
@@ -64,10 +67,12 @@ export function startClaimedJob(job: JobRecord, slot: Release, options: ClaimedJ
           left.workspace = await collectWork(workspace, job, outcome);
         },
       }),
-    write: (runEnd) => {
+    async write(runEnd) {
       const end = jobEnd(runEnd, left);
       const again = end.state === 'interrupted' && mayRunAgain(job, maxAttempts);
-      return again ? store.requeue(claim) : store.finish(claim, end);
+      if (!again) await store.finish(claim, end);
+      // The job may have been cancelled since it was claimed.
+      else if (!(await store.requeue(claim))) await store.finish(claim, { ...end, ...cancelledEnd });
     },
   });
 }

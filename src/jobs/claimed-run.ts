@@ -13,8 +13,8 @@ export type ClaimedWork = {
   lastSeq: number;
   bounds: EventBounds;
   append: Append;
-  /** The errors with which the run is ended. */
-  reasons: Record<'cancelled' | 'stopping' | 'lost', ServiceError>;
+  /** The errors with which the run is ended. `working`: see `Run`. */
+  reasons: Record<'cancelled' | 'lost', ServiceError> & { stopping(working: boolean): ServiceError };
   work(context: RunContext): Promise<Outcome>;
   /** Writes the end of the run into the store. It is called again until it succeeds. */
   write(end: RunEnd): Promise<unknown>;
@@ -47,7 +47,7 @@ export class ClaimedRun {
 
   /** Ends the run because the server stops. */
   interrupt(): void {
-    this.#run.stop(this.#reasons.stopping);
+    this.#run.stop(this.#reasons.stopping(this.#run.working));
   }
 
   /** Ends the run because the claim was lost: another worker has the run, or will have it. The end is not written. */

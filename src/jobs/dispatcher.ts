@@ -14,7 +14,10 @@ export type DispatcherOptions = {
   slots: Pick<Slots, 'acquire'>;
   /** Claims the next run and starts it. The run releases the slot at its end. Returns `undefined` if no run waits. */
   claim(slot: Release): Promise<ClaimedRun | undefined>;
-  /** Puts a run back into the queue. It was claimed for this process, but the answer of the store was lost. */
+  /**
+   * Puts a run back into the queue, or ends it if it is to be cancelled. It was claimed for this process, but the answer
+   * of the store was lost.
+   */
   requeue(claim: Claim): Promise<unknown>;
   /** Called with errors of the store. The dispatcher continues after each. */
   onError(error: unknown): void;

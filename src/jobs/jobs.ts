@@ -9,7 +9,7 @@ import type { JobStore, OwnerLimits, Retention } from '../store/job-store.ts';
 import type { Owner } from '../task.ts';
 import { startWebhooks, type WebhookOptions } from '../webhooks/webhooks.ts';
 import { startClaimedChat } from './claimed-chat.ts';
-import { type ExecuteTask, startClaimedJob } from './claimed-job.ts';
+import { cancelledEnd, type ExecuteTask, startClaimedJob } from './claimed-job.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { startHousekeeping } from './housekeeping.ts';
 import { fingerprintOf, type JobDefaults, type JobRequest, specOf } from './spec.ts';
@@ -122,7 +122,9 @@ function startDispatchers({ store, worker, maxAttempts, events, log }: JobsOptio
       const job = await store.claim();
       return job && startClaimedJob(job, slot, { store, execute, maxAttempts, events });
     },
-    requeue: (claim) => store.requeue(claim),
+    async requeue(claim) {
+      if (!(await store.requeue(claim))) await store.finish(claim, { ...cancelledEnd, output: '', stderr: '' });
+    },
     onError: log.error,
   });
   if (!chats) return [jobs];
@@ -134,7 +136,11 @@ function startDispatchers({ store, worker, maxAttempts, events, log }: JobsOptio
       const chat = await store.chats.claim();
       return chat && startClaimedChat(chat, slot, { chats: store.chats, execute });
     },
-    requeue: (claim) => store.chats.requeue(claim),
+    async requeue(claim) {
+      if (await store.chats.requeue(claim)) return;
+      const { code, message } = new ServiceError('client_gone');
+      await store.chats.finish(claim, { failure: { code, message, extra: {} } });
+    },
     onError: log.error,
   });
   return [jobs, others];

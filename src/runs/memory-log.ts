@@ -2,12 +2,17 @@
 import { ServiceError } from '../errors.ts';
 import type { RunEvent } from '../task.ts';
 import type { EventLog, Page } from './follow.ts';
-import { shortenEvent } from './shorten.ts';
+import { type Shortening, shortenEvent, withoutContent } from './shorten.ts';
 
 /** The most characters of text in one run. An agent that writes more is ended. */
 const maxTextLength = 4 * 1024 * 1024;
-/** The most characters of tool calls and their results. Further ones are not kept. */
+/**
+ * The most characters of tool calls and their results, as JSON. Further ones are kept without their content, up to the
+ * same number of characters again. Then the agent is ended.
+ */
 const maxToolLength = 4 * 1024 * 1024;
+/** Streams show less than this of each tool call and result. */
+const shortening: Shortening = { inputString: 1000, result: 1000 };
 /**
  * A reader that is this many events behind gets joined texts of up to `joinedLength` characters, `joinedPage` at a
  * time.
@@ -16,8 +21,14 @@ const behindFrom = 1000;
 const joinedLength = 16_384;
 const joinedPage = 16;
 
+/**
+ * The types of events that readers of a run want; other events are not kept. `brief`: they want no content, only the
+ * fact that there was such an event.
+ */
+export type Wanted = ReadonlyMap<RunEvent['type'], 'whole' | 'brief'>;
+
 export class MemoryLog implements EventLog<RunEvent> {
-  readonly #keeps: ReadonlySet<RunEvent['type']>;
+  readonly #wanted: Wanted;
   readonly #listeners = new Set<() => void>();
   /** An event's number is its index plus 1. */
   #events: RunEvent[] = [];
@@ -25,9 +36,8 @@ export class MemoryLog implements EventLog<RunEvent> {
   #textLength = 0;
   #toolLength = 0;
 
-  /** @param keeps the types of events that readers of this run want; other events are dropped */
-  constructor(keeps: ReadonlySet<RunEvent['type']>) {
-    this.#keeps = keeps;
+  constructor(wanted: Wanted) {
+    this.#wanted = wanted;
   }
 
   /** The number of characters that the log holds. */
@@ -37,19 +47,33 @@ export class MemoryLog implements EventLog<RunEvent> {
 
   /** Throws `output_too_large`. */
   append(given: RunEvent): void {
-    if (!this.#keeps.has(given.type)) return;
-    const event = shortenEvent(given);
-    if (event.type === 'text' || event.type === 'thinking') {
-      this.#textLength += event.text.length;
-      if (this.#textLength > maxTextLength) {
-        throw new ServiceError('output_too_large', `Cannot hold the answer: over ${maxTextLength} characters`);
-      }
-    } else if (event.type === 'tool_call' || event.type === 'tool_result') {
-      this.#toolLength += JSON.stringify(event).length;
-      if (this.#toolLength > maxToolLength) return;
-    }
-    this.#events.push(event);
+    const wanted = this.#wanted.get(given.type);
+    if (!wanted) return;
+    const isTool = given.type === 'tool_call' || given.type === 'tool_result';
+    this.#events.push(isTool ? this.#boundTool(given, wanted) : this.#boundText(given));
     this.#notify();
+  }
+
+  #boundText(event: RunEvent): RunEvent {
+    if (event.type === 'text' || event.type === 'thinking') this.#textLength += event.text.length;
+    if (this.#textLength <= maxTextLength) return event;
+    throw new ServiceError('output_too_large', `Cannot hold the answer: over ${maxTextLength} characters`);
+  }
+
+  #boundTool(given: RunEvent, wanted: 'whole' | 'brief'): RunEvent {
+    const short = wanted === 'whole' && shortenEvent(given, shortening);
+    const length = short ? JSON.stringify(short).length : 0;
+    if (short && this.#toolLength + length <= maxToolLength) {
+      this.#toolLength += length;
+      return short;
+    }
+    const brief = withoutContent(given);
+    this.#toolLength += JSON.stringify(brief).length;
+    if (this.#toolLength <= 2 * maxToolLength) return brief;
+    throw new ServiceError(
+      'output_too_large',
+      `Cannot hold the events: over ${2 * maxToolLength} characters of tool calls`,
+    );
   }
 
   /** Ends the log. Readers end after the last event. */

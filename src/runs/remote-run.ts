@@ -50,20 +50,21 @@ export function createRemoteRun(store: LogStore & { chats: ChatStore }, settings
     const giveUp = new AbortController();
     const stop = AbortSignal.any([signal, giveUp.signal]);
     const renewal = setInterval(() => chats.renew(id, leaseMs).catch(() => {}), renewMs);
-    const deadline = setTimeout(
-      () =>
-        chats.withdraw(id).then(
-          (withdrawn) => withdrawn && giveUp.abort(notStarted),
-          (error) => giveUp.abort(error),
-        ),
-      whenBusy === 'refuse' ? refuseMs : settings.waitMs,
-    );
+    const withdraw = () =>
+      chats.withdraw(id).then(
+        (withdrawn) => withdrawn && giveUp.abort(notStarted),
+        (error) => giveUp.abort(error),
+      );
+    const startDeadline = () => setTimeout(withdraw, whenBusy === 'refuse' ? refuseMs : settings.waitMs);
+    let deadline = startDeadline();
     let ended = false;
     let working = false;
     try {
       for await (const { seq: _, at: _at, ...event } of follow(patient(storedLog(store, id)), 0, stop)) {
         if (event.type === 'state') {
-          if (event.state === 'running') clearTimeout(deadline);
+          clearTimeout(deadline);
+          // A claimed run waits again if the worker did not hear of its claim.
+          if (event.state === 'queued') deadline = startDeadline();
           ended = isEndState(event.state);
         } else if (event.type !== 'events_full') {
           working ||= event.type === 'working';

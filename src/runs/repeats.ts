@@ -1,6 +1,7 @@
 /** Finds the run that a repeated request asks for, so that no request starts an agent twice. */
-import { type ErrorCode, invalidField, ServiceError } from '../errors.ts';
+import { type ErrorCode, invalidField, type ServiceError } from '../errors.ts';
 import type { Audience } from './audience.ts';
+import { shutdownError } from './run.ts';
 
 export type RequestMark = {
   /** The same for requests with the same key, API, wanted events and body. */
@@ -96,14 +97,7 @@ export class Repeats {
   /** Ends every current run because the server stops. Settles when all of them have ended. */
   async stopAll(): Promise<void> {
     const running = [...this.#entries.values()].map(({ audience }) => audience.run).filter((run) => !run.end);
-    for (const run of running) {
-      // A client may retry only a run that has not begun.
-      run.stop(
-        run.working
-          ? new ServiceError('interrupted', 'Cannot finish the run: the server is stopping')
-          : new ServiceError('shutting_down'),
-      );
-    }
+    for (const run of running) run.stop(shutdownError(run.working));
     await Promise.all(running.map((run) => run.ended));
   }
 

@@ -1,5 +1,5 @@
 /** A run: one turn of an agent. It appends events to its log and ends once, well or with an error. */
-import { asServiceError, type ServiceError } from '../errors.ts';
+import { asServiceError, ServiceError } from '../errors.ts';
 import type { Outcome, RunEvent, SyncReport } from '../task.ts';
 
 export type RunEnd = { state: 'succeeded'; outcome: Outcome } | { state: 'failed'; error: ServiceError };
@@ -18,6 +18,15 @@ export type EventSink = {
   append(event: RunEvent): void;
   close(): void;
 };
+
+/**
+ * Returns the error of a run that ends because the server stops. A client may retry only if the agent had not started to
+ * work.
+ */
+export function shutdownError(working: boolean): ServiceError {
+  if (!working) return new ServiceError('shutting_down');
+  return new ServiceError('interrupted', 'Cannot finish the run: the server is stopping');
+}
 
 export class Run<Log extends EventSink = EventSink> {
   readonly id: string;

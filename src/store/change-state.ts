@@ -4,6 +4,7 @@
  */
 import type { Sql, Value } from './database.ts';
 import { isEndState, type JobState, mayFollow, type StoredEventBody } from './job.ts';
+import { storedEvent } from './stored-names.ts';
 import type { NewEvent } from './stored-run.ts';
 
 export type Change = {
@@ -60,7 +61,7 @@ const groupSize = 20;
 /** Inserts events with consecutive numbers. The last event gets the number `lastSeq`. */
 export async function insertEvents(sql: Sql, jobId: string, lastSeq: number, events: NewEvent[]): Promise<void> {
   const first = lastSeq - events.length + 1;
-  const rows = events.map(({ at, body }, index) => [jobId, first + index, at, JSON.stringify(body)]);
+  const rows = events.map(({ at, body }, index) => [jobId, first + index, at, storedEvent(body)]);
   while (rows.length > 0) {
     const group = rows.splice(0, rows.length >= groupSize ? groupSize : 1);
     const tuples = group.map((_, row) => `($${row * 4 + 1}, $${row * 4 + 2}, $${row * 4 + 3}, $${row * 4 + 4})`);

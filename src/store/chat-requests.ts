@@ -12,6 +12,7 @@ import type { ChatClaim, ChatEnd, ChatStore } from './chat-store.ts';
 import { claimNext } from './claim.ts';
 import type { EndState } from './job.ts';
 import { requeue } from './requeue.ts';
+import { storedTask, taskFrom } from './stored-names.ts';
 import type { Claim } from './stored-run.ts';
 import { countWaiting, nextRound } from './submit.ts';
 import { orderedUuid } from './uuid.ts';
@@ -44,7 +45,7 @@ export function createChatStore(store: Store): ChatStore {
       const row = await claimNext(store, 'chat', 'id, attempt, last_seq, spec');
       if (!row) return undefined;
       const { id, attempt, last_seq: lastSeq, spec } = row;
-      const task = JSON.parse(String(spec)) as Task;
+      const task = taskFrom(String(spec));
       return { id: String(id), attempt: Number(attempt), lastSeq: Number(lastSeq), task } satisfies ChatClaim;
     },
     appendEvents: (claim, lastSeq, events) => appendEvents(store, claim, lastSeq, events),
@@ -70,7 +71,7 @@ async function submitChat(
       `INSERT INTO agent_jobs (id, kind, state, owner, priority, turn, attempt, created_at, wait_until, fingerprint,
         last_seq, attempt_seq, bytes, prompt, spec, output, stderr)
        VALUES ($1, 'chat', 'queued', $2, 0, $3, 0, $4, $5, '', 1, 0, 0, '', $6, '', '')`,
-      [id, task.owner, round, now, now + leaseMs, JSON.stringify(task)],
+      [id, task.owner, round, now, now + leaseMs, storedTask(task)],
     );
     await insertEvents(sql, id, 1, [{ at: now, body: { type: 'state', state: 'queued', attempt: 0 } }]);
     notify('work');

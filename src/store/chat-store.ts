@@ -37,6 +37,9 @@ export type ChatStore = {
    * Records how the request ended. Returns `false`, and writes nothing, if the claim is not the request's latest claim.
    */
   finish(claim: Claim, end: ChatEnd): Promise<boolean>;
-  /** Lets a claimed request wait again if its run has not begun. Returns `false` if the claim is not the latest. */
+  /**
+   * Lets a claimed request wait again if its run has not begun. Returns `false` if the claim is not the latest, or if
+   * the request is to be cancelled.
+   */
   requeue(claim: Claim): Promise<boolean>;
 };

@@ -62,6 +62,8 @@ export type JobSpec = {
 
 export type JobError = { code: ErrorCode; message: string };
 
+export const cancelledWhileRunning: JobError = { code: 'cancelled', message: 'The job was cancelled while it ran' };
+
 /** The state of the delivery of a job's webhook to its `callbackUrl`. */
 export type WebhookReport = {
   state: 'pending' | 'delivered' | 'gave_up';

@@ -4,7 +4,7 @@ import { finishChat } from './chat-requests.ts';
 import type { ChatEnd } from './chat-store.ts';
 import type { Sql } from './database.ts';
 import { finish } from './finish.ts';
-import type { JobEnd, JobError, JobRecord } from './job.ts';
+import { cancelledWhileRunning, type JobEnd, type JobError, type JobRecord } from './job.ts';
 import { mayRunAgain, requeue } from './requeue.ts';
 import { recordColumns, toEvent, toRecord } from './rows.ts';
 import type { Claim } from './stored-run.ts';
@@ -45,7 +45,7 @@ async function recoverJob(store: Store, lost: Claim, maxAttempts: number): Promi
 
 function endOfLostJob(job: JobRecord): { state: JobEnd['state']; error: JobError } {
   if (job.cancelRequestedAt !== undefined) {
-    return { state: 'cancelled', error: { code: 'cancelled', message: 'The job was cancelled while it ran' } };
+    return { state: 'cancelled', error: cancelledWhileRunning };
   }
   const message = 'Cannot finish the job: the server or worker that ran it is gone';
   return { state: 'interrupted', error: { code: 'interrupted', message } };

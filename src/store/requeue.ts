@@ -17,13 +17,13 @@ export function mayRunAgain(
 
 /**
  * Lets a claimed run wait again with the same priority and round. Returns `false`, and writes nothing, if the claim is
- * not the run's latest claim.
+ * not the run's latest claim, or if the run is to be cancelled.
  */
 export async function requeue(store: Store, kind: RunKind, { id, attempt }: Claim): Promise<boolean> {
   return changeOrUndo(store, async ({ sql, notify }) => {
     await store.engine.removeFromQueue(sql, kind, id);
-    const [row] = await sql('SELECT priority, turn FROM agent_jobs WHERE id = $1', [id]);
-    if (!row) return false;
+    const [row] = await sql('SELECT priority, turn, cancel_requested_at FROM agent_jobs WHERE id = $1', [id]);
+    if (!row || row['cancel_requested_at'] !== null) return false;
     await store.engine.enqueue(sql, { id, kind, priority: Number(row['priority']), round: Number(row['turn']) });
     const requeued = await changeState(sql, { id, from: 'running', to: 'queued', attempt, at: Date.now() });
     notify(`job:${id}`, 'work');

@@ -1,6 +1,7 @@
 /** Converts jobs and their events from and to database rows. */
 import type { Row, Value } from './database.ts';
-import type { JobEnd, JobRecord, JobSpec, JobState, JobSummary, StoredEvent, StoredEventBody } from './job.ts';
+import type { JobEnd, JobRecord, JobSpec, JobState, JobSummary, StoredEvent } from './job.ts';
+import { eventFrom } from './stored-names.ts';
 import type { Claim, RunKind } from './stored-run.ts';
 
 /** The fields of a job's request that are stored together in the column `spec`, as JSON. */
@@ -76,7 +77,7 @@ export function storedEnding(end: JobEnd): string {
 }
 
 export function toEvent(row: Row): StoredEvent {
-  return { seq: Number(row['seq']), at: Number(row['at']), ...(JSON.parse(text(row['body'])) as StoredEventBody) };
+  return { seq: Number(row['seq']), at: Number(row['at']), ...eventFrom(text(row['body'])) };
 }
 
 export function toLost(row: Row): Claim & { kind: RunKind } {

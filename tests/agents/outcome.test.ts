@@ -45,12 +45,16 @@ describe('with an output schema', () => {
     assert.equal(outcomeFor({ structured_output: { city: 'Rome' } }, schema).text, '{"city":"Rome"}');
   });
 
+  test('a refusal of the model is an outcome with the text that the CLI gives', () => {
+    const { stopReason, text } = outcomeFor(refusal, schema);
+    assert.deepEqual([stopReason, text], ['refusal', 'API Error: the model cannot respond']);
+  });
+
   for (const [what, members] of [
     ['no value', {}],
     ['a text', { structured_output: 'Rome' }],
     ['a list', { structured_output: ['Rome'] }],
     ['null', { structured_output: null }],
-    ['a refusal', refusal],
   ] as const) {
     test(`${what} is \`invalid_output\``, () => {
       assert.throws(() => outcomeFor(members, schema), { code: 'invalid_output' });

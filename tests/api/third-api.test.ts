@@ -18,7 +18,13 @@ const poem: Api<{ shout: boolean }> = {
   async read(body) {
     const { question, stream = false, shout = false } = body as { question: string; stream?: boolean; shout?: boolean };
     const messages = [{ role: 'user' as const, blocks: [{ type: 'text' as const, text: question }] }];
-    return { task: { model: 'haiku', messages }, view: { shout }, stream, events: ['text'], ignored: [] };
+    return {
+      task: { model: 'haiku', messages },
+      view: { shout },
+      stream,
+      events: new Map([['text', 'whole']]),
+      ignored: [],
+    };
   },
   whole: (_run, { text }, { shout }) => JSON.stringify({ verse: shout ? text.toUpperCase() : text }),
   async *stream(run, _view, signal) {

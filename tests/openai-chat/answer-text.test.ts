@@ -1,7 +1,7 @@
 /** The text that a stream makes of the events of a run, and its end. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { AnswerText, type AnswerTextOptions } from '../../src/api/openai-chat/answer-text.ts';
+import { AnswerText, type AnswerTextOptions, usedEvents } from '../../src/api/openai-chat/answer-text.ts';
 import { completionOf } from '../../src/api/openai-chat/completion.ts';
 import type { Outcome, RunEvent } from '../../src/task.ts';
 
@@ -191,3 +191,17 @@ test('a whole answer has the fields of OpenAI, and what the run cost', () => {
   });
   assert.deepEqual(unknown.agent, { session_id: null, cost_usd: null, turns: 1, duration_ms: 1, models: {} });
 });
+
+for (const [stream, options, used] of [
+  ['a stream without agent events', plain, { text: 'whole', tool_call: 'brief' }],
+  [
+    'a stream that shows tools',
+    { ...plain, agentEvents: new Set(['tools']) },
+    { text: 'whole', tool_call: 'whole', tool_result: 'whole', retry: 'whole' },
+  ],
+  ['a stream with a schema', { ...plain, formatted: true }, { tool_call: 'brief' }],
+] as [string, AnswerTextOptions, Record<string, string>][]) {
+  test(`${stream} keeps only the events that it uses`, () => {
+    assert.deepEqual(Object.fromEntries(usedEvents(options)), used);
+  });
+}

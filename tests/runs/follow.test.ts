@@ -13,7 +13,8 @@ const text = (value: string): RunEvent => ({ type: 'text', text: value });
 const outcome: Outcome = { text: 'done', models: {}, turns: 1, durationMs: 1, stopReason: 'end_turn' };
 
 function logOf(...types: RunEvent['type'][]): MemoryLog {
-  return new MemoryLog(new Set(types.length > 0 ? types : ['text', 'tool_call', 'tool_result']));
+  const kept = types.length > 0 ? types : (['text', 'tool_call', 'tool_result'] as const);
+  return new MemoryLog(new Map(kept.map((type) => [type, 'whole'])));
 }
 
 async function readAll(log: MemoryLog, after = 0, signal = never): Promise<string[]> {
@@ -93,16 +94,49 @@ describe('the log in memory', () => {
     assert.deepEqual(await readAll(log), ['tool_call']);
   });
 
-  test('refuses more text than its limit, and leaves out tool events beyond theirs', async () => {
+  test('refuses more text than its limit', () => {
     const log = logOf();
     const million = 'x'.repeat(1_000_000);
     for (let at = 0; at < 4; at += 1) log.append(text(million));
     assert.throws(() => log.append(text(million)), { code: 'output_too_large' });
-    const tools = logOf();
-    for (let at = 0; at < 3000; at += 1) tools.append({ type: 'tool_result', id: 't', isError: false, text: million });
-    tools.close();
-    const kept = (await readAll(tools)).length;
-    assert.ok(kept > 500 && kept < 1500, `${kept} are kept`);
+  });
+
+  test('keeps every tool event, without its content beyond the limit, and says so', async () => {
+    const log = logOf();
+    const result = (at: number): RunEvent => ({
+      type: 'tool_result',
+      id: `${at}`,
+      isError: false,
+      text: 'x'.repeat(9999),
+    });
+    for (let at = 0; at < 9000; at += 1) log.append(result(at));
+    log.append({ type: 'tool_call', id: 'last', name: 'Bash', input: { command: 'rm -rf build' } });
+    log.close();
+    const kept: RunEvent[] = [];
+    for await (const event of follow(log, 0, never)) kept.push(event);
+    assert.equal(kept.length, 9001);
+    const texts = kept.map((event) => (event.type === 'tool_result' ? event.text : ''));
+    assert.ok(texts[0]?.endsWith('… (8999 more characters)'), texts[0]?.slice(-40));
+    const omitted = texts.filter((text) => text === '… (left out)').length;
+    assert.ok(omitted > 4000 && omitted < 6000, `${omitted} have no content`);
+    assert.deepEqual(kept.at(-1), { type: 'tool_call', id: 'last', name: 'Bash', input: '… (left out)' });
+    assert.ok(log.size <= 8 * 1024 * 1024, `${log.size}`);
+  });
+
+  test('ends the agent when even events without content exceed twice the limit', () => {
+    const log = logOf();
+    const call: RunEvent = { type: 'tool_call', id: 't', name: 'n'.repeat(1_000_000), input: {} };
+    for (let at = 0; at < 8; at += 1) log.append(call);
+    assert.throws(() => log.append(call), { code: 'output_too_large' });
+  });
+
+  test('holds little of the tool calls that its readers need only as a fact', async () => {
+    const log = new MemoryLog(new Map([['tool_call', 'brief']]));
+    const input = Object.fromEntries(Array.from({ length: 50 }, (_, at) => [`field ${at}`, 'x'.repeat(2000)]));
+    for (let at = 0; at < 170; at += 1) log.append({ type: 'tool_call', id: `${at}`, name: 'Read', input });
+    log.close();
+    assert.equal((await readAll(log)).length, 170);
+    assert.ok(log.size < 170 * 100, `${log.size}`);
   });
 
   test('keeps its events, with texts joined, when it is compacted', async () => {

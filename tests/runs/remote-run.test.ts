@@ -100,6 +100,26 @@ for (const engine of testEngines()) {
       });
     });
 
+    for (const [when, working, code] of [
+      ['before the agent works, so that a retry costs nothing', false, 'shutting_down'],
+      ['while the agent works', true, 'interrupted'],
+    ] as const) {
+      onMachines(`end with \`${code}\` if the worker stops ${when}`, async ({ worker, stores }) => {
+        let running = false;
+        const jobs = await worker(async (_task, { signal, emit }) => {
+          if (working) emit({ type: 'working', start: 'new' });
+          running = true;
+          return untilAborted(signal);
+        });
+        const { chats } = await stores.peer();
+        const id = await chats.submit(task(), { maxWaiting: 10, leaseMs: 30_000 });
+        await waitUntil('it runs', () => running);
+        await jobs.destroy();
+        const end = await chats.end(id);
+        assert.equal(end && 'failure' in end && end.failure.code, code);
+      });
+    }
+
     onMachines('are refused, or wait within limits, while no machine has a free slot', async ({ gateway, stores }) => {
       const run = await gateway({ maxQueued: 1, waitMs: 1500 });
       const refused = run(task(), { ...waiting, whenBusy: 'refuse' });
@@ -110,6 +130,22 @@ for (const engine of testEngines()) {
       await assert.rejects(run(task(), waiting), codeIs('queue_full'));
       const [waited] = await outcomes;
       assert.ok(waited?.status === 'rejected' && codeIs('wait_timeout')(waited.reason));
+    });
+
+    onMachines('are refused after the wait if a claim was lost and they wait again', async ({ gateway, stores }) => {
+      const { chats } = stores.store;
+      for (const [whenBusy, code] of [
+        ['queue', 'wait_timeout'],
+        ['refuse', 'agent_busy'],
+      ] as const) {
+        const refused = assert.rejects(
+          (await gateway({ waitMs: 1000 }))(task(), { ...waiting, whenBusy }),
+          codeIs(code),
+        );
+        const claim = await waitUntil('it is claimed', () => chats.claim());
+        assert.equal(await chats.requeue(claim), true);
+        await refused;
+      }
     });
 
     onMachines(

@@ -1,4 +1,6 @@
 /** Turns the events of a run into the pieces of text that a stream shows. */
+
+import type { Wanted } from '../../runs/memory-log.ts';
 import type { Outcome, RunEvent } from '../../task.ts';
 import { truncate } from '../../truncate.ts';
 import type { AgentEventKind } from '../api.ts';
@@ -20,8 +22,7 @@ export type AnswerTextOptions = {
 /** Where a stream shows an event of each type: in the answer, as reasoning for clients that ask for it, or nowhere. */
 const shownIn: Record<RunEvent['type'], 'answer' | AgentEventKind | 'nowhere'> = {
   text: 'answer',
-  // A text after a tool call begins a new paragraph, so every stream needs the calls.
-  tool_call: 'answer',
+  tool_call: 'tools',
   thinking: 'thinking',
   tool_result: 'tools',
   retry: 'tools',
@@ -31,14 +32,15 @@ const shownIn: Record<RunEvent['type'], 'answer' | AgentEventKind | 'nowhere'> =
   working: 'nowhere',
 };
 
-/** Returns the types of events that a stream with these options uses. */
-export function usedEvents({ agentEvents, formatted }: Omit<AnswerTextOptions, 'stop'>): RunEvent['type'][] {
-  const isUsed = (type: RunEvent['type']) => {
-    if (formatted && type === 'text') return false;
-    const where = shownIn[type];
-    return where === 'answer' || (where !== 'nowhere' && agentEvents.has(where));
-  };
-  return (Object.keys(shownIn) as RunEvent['type'][]).filter(isUsed);
+/** Returns the events that a stream with these options uses. */
+export function usedEvents({ agentEvents, formatted }: Omit<AnswerTextOptions, 'stop'>): Wanted {
+  const used = new Map<RunEvent['type'], 'whole' | 'brief'>();
+  for (const [type, where] of Object.entries(shownIn) as [RunEvent['type'], (typeof shownIn)[RunEvent['type']]][]) {
+    if (where === 'answer' ? !formatted : where !== 'nowhere' && agentEvents.has(where)) used.set(type, 'whole');
+  }
+  // A text after a tool call begins a new paragraph, so every stream must know of the calls.
+  if (!used.has('tool_call')) used.set('tool_call', 'brief');
+  return used;
 }
 
 const shownLength = 300;
