@@ -34,7 +34,7 @@ export async function runDemo(args: string[], { stop, print }: CommandContext): 
     return answered || stop.aborted ? 0 : 1;
   } finally {
     await releases.run();
-    print('The demo has ended: its server is stopped and its folder is removed.');
+    print('The demo has ended: its server is stopped and its temporary folder is removed.');
   }
 }
 
@@ -45,14 +45,11 @@ async function startDemo(flags: string[], releases: Releases, print: CommandCont
   await mkdir(home);
   const model = await startFakeModel();
   releases.push(() => model.close());
-  const service = await startService(
-    demoConfig(flags, join(folder, 'data')),
-    fakeModelEnvironment(model.url, home, hostEnvironment()),
-  );
+  const config = demoConfig(flags, join(folder, 'data'));
+  const service = await startService(config, fakeModelEnvironment(model.url, home, hostEnvironment()));
+  const place = config.workspaceDir ? `the workspace ${config.workspaceDir}` : 'an empty folder';
   releases.push(() => service.close(0));
-  print(
-    `The server listens on ${service.url}. It runs the real claude command, in an empty folder, without an account.`,
-  );
+  print(`The server listens on ${service.url}. It runs the real claude command, in ${place}, without an account.`);
   print(`The model is NOT a language model: it is a fake model at ${model.url} that follows a script,`);
   print('and the token counts and costs that it reports are made up.');
   return service;

@@ -4,6 +4,7 @@ import { agentSettings } from './agent-settings.ts';
 import { callbackSecretProblem } from './callback-secret.ts';
 import { chatSettings } from './chat-settings.ts';
 import { jobsSettings } from './job-settings.ts';
+import { renamed, renamedProblem } from './renamed.ts';
 import { serverSettings } from './server-settings.ts';
 import type { Setting } from './setting.ts';
 import { workspaceSettings } from './workspace-settings.ts';
@@ -30,6 +31,7 @@ export type Environment = Record<string, string | undefined>;
 export function loadConfig(flags: string[] = [], environment: Environment = process.env): Config {
   const problems: string[] = [];
   const given = readFlags(flags, problems);
+  for (const name of renamed.filter((each) => environment[each])) problems.push(renamedProblem(name) as string);
   const entries = Object.entries(settings).map(([key, setting]) => {
     try {
       return [key, setting.parse(given.get(setting.name) ?? environment[setting.name])];
@@ -67,7 +69,9 @@ function readFlags(flags: string[], problems: string[]): Map<string, string> {
     const [head = '', ...rest] = (flags[at] ?? '').split('=');
     const name = head.replace(/^--/, '').replaceAll('-', '_').toUpperCase();
     if (!head.startsWith('--') || !Object.values(settings).some((setting) => setting.name === name)) {
-      problems.push(`Cannot use "${head}": no such setting; --help lists them`);
+      problems.push(renamedProblem(name) ?? `Cannot use "${head}": no such setting; --help lists them`);
+      // What follows is probably the value of this flag.
+      if (head.startsWith('--') && rest.length === 0 && !flags[at + 1]?.startsWith('--')) at += 1;
     } else if (rest.length > 0) {
       given.set(name, rest.join('='));
     } else {

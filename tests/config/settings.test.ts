@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type Config, loadConfig, settings } from '../../src/config/config.ts';
+import { renamed, renamedProblem } from '../../src/config/renamed.ts';
 
 describe('a value is read', () => {
   const cases: [environment: Record<string, string>, name: keyof Config, value: unknown][] = [
@@ -60,6 +61,11 @@ describe('a value is refused with one line', () => {
     [{ ROLE: 'worker' }, 'Cannot use ROLE=worker: DATABASE_URL is not set, so there is no other machine'],
     [{ AGENT_READS: '/ok,npmrc' }, 'Cannot use AGENT_READS="npmrc": it is not an absolute path'],
     [{ WORKSPACE_MODE: 'shared' }, 'Cannot use WORKSPACE_MODE=shared: WORKSPACE_DIR is not set'],
+    [{ SPARE_WORKTREES: '1' }, 'Cannot use SPARE_WORKTREES: its name is now PREPARED_WORKTREES'],
+    [
+      { V1_DIALECT: 'contract' },
+      'Cannot use V1_DIALECT: its name is now V1_API, and its value `contract` is now `native`',
+    ],
   ];
   for (const [environment, message] of cases) {
     test(message, () => assert.throws(() => loadConfig([], environment), { message }));
@@ -71,9 +77,11 @@ describe('a value is refused with one line', () => {
       ['port', '1'],
       'Cannot use "port": no such setting; --help lists them\nCannot use "1": no such setting; --help lists them',
     ],
+    [['--prot', '1'], 'Cannot use "--prot": no such setting; --help lists them'],
+    [['--warm-agents', '2'], 'Cannot use WARM_AGENTS: its name is now PREWARMED_AGENTS'],
     [['--port'], 'Cannot use --port: it has no value'],
   ] as const) {
-    test(message, () => assert.throws(() => loadConfig([...flags], {}), { message }));
+    test(`${flags.join(' ')}: ${message}`, () => assert.throws(() => loadConfig([...flags], {}), { message }));
   }
 
   test('every problem is listed', () => {
@@ -85,6 +93,14 @@ describe('a value is refused with one line', () => {
       },
     );
   });
+});
+
+test('every new name of a renamed setting is the name of a setting', () => {
+  const names = Object.values(settings).map(({ name }) => name);
+  for (const old of renamed) {
+    const now = /its name is now (\w+)/.exec(renamedProblem(old) ?? '')?.[1] ?? '';
+    assert.ok(names.includes(now) && !names.includes(old), `${old}: ${now}`);
+  }
 });
 
 test('every setting has a meaning that ends as a sentence, and a default that can be shown', () => {

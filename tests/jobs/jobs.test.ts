@@ -240,29 +240,6 @@ for (const engine of testEngines()) {
       },
     );
 
-    onJobs('are not requeued if they are cancelled while the server ends', async ({ start, stores }) => {
-      const agentEnds = Promise.withResolvers<void>();
-      let stopping = false;
-      const jobs = await start(async (_task, { signal, emit }) => {
-        emit({ type: 'text', text: 'So far' });
-        return untilAborted(signal).catch(async (reason) => {
-          stopping = true;
-          await agentEnds.promise;
-          throw reason;
-        });
-      });
-      const { id } = (await jobs.submit({ ...request, onInterrupt: 'requeue' })).job;
-      await reaches(jobs, id, 'running');
-      const other = await stores.peer();
-      const ended = jobs.destroy();
-      await waitUntil('the agent is to end', () => stopping);
-      assert.equal((await other.cancel(id))?.result, 'stopping');
-      agentEnds.resolve();
-      await ended;
-      const found = await other.get(id);
-      assert.deepEqual([found?.state, found?.output, found?.error?.code], ['cancelled', 'So far', 'cancelled']);
-    });
-
     onJobs('of a dead server are requeued at the next start', async ({ stores }) => {
       const left = await stores.store.submit(
         {

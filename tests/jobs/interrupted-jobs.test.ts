@@ -1,10 +1,11 @@
-/** How many times an interrupted job may be started: with a server that is stopped, and with a server that crashes. */
+/** When an interrupted job is started again: with a server that is stopped, and with a server that crashes. */
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import type { JobRequest } from '../../src/jobs/spec.ts';
 import type { JobStore } from '../../src/store/job-store.ts';
 import { jobSpec, type TestStores, testEngines } from '../support/job-engines.ts';
 import { reaches, startJobs, untilAborted } from '../support/jobs.ts';
+import { waitUntil } from '../support/wait-until.ts';
 
 const request: JobRequest = { prompt: 'Count the files', owner: 'a', model: 'haiku', onInterrupt: 'requeue' };
 
@@ -30,7 +31,7 @@ for (const engine of testEngines()) {
       }
     });
 
-  describe(`The limit of attempts on ${engine.name}`, { skip: engine.missing ?? false }, () => {
+  describe(`Interrupted jobs on ${engine.name}`, { skip: engine.missing ?? false }, () => {
     after(() => engine.stop());
 
     onStores('a stopped server requeues a job until its attempts are used up', async (stores) => {
@@ -52,6 +53,29 @@ for (const engine of testEngines()) {
       await last.recoverLost({ maxAttempts: 2 });
       const found = await last.get(job.id);
       assert.deepEqual([found?.state, found?.attempt], ['interrupted', 2]);
+    });
+
+    onStores('a job that is cancelled while its server stops is not requeued', async (stores) => {
+      const agentEnds = Promise.withResolvers<void>();
+      let stopping = false;
+      const jobs = await startJobs(stores.store, async (_task, { signal, emit }) => {
+        emit({ type: 'text', text: 'So far' });
+        return untilAborted(signal).catch(async (reason) => {
+          stopping = true;
+          await agentEnds.promise;
+          throw reason;
+        });
+      });
+      const { id } = (await jobs.submit(request)).job;
+      await reaches(jobs, id, 'running');
+      const other = await stores.peer();
+      const ended = jobs.destroy();
+      await waitUntil('the agent is to end', () => stopping);
+      assert.equal((await other.cancel(id))?.result, 'stopping');
+      agentEnds.resolve();
+      await ended;
+      const found = await other.get(id);
+      assert.deepEqual([found?.state, found?.output, found?.error?.code], ['cancelled', 'So far', 'cancelled']);
     });
   });
 }
