@@ -22,7 +22,7 @@ export function outcomeOf(
   const modelUsages = Object.values(models);
   const spent = {
     usage: modelUsages.length > 0 ? sumUsage(modelUsages) : result.usage,
-    costUsd: result.costUsd === undefined ? undefined : Math.max(0, result.costUsd - (options.before?.costUsd ?? 0)),
+    costUsd: result.costUsd === undefined ? undefined : less(result.costUsd, options.before?.costUsd ?? 0),
     models,
     turns: result.turns,
     sessionId: result.sessionId,
@@ -60,10 +60,15 @@ function modelsSince(result: AgentResult, before?: AgentResult): Record<string, 
 
 function difference(now: ModelUsage, then: ModelUsage): ModelUsage {
   return {
-    inputTokens: now.inputTokens - then.inputTokens,
-    cacheReadTokens: now.cacheReadTokens - then.cacheReadTokens,
-    cacheWriteTokens: now.cacheWriteTokens - then.cacheWriteTokens,
-    outputTokens: now.outputTokens - then.outputTokens,
-    costUsd: Math.max(0, now.costUsd - then.costUsd),
+    inputTokens: less(now.inputTokens, then.inputTokens),
+    cacheReadTokens: less(now.cacheReadTokens, then.cacheReadTokens),
+    cacheWriteTokens: less(now.cacheWriteTokens, then.cacheWriteTokens),
+    outputTokens: less(now.outputTokens, then.outputTokens),
+    costUsd: less(now.costUsd, then.costUsd),
   };
+}
+
+/** Returns the difference of two totals of a process, which the CLI may have counted from 0 again in between. */
+function less(now: number, then: number): number {
+  return Math.max(0, now - then);
 }

@@ -65,3 +65,19 @@ describe('with an output schema', () => {
 test('without an output schema the text is that of the result, whatever object comes with it', () => {
   assert.equal(outcomeFor({ structured_output: { city: 'Rome' } }).text, 'text');
 });
+
+test('a number that is negative or no number counts as missing', () => {
+  const usage = { inputTokens: 3, outputTokens: -5, cacheReadInputTokens: 'many', costUSD: null };
+  const { usage: read, models, costUsd } = outcomeFor({ modelUsage: { haiku: usage }, total_cost_usd: -1 });
+  const expected = { inputTokens: 3, outputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0 };
+  assert.deepEqual(read, expected);
+  assert.deepEqual(models, { haiku: { ...expected, costUsd: 0 } });
+  assert.equal(costUsd, undefined);
+});
+
+test('a total that is lower than after the turn before gives no negative usage', () => {
+  const result = (inputTokens: number, outputTokens: number) =>
+    readResult({ subtype: 'success', modelUsage: { haiku: { inputTokens, outputTokens } } });
+  const { usage } = outcomeOf(chat(['question']), result(7, 2), { before: result(5, 5) });
+  assert.deepEqual([usage?.inputTokens, usage?.outputTokens], [2, 0]);
+});

@@ -16,6 +16,7 @@ export function string(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 
+/** Reads a count, a cost or a duration. A negative number counts as missing, because no such value is negative. */
 export function number(value: unknown): number | undefined {
-  return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : undefined;
 }
