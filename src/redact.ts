@@ -39,6 +39,7 @@ const rules: Rule[] = [
   { name: 'GitHub tokens', pattern: /\bgh[oprsu]_[A-Za-z0-9_]{6,}/g, replacement: '[key]' },
   { name: 'GitHub fine-grained tokens', pattern: /\bgithub_pat_[A-Za-z0-9_]{6,}/g, replacement: '[key]' },
   { name: 'GitLab tokens', pattern: /\bglpat-[A-Za-z0-9_-]{6,}/g, replacement: '[key]' },
+  { name: 'npm and Hugging Face tokens', pattern: /\b(?:npm|hf)_[A-Za-z0-9]{16,}/g, replacement: '[key]' },
   { name: 'Slack tokens', pattern: /\b(?:xox[a-z]|xapp)-[A-Za-z0-9._-]{6,}/g, replacement: '[key]' },
   { name: 'AWS access key ids', pattern: /\bA[KS]IA[A-Z0-9]{16,}/g, replacement: '[key]' },
   { name: 'Google API keys', pattern: /\bAIza[A-Za-z0-9_-]{20,}/g, replacement: '[key]' },
@@ -61,7 +62,8 @@ const rules: Rule[] = [
   },
   {
     name: 'values of names that end in key, token, secret or password',
-    pattern: /\b([A-Z0-9_]*(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD))(["']?\s*[=:]\s*)(?:"[^"]*"|'[^']*'|\S+)/gi,
+    pattern:
+      /\b([A-Z0-9_]*(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD))(["']?\s*[=:]\s*)(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\S+)/gi,
     replacement: '$1$2[key]',
   },
   { name: 'URL credentials', pattern: /(:\/\/)[^\s/'"]*@/g, replacement: '$1[key]@' },

@@ -19,6 +19,7 @@ const removed: [rule: string, text: string, left: string][] = [
   ['GitHub tokens', 'ghp_abcdef1 gho_abcdef1 ghu_abcdef1 ghs_abcdef1 ghr_abcdef1', '[key] [key] [key] [key] [key]'],
   ['GitHub fine-grained tokens', 'github_pat_11ABCDEFG0123456789_abc', '[key]'],
   ['GitLab tokens', 'glpat-abc_def-123', '[key]'],
+  ['npm and Hugging Face tokens', 'npm_abcdefghijklmnop1 hf_abcdefghijklmnop1', '[key] [key]'],
   ['Slack tokens', 'xoxb-12-abcdef xoxe.x xapp-1-A012-34-abc xoxe-1-abcdef', '[key] xoxe.x [key] [key]'],
   ['AWS access key ids', 'AKIAIOSFODNN7EXAMPLE ASIAIOSFODNN7EXAMPLE', '[key] [key]'],
   ['Google API keys', 'AIzaSyA-0123456789abcdefghijklmnopqrstu', '[key]'],
@@ -36,6 +37,7 @@ const removed: [rule: string, text: string, left: string][] = [
     'ANTHROPIC_API_KEY=abc db_password = "a b c" {"token":"abc"}',
     'ANTHROPIC_API_KEY=[key] db_password = [key] {"token":[key]}',
   ],
+  ['names that end in key', '{"token":"a\\"b c"} SECRET=\'a\\\'b c\'', '{"token":[key]} SECRET=[key]'],
   [
     'URL credentials',
     'https://user:pass@host.org/x and ssh://git@host',
@@ -64,6 +66,7 @@ const innocent = [
   'max_tokens: 32000 and/or 1/2/3',
   'see https://docs.claude.com/en/docs/errors for the task-management of risk-free things',
   'src/agents/agent.ts and ./src/app.ts and ../lib/x.ts changed',
+  'npm_config_registry and hf_hub_download_timeout are set',
   'git@github.com:team/project.git: Permission denied (publickey).',
   'Host key verification failed.',
   "pathspec 'feature/x' did not match any file(s)",
