@@ -47,8 +47,8 @@ async function startDemo(flags: string[], releases: Releases, print: CommandCont
   releases.push(() => model.close());
   const config = demoConfig(flags, join(folder, 'data'));
   const service = await startService(config, fakeModelEnvironment(model.url, home, hostEnvironment()));
-  const place = config.workspaceDir ? `the workspace ${config.workspaceDir}` : 'an empty folder';
   releases.push(() => service.close(0));
+  const place = config.workspaceDir ? `the workspace ${config.workspaceDir}` : 'an empty folder';
   print(`The server listens on ${service.url}. It runs the real claude command, in ${place}, without an account.`);
   print(`The model is NOT a language model: it is a fake model at ${model.url} that follows a script,`);
   print('and the token counts and costs that it reports are made up.');

@@ -1,5 +1,4 @@
 /** Turns the events of a run into the pieces of text that a stream shows. */
-
 import type { Wanted } from '../../runs/memory-log.ts';
 import type { Outcome, RunEvent } from '../../task.ts';
 import { truncate } from '../../truncate.ts';
