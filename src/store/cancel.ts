@@ -8,19 +8,21 @@ import type { CancelResult } from './job-store.ts';
 export async function cancel(store: Store, id: string): Promise<CancelResult> {
   const at = Date.now();
   return change(store, async ({ sql, notify }) => {
-    const error: JobError = { code: 'cancelled', message: 'The job was cancelled before it started' };
-    const set = { cancel_requested_at: at, ending: JSON.stringify({ error }) };
-    if (await changeState(sql, { id, from: 'queued', to: 'cancelled', at, set, event: { error } })) {
-      notify(`job:${id}`, 'ended');
-      return 'never_started';
-    }
-    const [running] = await sql(
+    // This locks the row, so that the run cannot start, or wait again, before the rest of this transaction.
+    const [open] = await sql(
       `UPDATE agent_jobs SET cancel_requested_at = coalesce(cancel_requested_at, $1)
-       WHERE id = $2 AND state = 'running' RETURNING id`,
+       WHERE id = $2 AND state IN ('queued', 'running') RETURNING state`,
       [at, id],
     );
-    if (!running) return 'finished';
-    notify(`cancel:${id}`);
-    return 'stopping';
+    if (!open) return 'finished';
+    if (open['state'] === 'running') {
+      notify(`cancel:${id}`);
+      return 'stopping';
+    }
+    const error: JobError = { code: 'cancelled', message: 'The job was cancelled before it started' };
+    const set = { ending: JSON.stringify({ error }) };
+    await changeState(sql, { id, from: 'queued', to: 'cancelled', at, set, event: { error } });
+    notify(`job:${id}`, 'ended');
+    return 'never_started';
   });
 }

@@ -90,7 +90,10 @@ export type JobStore = {
   appendEvents(claim: Claim, lastSeq: number, events: NewEvent[]): Promise<boolean>;
   /** Records how the job ended. Returns `false`, and writes nothing, if the claim is not the job's latest claim. */
   finish(claim: Claim, end: JobEnd): Promise<boolean>;
-  /** Lets an interrupted job wait again. Returns `false` if the claim is not the job's latest, or if the job is to be cancelled. */
+  /**
+   * Lets an interrupted job wait again. Returns `false` if the claim is not the job's latest, or if the job is to be
+   * cancelled.
+   */
   requeue(claim: Claim): Promise<boolean>;
   /** Cancels the job, whether it waits or runs. Returns `undefined` if there is no such job. */
   cancel(id: string): Promise<{ result: CancelResult; job: JobRecord } | undefined>;

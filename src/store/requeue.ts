@@ -22,11 +22,12 @@ export function mayRunAgain(
 export async function requeue(store: Store, kind: RunKind, { id, attempt }: Claim): Promise<boolean> {
   return changeOrUndo(store, async ({ sql, notify }) => {
     await store.engine.removeFromQueue(sql, kind, id);
+    if (!(await changeState(sql, { id, from: 'running', to: 'queued', attempt, at: Date.now() }))) return false;
+    // The change has locked the row, so no cancel can come between this look and the end of the transaction.
     const [row] = await sql('SELECT priority, turn, cancel_requested_at FROM agent_jobs WHERE id = $1', [id]);
     if (!row || row['cancel_requested_at'] !== null) return false;
     await store.engine.enqueue(sql, { id, kind, priority: Number(row['priority']), round: Number(row['turn']) });
-    const requeued = await changeState(sql, { id, from: 'running', to: 'queued', attempt, at: Date.now() });
     notify(`job:${id}`, 'work');
-    return requeued;
+    return true;
   });
 }
