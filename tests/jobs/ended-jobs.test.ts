@@ -115,6 +115,17 @@ describeStore('The end of a job', (onStore) => {
     },
   );
 
+  onStore('loses no cancel that comes while a job is requeued', async (store) => {
+    for (let round = 0; round < 40; round += 1) {
+      await submit(store, { onInterrupt: 'requeue' });
+      const job = await claim(store);
+      const [requeued, cancelled] = await Promise.all([store.requeue(job), store.cancel(job.id)]);
+      const state = await store.state(job.id);
+      const seen = [requeued, cancelled?.result, state].join(' ');
+      assert.ok(['true never_started cancelled', 'false stopping running'].includes(seen), seen);
+    }
+  });
+
   onStore('ends as cancelled a job whose server died while it was to be cancelled', async (store, stores) => {
     await submit(store, { onInterrupt: 'requeue' });
     const job = await claim(store);
