@@ -21,6 +21,11 @@ type Row = {
   text?: string;
   /** The seconds after which a retry makes sense. Used if the error itself does not say. */
   retryAfterSeconds?: number;
+  /**
+   * Whether the cause is outside of the request, and goes away by itself or when the operator fixes it. A job waits
+   * until then, and a repeated request starts a new run.
+   */
+  temporary?: true;
 };
 
 const invalid = { status: 400, kind: 'invalid', retry: 'never' } as const;
@@ -123,8 +128,8 @@ export const errorTable = {
     text: 'Cannot start: the server is stopping',
     retryAfterSeconds: 5,
   },
-  agent_not_started: { ...failed, about: 'The claude command could not be started.' },
-  not_signed_in: { ...failed, about: 'Claude Code has no login and no API key.' },
+  agent_not_started: { ...failed, temporary: true, about: 'The claude command could not be started.' },
+  not_signed_in: { ...failed, temporary: true, about: 'Claude Code has no login and no API key.' },
   agent_failed: { ...failed, about: 'The agent ended with an error; the detail gives the reason of the agent.' },
   agent_timeout: { ...failed, about: 'The run reached its time limit, and the agent was stopped.' },
   agent_stalled: { ...failed, about: 'The agent was silent for longer than the limit and was stopped.' },
@@ -133,6 +138,7 @@ export const errorTable = {
   invalid_output: { ...failed, about: 'The answer does not have the requested format.' },
   workspace_unavailable: {
     ...failed,
+    temporary: true,
     about: 'The workspace could not be prepared, or with `GIT_SYNC=required` not be synced.',
   },
   cancelled: { ...failed, about: 'The run was cancelled.' },
@@ -158,6 +164,8 @@ type Extra = {
   supported?: string[];
   /** The seconds after which a retry makes sense: a whole number from 1 to 60. */
   retryAfterSeconds?: number;
+  /** When a usage limit ends, in milliseconds since 1970. */
+  resetsAt?: number;
   /** The methods that the path takes, for `method_not_allowed`. */
   allow?: string[];
   exitCode?: number;
@@ -188,6 +196,11 @@ export class ServiceError extends Error {
 
   get row(): Row {
     return errorTable[this.code];
+  }
+
+  /** Whether the same task may succeed later, without a change to the task. */
+  get goesAway(): boolean {
+    return this.row.temporary === true || this.row.retry === 'later';
   }
 }
 

@@ -90,6 +90,7 @@ async function build(given: Config, environment: Environment, apis: AnyApi[], re
     ...(operator !== undefined && { operator }),
     slots,
     execute: (task, options) => execute(stages, task, options),
+    notReady: () => readiness.check(),
     render: renderJob,
     forget: (runId) => workspaces.forgetPatch(runId),
   });
@@ -109,7 +110,8 @@ async function build(given: Config, environment: Environment, apis: AnyApi[], re
   let stopping = false;
   const notReady = async () => {
     if (stopping) return new ServiceError('shutting_down');
-    return config.role === 'gateway' ? undefined : readiness.check();
+    if (config.role === 'gateway') return undefined;
+    return (await readiness.check()) ?? jobs.held()?.error;
   };
   const server = createHttpApi({
     settings: config,

@@ -78,6 +78,15 @@ export function createTelemetry(level: LogLevel, gauges: () => { active: number;
       log.warn({ run, ...patch }, 'work that was not collected is kept as a patch'),
     workspaceProblem: (what: string, error: unknown) => log.warn({ what, err: error }, 'a problem with a workspace'),
     storeError: (error: unknown) => log.error({ err: error }, 'an error of the job store; the operation is retried'),
+    jobsHeld: ({ code, message }: ServiceError) => {
+      metrics.jobsHeld.reset();
+      metrics.jobsHeld.set({ code }, 1);
+      log.error({ code, reason: message }, 'jobs wait until the cause of an error is gone');
+    },
+    jobsFreed: (ms: number) => {
+      metrics.jobsHeld.reset();
+      log.info({ ms: Math.round(ms) }, 'jobs start again');
+    },
     jobsRecovered: (count: number) => log.warn({ count }, 'recovered jobs of a server or worker that is gone'),
     webhookSent: (job: JobRecord, report: WebhookReport) => log.info({ job: job.id, ...report }, 'webhook sent'),
     unknownAgentMessage: (type: string) => {
@@ -121,6 +130,12 @@ function createMetrics(registry: Registry, state: () => { active: number; queued
       registers,
     }),
     errors: new Counter({ name: 'http_errors_total', help: 'Error answers by code.', labelNames: ['code'], registers }),
+    jobsHeld: new Gauge({
+      name: 'agent_jobs_held',
+      help: '1 while no job starts until the cause of an error is gone, with the code of the error.',
+      labelNames: ['code'],
+      registers,
+    }),
     runs: new Counter({
       name: 'agent_runs_total',
       help: 'Ended runs by outcome.',

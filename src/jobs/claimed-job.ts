@@ -1,24 +1,26 @@
 /** Runs one attempt of a job, from its claim to its end in the store. */
 
-import { ServiceError } from '../errors.ts';
+import { asServiceError, ServiceError } from '../errors.ts';
 import type { Release } from '../releases.ts';
 import type { ExecuteOptions } from '../runs/execute.ts';
 import type { EventBounds } from '../runs/log-writer.ts';
 import type { RunEnd } from '../runs/run.ts';
 import { shortenEvent } from '../runs/shorten.ts';
-import { cancelledWhileRunning, type EndState, type JobEnd, type JobRecord } from '../store/job.ts';
+import { cancelledWhileRunning, type EndState, type JobEnd, type JobRecord, type Setbacks } from '../store/job.ts';
 import type { JobStore } from '../store/job-store.ts';
 import { mayRunAgain } from '../store/requeue.ts';
 import type { Claim } from '../store/stored-run.ts';
-import type { Outcome, SyncReport, Task, WorkspaceResult } from '../task.ts';
+import type { Outcome, RunEvent, SyncReport, Task, WorkspaceResult } from '../task.ts';
 import { ClaimedRun } from './claimed-run.ts';
 import { collectWork } from './collect.ts';
+import type { Hold } from './hold.ts';
 
 /** Runs a task, as `execute` in `runs/execute.ts` does. */
 export type ExecuteTask = (task: Task, options: ExecuteOptions) => Promise<Outcome>;
 
 export type ClaimedJobOptions = {
   store: JobStore;
+  hold: Pick<Hold, 'hold' | 'began'>;
   execute: ExecuteTask;
   /** How many attempts a job may have. */
   maxAttempts: number;
@@ -32,16 +34,29 @@ export const cancelledEnd = { state: 'cancelled', error: cancelledWhileRunning }
 const maxOutput = 1_000_000;
 
 /** What is collected of a job while it runs. */
-type Left = { output: string; sync?: SyncReport; workspace?: WorkspaceResult };
+type Left = {
+  output: string;
+  sync?: SyncReport;
+  workspace?: WorkspaceResult;
+  /** Whether the agent has begun to work, so that another attempt would do and cost the same again. */
+  began: boolean;
+  /** Set if the attempt failed for a cause that goes away, before the agent began to work. */
+  setbacks?: Setbacks;
+};
 
 /**
  * Starts the job.
  * @param slot the slot of the job, which is released at its end
  */
 export function startClaimedJob(job: JobRecord, slot: Release, options: ClaimedJobOptions): ClaimedRun {
-  const { store, execute, maxAttempts, events } = options;
+  const { store, hold, execute, maxAttempts, events } = options;
   const claim: Claim = { id: job.id, attempt: job.attempt };
-  const left: Left = { output: '' };
+  const left: Left = { output: '', began: false };
+  const began = () => {
+    if (left.began) return;
+    left.began = true;
+    hold.began();
+  };
   return new ClaimedRun({
     claim,
     lastSeq: job.lastSeq,
@@ -52,29 +67,61 @@ export function startClaimedJob(job: JobRecord, slot: Release, options: ClaimedJ
       stopping: () => new ServiceError('interrupted', 'Cannot finish the job: the server was stopped'),
       lost: new ServiceError('interrupted', 'Cannot finish the job: it was given to another worker'),
     },
-    work: ({ signal, emit }) =>
-      execute(taskOf(job), {
-        slot,
-        signal,
-        emit: (event) => {
-          if (event.type === 'text') left.output += event.text.slice(0, maxOutput - left.output.length);
-          if (event.type === 'workspace') left.sync = event.sync;
-          // The state `running` tells readers of the job the same.
-          if (event.type !== 'working') emit(shortenEvent(event));
-        },
-        settle: 'after_release',
-        collect: async (workspace, outcome) => {
-          left.workspace = await collectWork(workspace, job, outcome);
-        },
-      }),
+    async work({ signal, emit }) {
+      try {
+        const outcome = await execute(taskOf(job), {
+          slot,
+          signal,
+          emit: (event) => {
+            if (event.type === 'text') left.output += event.text.slice(0, maxOutput - left.output.length);
+            if (event.type === 'workspace') left.sync = event.sync;
+            if (isWork(event)) began();
+            // The state `running` tells readers of the job the same.
+            if (event.type !== 'working') emit(shortenEvent(event));
+          },
+          settle: 'after_release',
+          collect: async (workspace, outcome) => {
+            left.workspace = await collectWork(workspace, job, outcome);
+          },
+        });
+        began();
+        return outcome;
+      } catch (thrown) {
+        const error = asServiceError(thrown);
+        if (isSetback(error, left.began)) {
+          hold.hold(error);
+          left.setbacks = setbacksAfter(job, error);
+        }
+        throw error;
+      }
+    },
     async write(runEnd) {
       const end = jobEnd(runEnd, left);
-      const again = end.state === 'interrupted' && mayRunAgain(job, maxAttempts);
-      if (!again) await store.finish(claim, end);
+      const setbacks = end.state === 'interrupted' ? keptSetbacks(job, maxAttempts) : left.setbacks;
+      if (!setbacks) await store.finish(claim, end);
       // The job may have been cancelled since it was claimed.
-      else if (!(await store.requeue(claim))) await store.finish(claim, { ...end, ...cancelledEnd });
+      else if (!(await store.requeue(claim, setbacks))) await store.finish(claim, { ...end, ...cancelledEnd });
     },
   });
+}
+
+/** Returns whether the event shows that the model has answered. */
+function isWork({ type }: RunEvent): boolean {
+  return type === 'text' || type === 'thinking' || type === 'tool_call';
+}
+
+/** Returns whether the attempt came to nothing, so that the job can wait until the cause of the error is gone. */
+function isSetback(error: ServiceError, began: boolean): boolean {
+  return !began && error.goesAway && stateOf(error.code) === 'failed' && !error.extra.spent?.costUsd;
+}
+
+function setbacksAfter({ emptyAttempts = 0, waitingFor }: JobRecord, { code, message }: ServiceError): Setbacks {
+  return { emptyAttempts: emptyAttempts + 1, waitingFor: { code, message, since: waitingFor?.since ?? Date.now() } };
+}
+
+/** Returns the setbacks of an interrupted job that may wait again. Returns `undefined` if it must end. */
+function keptSetbacks(job: JobRecord, maxAttempts: number): Setbacks | undefined {
+  return mayRunAgain(job, maxAttempts) ? { emptyAttempts: job.emptyAttempts ?? 0 } : undefined;
 }
 
 function taskOf(job: JobRecord): Task {

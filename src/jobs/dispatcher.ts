@@ -8,10 +8,20 @@ import type { Claim, RunKind } from '../store/stored-run.ts';
 import { backoff } from '../waits.ts';
 import type { ClaimedRun } from './claimed-run.ts';
 
+/** The permission to claim one run. It is given back with one of its functions. */
+export type Permit = {
+  /** Called when the claimed run has ended, or when the store failed. */
+  ended(): void;
+  /** Called when no run waits. */
+  unused(): void;
+};
+
 export type DispatcherOptions = {
   kind: RunKind;
   store: Pick<JobStore, 'hasWaiting' | 'heartbeat' | 'notifications'>;
   slots: Pick<Slots, 'acquire'>;
+  /** Settles when a run may be claimed, or when `signal` aborts. Never rejects. */
+  permit(signal: AbortSignal): Promise<Permit>;
   /** Claims the next run and starts it. The run releases the slot at its end. Returns `undefined` if no run waits. */
   claim(slot: Release): Promise<ClaimedRun | undefined>;
   /**
@@ -76,11 +86,16 @@ export class Dispatcher {
     const { kind, store, onError } = this.#options;
     const retry = backoff(retryMs);
     while (!signal.aborted) {
+      const permit = await this.#options.permit(signal);
       try {
-        const started = (await store.hasWaiting(kind)) && (await this.#startNext(signal));
-        if (!started) await this.#waiter.wait(pollMs, signal);
+        const started = (await store.hasWaiting(kind)) && (await this.#startNext(signal, permit));
+        if (!started) {
+          permit.unused();
+          await this.#waiter.wait(pollMs, signal);
+        }
         retry.reset();
       } catch (error) {
+        permit.ended();
         if (signal.aborted || isClosed(error)) return;
         onError(error);
         await this.#waiter.wait(retry.next(), signal);
@@ -92,7 +107,7 @@ export class Dispatcher {
    * Waits for a slot first, then claims. Until the claim any other process can take the run; after it the run starts at
    * once.
    */
-  async #startNext(signal: AbortSignal): Promise<boolean> {
+  async #startNext(signal: AbortSignal, permit: Permit): Promise<boolean> {
     const { kind, store, slots, claim } = this.#options;
     // The store keeps the order between owners, so all jobs have the same owner here.
     const slot = await slots.acquire({ kind, owner: 'store' }, { signal, whenBusy: 'wait' });
@@ -110,6 +125,7 @@ export class Dispatcher {
     void run.written.finally(() => {
       stopListening();
       this.#runs.delete(run);
+      permit.ended();
     });
     return true;
   }

@@ -4,13 +4,14 @@ import { ServiceError } from '../errors.ts';
 import { follow } from '../runs/follow.ts';
 import type { EventBounds } from '../runs/log-writer.ts';
 import { storedLog } from '../runs/stored-log.ts';
-import type { JobFilter, JobPage, JobRecord, StoredEvent, WebhookReport } from '../store/job.ts';
+import type { JobFilter, JobPage, JobRecord, JobSummary, StoredEvent, WebhookReport } from '../store/job.ts';
 import type { JobStore, OwnerLimits, Retention } from '../store/job-store.ts';
 import type { Owner } from '../task.ts';
 import { startWebhooks, type WebhookOptions } from '../webhooks/webhooks.ts';
 import { startClaimedChat } from './claimed-chat.ts';
 import { cancelledEnd, type ExecuteTask, startClaimedJob } from './claimed-job.ts';
 import { Dispatcher } from './dispatcher.ts';
+import { Hold, type HoldCause, type HoldOptions } from './hold.ts';
 import { startHousekeeping } from './housekeeping.ts';
 import { fingerprintOf, type JobDefaults, type JobRequest, specOf } from './spec.ts';
 
@@ -43,6 +44,8 @@ export type Jobs = {
   events(id: string, options: { after?: number; signal: AbortSignal }): AsyncIterable<StoredEvent>;
   /** Returns the unified diff of the job's changes. Returns `undefined` if there is none. */
   patch(id: string): Promise<string | undefined>;
+  /** Returns why this process starts no jobs now. Undefined if it starts them, or runs none at all. */
+  held(): HoldCause | undefined;
   /** Returns the secret that signs the webhooks of this owner's jobs, in the form `whsec_...`. */
   webhookSecret(owner: Owner): string;
   /**
@@ -60,7 +63,7 @@ export type JobsLog = {
   /** Called with the number of jobs that had been running on a server or worker that is gone. */
   recovered(count: number): void;
   webhookSent(job: JobRecord, report: WebhookReport): void;
-};
+} & Pick<HoldOptions, 'onHeld' | 'onFreed'>;
 
 export type JobsOptions = {
   store: JobStore;
@@ -68,7 +71,10 @@ export type JobsOptions = {
    * How this process runs jobs. Undefined on a gateway, which runs none. `chats`: it also runs chat requests of other
    * machines.
    */
-  worker?: { slots: Pick<Slots, 'acquire'>; execute: ExecuteTask; chats: boolean };
+  worker?: { slots: Pick<Slots, 'acquire'>; execute: ExecuteTask; chats: boolean } & Pick<
+    HoldOptions,
+    'check' | 'retryMs'
+  >;
   defaults: JobDefaults;
   /**
    * The owner that is exempt from the limits in `ownerLimits`; only `maxWaiting` applies to its jobs. Undefined if no owner
@@ -105,22 +111,28 @@ export async function createJobs(options: JobsOptions): Promise<Jobs> {
     onAttempt: log.webhookSent,
     onError: log.error,
   });
-  return new StoredJobs(options, startDispatchers(options), async () => {
+  const { worker } = options;
+  const hold = worker && new Hold({ ...worker, onHeld: log.onHeld, onFreed: log.onFreed });
+  const dispatchers = worker && hold ? startDispatchers(options, worker, hold) : [];
+  return new StoredJobs(options, { dispatchers, ...(hold && { hold }) }, async () => {
     await Promise.all([housekeeping.stop(), webhooks.stop()]);
     await store.close();
   });
 }
 
-function startDispatchers({ store, worker, maxAttempts, events, log }: JobsOptions): Dispatcher[] {
-  if (!worker) return [];
-  const { slots, execute, chats } = worker;
+function startDispatchers(
+  { store, maxAttempts, events, log }: JobsOptions,
+  { slots, execute, chats }: NonNullable<JobsOptions['worker']>,
+  hold: Hold,
+): Dispatcher[] {
   const jobs = new Dispatcher({
     kind: 'job',
     store,
     slots,
+    permit: (signal) => hold.permit(signal),
     async claim(slot) {
       const job = await store.claim();
-      return job && startClaimedJob(job, slot, { store, execute, maxAttempts, events });
+      return job && startClaimedJob(job, slot, { store, hold, execute, maxAttempts, events });
     },
     async requeue(claim) {
       if (!(await store.requeue(claim))) await store.finish(claim, { ...cancelledEnd, output: '', stderr: '' });
@@ -132,6 +144,7 @@ function startDispatchers({ store, worker, maxAttempts, events, log }: JobsOptio
     kind: 'chat',
     store,
     slots,
+    permit: (signal) => hold.defer(signal),
     async claim(slot) {
       const chat = await store.chats.claim();
       return chat && startClaimedChat(chat, slot, { chats: store.chats, execute });
@@ -150,15 +163,21 @@ class StoredJobs implements Jobs {
   readonly #options: JobsOptions;
   readonly #store: JobStore;
   readonly #dispatchers: Dispatcher[];
+  readonly #hold: Hold | undefined;
   readonly #close: () => Promise<void>;
   readonly #closing = new AbortController();
   #draining = false;
   #destroyed: Promise<void> | undefined;
 
-  constructor(options: JobsOptions, dispatchers: Dispatcher[], close: () => Promise<void>) {
+  constructor(
+    options: JobsOptions,
+    { dispatchers, hold }: { dispatchers: Dispatcher[]; hold?: Hold },
+    close: () => Promise<void>,
+  ) {
     this.#options = options;
     this.#store = options.store;
     this.#dispatchers = dispatchers;
+    this.#hold = hold;
     this.#close = close;
   }
 
@@ -180,8 +199,9 @@ class StoredJobs implements Jobs {
     return job && this.#view(job);
   }
 
-  list(filter: JobFilter): Promise<JobPage> {
-    return this.#store.list(filter);
+  async list(filter: JobFilter): Promise<JobPage> {
+    const page = await this.#store.list(filter);
+    return { ...page, jobs: page.jobs.map((job) => this.#withCause(job)) };
   }
 
   async cancel(id: string) {
@@ -201,6 +221,10 @@ class StoredJobs implements Jobs {
 
   patch(id: string): Promise<string | undefined> {
     return this.#store.patch(id);
+  }
+
+  held(): HoldCause | undefined {
+    return this.#hold?.cause;
   }
 
   webhookSecret(owner: Owner): string {
@@ -225,7 +249,17 @@ class StoredJobs implements Jobs {
   async #view(job: JobRecord): Promise<JobView> {
     if (job.state !== 'queued') return job;
     // A job that has left the queue since its record was read was the first in the queue.
-    return { ...job, ...((await this.#store.outlook(job.id)) ?? { position: 1 }) };
+    return { ...this.#withCause(job), ...((await this.#store.outlook(job.id)) ?? { position: 1 }) };
+  }
+
+  /** Adds why a queued job does not start. A process that runs no jobs knows only what the job's record says. */
+  #withCause<Job extends JobSummary>(job: Job): Job {
+    if (job.state !== 'queued' || !this.#hold) return job;
+    const { waitingFor: _, ...rest } = job;
+    const { cause } = this.#hold;
+    if (!cause) return rest as Job;
+    const { code, message } = cause.error;
+    return { ...job, waitingFor: { code, message, since: cause.since } };
   }
 }
 

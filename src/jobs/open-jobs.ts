@@ -1,6 +1,7 @@
 /** Opens the job store and starts what runs jobs in this process, both from the settings. */
 import type { Slots } from '../admission/slots.ts';
 import type { Config } from '../config/config.ts';
+import type { ServiceError } from '../errors.ts';
 import { createRemoteRun, type RunRemotely } from '../runs/remote-run.ts';
 import type { JobRecord } from '../store/job.ts';
 import { openJobStore } from '../store/open-store.ts';
@@ -20,6 +21,8 @@ export type JobStageOptions = {
   operator?: Owner;
   slots: Pick<Slots, 'acquire'>;
   execute: ExecuteTask;
+  /** Returns why an agent cannot start now, as far as that is known without an attempt. */
+  notReady(): Promise<ServiceError | undefined>;
   /** Renders a job's record in the words of the API, for webhooks. */
   render(job: JobRecord): unknown;
   /** Removes the kept patch of a run, which is outside the store. */
@@ -48,7 +51,7 @@ export async function openJobs(options: JobStageOptions): Promise<JobStage> {
   const shared = config.databaseUrl !== undefined;
   const jobs = await createJobs({
     store,
-    ...(config.role !== 'gateway' && { worker: { slots, execute, chats: shared } }),
+    ...(config.role !== 'gateway' && { worker: { slots, execute, chats: shared, check: options.notReady } }),
     defaults: {
       ...(config.jobAgent ? { agent: config.jobAgent } : {}),
       limits: {
@@ -81,6 +84,8 @@ export async function openJobs(options: JobStageOptions): Promise<JobStage> {
       error: telemetry.storeError,
       recovered: telemetry.jobsRecovered,
       webhookSent: telemetry.webhookSent,
+      onHeld: telemetry.jobsHeld,
+      onFreed: telemetry.jobsFreed,
     },
   });
   if (!shared) return { jobs };

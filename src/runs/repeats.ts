@@ -28,15 +28,12 @@ type Entry = {
   size: number;
 };
 
-/** Further errors that cost nothing, or that no client has read. */
-const freeErrors: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  ...(['client_gone', 'cancelled'] as const),
-  ...(['agent_not_started', 'not_signed_in', 'workspace_unavailable'] as const),
-]);
+/** Errors that no client has read. */
+const unread: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['client_gone', 'cancelled']);
 
 /** Returns whether a repeat of a request that ended with this error starts a new run. */
-function startsAnew({ row, code }: ServiceError): boolean {
-  return row.retry === 'later' || freeErrors.has(code);
+function startsAnew(error: ServiceError): boolean {
+  return error.goesAway || unread.has(error.code);
 }
 
 export class Repeats {

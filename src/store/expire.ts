@@ -1,13 +1,14 @@
 /** Ends the runs that have waited longer than their limit. */
 import { change, type Store } from './change.ts';
 import { changeState } from './change-state.ts';
-import type { JobError } from './job.ts';
+import type { Value } from './database.ts';
+import type { JobError, Setbacks } from './job.ts';
 
 /** Returns how many runs it ended. */
 export async function expireWaiting(store: Store): Promise<number> {
   const at = Date.now();
   const rows = await store.engine.database.query(
-    `SELECT id, created_at, wait_until FROM agent_jobs WHERE state = 'queued' AND wait_until < $1`,
+    `SELECT id, created_at, wait_until, ending FROM agent_jobs WHERE state = 'queued' AND wait_until < $1`,
     [at],
   );
   let count = 0;
@@ -16,7 +17,7 @@ export async function expireWaiting(store: Store): Promise<number> {
     const createdAt = Number(row['created_at']);
     const error: JobError = {
       code: 'wait_timeout',
-      message: `Cannot start the job: it waited ${seconds(at - createdAt)} s for a slot, and its limit is ${seconds(Number(row['wait_until']) - createdAt)} s`,
+      message: `Cannot start the job: it waited ${seconds(at - createdAt)} s ${reasonIn(row['ending'])}, and its limit is ${seconds(Number(row['wait_until']) - createdAt)} s`,
     };
     const set = { ending: JSON.stringify({ error }) };
     const expired = await change(store, async ({ sql, notify }) => {
@@ -26,6 +27,12 @@ export async function expireWaiting(store: Store): Promise<number> {
     if (expired) count += 1;
   }
   return count;
+}
+
+/** Returns the reason of the wait. The column `ending` of a waiting run has the cause of its latest setback. */
+function reasonIn(ending: Value | undefined): string {
+  const { waitingFor } = JSON.parse(String(ending ?? '{}')) as Setbacks;
+  return waitingFor ? `because of an error (${waitingFor.message})` : 'for a slot';
 }
 
 function seconds(ms: number): number {

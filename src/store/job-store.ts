@@ -4,7 +4,17 @@
  */
 import type { Owner } from '../task.ts';
 import type { ChatStore } from './chat-store.ts';
-import type { JobEnd, JobFilter, JobPage, JobRecord, JobSpec, JobState, StoredEvent, WebhookReport } from './job.ts';
+import type {
+  JobEnd,
+  JobFilter,
+  JobPage,
+  JobRecord,
+  JobSpec,
+  JobState,
+  Setbacks,
+  StoredEvent,
+  WebhookReport,
+} from './job.ts';
 import type { Notifications } from './notifications.ts';
 import type { Claim, NewEvent, RunKind } from './stored-run.ts';
 
@@ -91,10 +101,11 @@ export type JobStore = {
   /** Records how the job ended. Returns `false`, and writes nothing, if the claim is not the job's latest claim. */
   finish(claim: Claim, end: JobEnd): Promise<boolean>;
   /**
-   * Lets an interrupted job wait again. Returns `false` if the claim is not the job's latest, or if the job is to be
+   * Lets a claimed job wait again. Returns `false` if the claim is not the job's latest, or if the job is to be
    * cancelled.
+   * @param setbacks the setbacks of the job, if this attempt or an earlier one was one
    */
-  requeue(claim: Claim): Promise<boolean>;
+  requeue(claim: Claim, setbacks?: Setbacks): Promise<boolean>;
   /** Cancels the job, whether it waits or runs. Returns `undefined` if there is no such job. */
   cancel(id: string): Promise<{ result: CancelResult; job: JobRecord } | undefined>;
 

@@ -106,7 +106,18 @@ export type JobRecord = JobSpec & {
   /** The job's changes and their delivery, without the patch, which is stored separately. */
   workspace?: Omit<WorkspaceResult, 'patch'>;
   callback?: WebhookReport;
+} & Setbacks;
+
+/** What is recorded about the attempts of a job that ended before the agent began to work. */
+export type Setbacks = {
+  /** How many such attempts there were. They do not count for the limit on attempts. */
+  emptyAttempts?: number;
+  /** Why the latest of them failed. A queued job waits until this cause is gone. */
+  waitingFor?: WaitCause;
 };
+
+/** Why a job waits although a slot may be free. `since` is in milliseconds since 1970. */
+export type WaitCause = JobError & { since: number };
 
 /** The events of a run, and the further events that are stored with them. */
 export type StoredEventBody =

@@ -38,7 +38,7 @@ async function recoverJob(store: Store, lost: Claim, maxAttempts: number): Promi
   );
   if (!row) return false;
   const job = toRecord(row);
-  if (mayRunAgain(job, maxAttempts)) return requeue(store, 'job', lost);
+  if (mayRunAgain(job, maxAttempts)) return requeue(store, 'job', lost, { emptyAttempts: job.emptyAttempts ?? 0 });
   const output = await writtenText(store.engine.database.query, lost.id, Number(row['attempt_seq']));
   return finish(store, lost, { ...endOfLostJob(job), output, stderr: '' });
 }

@@ -1,6 +1,6 @@
 /** Converts jobs and their events from and to database rows. */
 import type { Row, Value } from './database.ts';
-import type { JobEnd, JobRecord, JobSpec, JobState, JobSummary, StoredEvent } from './job.ts';
+import type { JobEnd, JobRecord, JobSpec, JobState, JobSummary, Setbacks, StoredEvent } from './job.ts';
 import { eventFrom } from './stored-names.ts';
 import type { Claim, RunKind } from './stored-run.ts';
 
@@ -9,6 +9,14 @@ type StoredSpec = Omit<JobSpec, 'prompt' | 'owner' | 'agent' | 'priority' | 'ide
 
 /** The fields of a job's end that are stored together in the column `ending`, as JSON. */
 type StoredEnding = Omit<JobEnd, 'state' | 'output' | 'stderr' | 'result' | 'workspace'> & Pick<JobRecord, 'workspace'>;
+
+/**
+ * Returns the JSON of the setbacks of a job that waits again. It is in the column `ending` until the job ends. The
+ * end replaces it.
+ */
+export function storedSetbacks({ emptyAttempts, waitingFor }: Setbacks): string {
+  return JSON.stringify({ emptyAttempts, waitingFor });
+}
 
 const listedPromptLength = 200;
 
@@ -60,7 +68,7 @@ export function toSummary(row: Row): JobSummary {
     ...optional('idempotencyKey', row['idempotency_key']),
     ...optional('callback', row['callback'] && JSON.parse(text(row['callback']))),
     ...(JSON.parse(text(row['spec'])) as StoredSpec),
-    ...(JSON.parse(text(row['ending'] ?? '{}')) as StoredEnding),
+    ...(JSON.parse(text(row['ending'] ?? '{}')) as StoredEnding | Setbacks),
   };
 }
 

@@ -10,7 +10,17 @@ import type { Engine } from './engine.ts';
 import { expireWaiting } from './expire.ts';
 import { finish } from './finish.ts';
 import { heartbeat } from './heartbeat.ts';
-import type { JobEnd, JobFilter, JobPage, JobRecord, JobSpec, JobState, StoredEvent, WebhookReport } from './job.ts';
+import type {
+  JobEnd,
+  JobFilter,
+  JobPage,
+  JobRecord,
+  JobSpec,
+  JobState,
+  Setbacks,
+  StoredEvent,
+  WebhookReport,
+} from './job.ts';
 import type { JobStore, Outlook, Retention, SubmitOptions } from './job-store.ts';
 import { keepSecret } from './keep-secret.ts';
 import { Notifications } from './notifications.ts';
@@ -112,8 +122,8 @@ export class SqlJobStore implements JobStore {
     return finish(this, claim, end);
   }
 
-  requeue(claim: Claim): Promise<boolean> {
-    return requeue(this, 'job', claim);
+  requeue(claim: Claim, setbacks?: Setbacks): Promise<boolean> {
+    return requeue(this, 'job', claim, setbacks);
   }
 
   async cancel(id: string) {

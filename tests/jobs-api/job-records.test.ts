@@ -40,6 +40,7 @@ describe('a record', () => {
         },
       },
       error: null,
+      waiting_for: null,
       attempt: 1,
       deliver: null,
       callback_url: null,

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { createSlots } from '../../src/admission/slots.ts';
 import type { ExecuteTask } from '../../src/jobs/claimed-job.ts';
+import type { HoldOptions } from '../../src/jobs/hold.ts';
 import { createJobs, type Jobs, type JobsOptions, type JobView } from '../../src/jobs/jobs.ts';
 import type { JobState, WebhookReport } from '../../src/store/job.ts';
 import type { JobStore } from '../../src/store/job-store.ts';
@@ -47,15 +48,17 @@ function executing(script: Script): ExecuteTask {
 export async function startJobs(
   store: JobStore,
   script: Script | undefined,
-  given: Partial<JobsOptions> & { capacity?: number; chats?: boolean } = {},
+  given: Partial<JobsOptions> & { capacity?: number; chats?: boolean; check?: HoldOptions['check'] } = {},
 ): Promise<TestJobs> {
-  const { capacity = 2, chats = false, ...options } = given;
+  const { capacity = 2, chats = false, check = async () => undefined, ...options } = given;
   const webhooksSent: WebhookReport[] = [];
   const errors: unknown[] = [];
   const slots = createSlots({ capacity, maxQueued: 0, waitMs: 1000 });
   const jobs = await createJobs({
     store,
-    ...(script && { worker: { slots, execute: executing(script), chats } }),
+    ...(script && {
+      worker: { slots, execute: executing(script), chats, check, retryMs: { firstMs: 10, longestMs: 50 } },
+    }),
     defaults: { limits: jobSpec().limits, onInterrupt: 'mark' },
     maxWaiting: 100,
     ownerLimits: { maxWaitingPerKey: 100, reserved: 0 },
@@ -67,6 +70,8 @@ export async function startJobs(
       error: (error) => errors.push(error),
       recovered: () => {},
       webhookSent: (_job, report) => webhooksSent.push(report),
+      onHeld: () => {},
+      onFreed: () => {},
     },
     ...options,
   });

@@ -1,7 +1,7 @@
 /** Renders jobs with the names of the API. Values that are not known, or not known yet, are null. */
 
 import type { JobView } from '../../jobs/jobs.ts';
-import type { JobSummary, WebhookReport } from '../../store/job.ts';
+import type { JobSummary, WaitCause, WebhookReport } from '../../store/job.ts';
 import type { ModelUsage, Usage } from '../../task.ts';
 
 export type JobJson = ReturnType<typeof renderJob>;
@@ -39,6 +39,7 @@ export function renderListedJob(job: JobSummary) {
     cost_usd: job.costUsd ?? null,
     num_turns: job.turns ?? null,
     error: job.error ?? null,
+    waiting_for: job.state === 'queued' && job.waitingFor ? waitCause(job.waitingFor) : null,
     attempt: job.attempt,
     session_id: job.sessionId ?? null,
     last_event_id: job.lastSeq,
@@ -67,6 +68,10 @@ export function renderQueuePosition({ position, expectedWaitMs }: JobView) {
     position: position ?? null,
     expected_wait_seconds: expectedWaitMs === undefined ? null : Math.round(expectedWaitMs / 100) / 10,
   };
+}
+
+function waitCause({ code, message, since }: WaitCause) {
+  return { code, message, since: isoTime(since) };
 }
 
 function workspaceOf({ workspace, sync }: JobView) {

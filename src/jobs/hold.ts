@@ -1,0 +1,136 @@
+/**
+ * Holds back the jobs while a cause outside of them makes every attempt fail, such as a missing command or login. One
+ * job at a time is tried meanwhile, with growing waits in between.
+ */
+import type { ServiceError } from '../errors.ts';
+import { backoff, pause } from '../waits.ts';
+import type { Permit } from './dispatcher.ts';
+
+export type HoldCause = {
+  error: ServiceError;
+  /** When the first attempt failed, in milliseconds since 1970. */
+  since: number;
+};
+
+export type HoldOptions = {
+  /** Returns why an agent cannot start now, as far as that is known without an attempt. */
+  check(): Promise<ServiceError | undefined>;
+  /** Called when jobs are held back from now on, and for each new cause. */
+  onHeld(error: ServiceError): void;
+  /** Called when jobs start again, with how long they were held back, in milliseconds. */
+  onFreed(ms: number): void;
+  /** The waits between two attempts, in milliseconds. */
+  retryMs?: { firstMs: number; longestMs: number };
+};
+
+/** How long the wait for an announced end, such as the reset of a usage limit, may be, in milliseconds. */
+const longestKnownWaitMs = 300_000;
+/** The longest time of a timer of Node.js, in milliseconds. */
+const longestTimerMs = 2 ** 31 - 1;
+/** How long a worker that holds jobs back lets the other workers go first for a chat request, in milliseconds. */
+const deferMs = 500;
+
+const freePermit: Permit = { ended: () => {}, unused: () => {} };
+
+export class Hold {
+  readonly #options: HoldOptions;
+  readonly #waits;
+  #cause: HoldCause | undefined;
+  #startedMs = 0;
+  #dueMs = 0;
+  /** The attempt that shows whether the cause is gone. Undefined if there is none now. */
+  #trial: symbol | undefined;
+  #changed = Promise.withResolvers<void>();
+
+  constructor(options: HoldOptions) {
+    this.#options = options;
+    this.#waits = backoff(options.retryMs ?? { firstMs: 1000, longestMs: 60_000 });
+  }
+
+  /** Why jobs are held back. Undefined if they are not. */
+  get cause(): HoldCause | undefined {
+    return this.#cause;
+  }
+
+  /**
+   * Settles when a job may be claimed, or when `signal` aborts. Never rejects. While there is a cause, the claimed job
+   * is the only one until its permit is given back.
+   */
+  async permit(signal: AbortSignal): Promise<Permit> {
+    while (this.#cause && !signal.aborted) {
+      const waitMs = this.#trial ? longestTimerMs : this.#dueMs - performance.now();
+      if (waitMs > 0) {
+        const waiting = new AbortController();
+        await Promise.race([this.#changed.promise, pause(waitMs, AbortSignal.any([signal, waiting.signal]))]);
+        waiting.abort();
+        continue;
+      }
+      const error = await this.#options.check();
+      if (error) {
+        this.hold(error);
+        continue;
+      }
+      const trial = Symbol();
+      this.#trial = trial;
+      return {
+        ended: () => this.#end(trial),
+        // Without a job to try with, nothing would ever end the hold.
+        unused: () => this.#trial === trial && this.#free(),
+      };
+    }
+    return freePermit;
+  }
+
+  /** Settles when a chat request of another machine may be claimed. Other workers get the first chance. */
+  async defer(signal: AbortSignal): Promise<Permit> {
+    if (this.#cause) await pause(deferMs, signal);
+    return freePermit;
+  }
+
+  /** Holds the jobs back, because an attempt failed before its agent began to work. */
+  hold(error: ServiceError): void {
+    const now = performance.now();
+    const known = this.#cause;
+    // Several jobs may have been starting when the cause appeared. Only the first failure lengthens the wait.
+    const counts = !known || this.#trial || now >= this.#dueMs;
+    this.#cause = { error, since: known?.since ?? Date.now() };
+    if (!known) this.#startedMs = now;
+    if (known?.error.code !== error.code) this.#options.onHeld(error);
+    if (!counts) return;
+    this.#dueMs = now + this.#waitMs(error);
+    this.#trial = undefined;
+    this.#wake();
+  }
+
+  /** Frees the jobs, because an agent began to work. */
+  began(): void {
+    this.#waits.reset();
+    this.#free();
+  }
+
+  #waitMs({ extra: { resetsAt } }: ServiceError): number {
+    const waitMs = this.#waits.next();
+    if (resetsAt === undefined) return waitMs;
+    return Math.max(waitMs, Math.min(resetsAt - Date.now(), longestKnownWaitMs));
+  }
+
+  /** Lets another job be tried, if this attempt has ended without showing whether the cause is gone. */
+  #end(trial: symbol): void {
+    if (this.#trial !== trial) return;
+    this.#trial = undefined;
+    this.#wake();
+  }
+
+  #free(): void {
+    if (!this.#cause) return;
+    this.#cause = undefined;
+    this.#trial = undefined;
+    this.#options.onFreed(performance.now() - this.#startedMs);
+    this.#wake();
+  }
+
+  #wake(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+}
