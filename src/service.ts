@@ -110,8 +110,7 @@ async function build(given: Config, environment: Environment, apis: AnyApi[], re
   let stopping = false;
   const notReady = async () => {
     if (stopping) return new ServiceError('shutting_down');
-    if (config.role === 'gateway') return undefined;
-    return (await readiness.check()) ?? jobs.held()?.error;
+    return (config.role === 'gateway' ? undefined : await readiness.check()) ?? jobs.problem();
   };
   const server = createHttpApi({
     settings: config,

@@ -2,7 +2,7 @@
 import { pino } from 'pino';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { FoundContainment } from './agents/sandbox/containment.ts';
-import type { ServiceError } from './errors.ts';
+import { ServiceError } from './errors.ts';
 import type { Answered } from './http/server.ts';
 import type { JobRecord, WebhookReport } from './store/job.ts';
 import type { AgentStart, Outcome, SyncReport, Task } from './task.ts';
@@ -77,7 +77,19 @@ export function createTelemetry(level: LogLevel, gauges: () => { active: number;
     workKept: (run: string, patch: { path: string; bytes: number }) =>
       log.warn({ run, ...patch }, 'work that was not collected is kept as a patch'),
     workspaceProblem: (what: string, error: unknown) => log.warn({ what, err: error }, 'a problem with a workspace'),
-    storeError: (error: unknown) => log.error({ err: error }, 'an error of the job store; the operation is retried'),
+    /** Outages are not logged here, since each attempt during an outage fails. */
+    storeError: (error: unknown) => {
+      if (error instanceof ServiceError && error.code === 'store_unavailable') return;
+      log.error({ err: error }, 'an error of the job store; the operation is retried');
+    },
+    storeFailed: (error: ServiceError) => {
+      metrics.storeUp.set(0);
+      log.error({ reason: error.message, err: error.cause }, 'the job store cannot be used');
+    },
+    storeWorks: (ms: number) => {
+      metrics.storeUp.set(1);
+      log.info({ ms: Math.round(ms) }, 'the job store can be used again');
+    },
     jobsHeld: ({ code, message }: ServiceError) => {
       metrics.jobsHeld.reset();
       metrics.jobsHeld.set({ code }, 1);
@@ -122,7 +134,10 @@ function createMetrics(registry: Registry, state: () => { active: number; queued
   gauge('agent_runs_active', 'Runs that have a slot.', () => state().active);
   gauge('agent_runs_queued', 'Requests that wait for a slot.', () => state().queued);
   gauge('agent_slots', 'How many runs there may be at once.', () => state().capacity);
+  const storeUp = new Gauge({ name: 'job_store_up', help: '1 while the job store can be used, else 0.', registers });
+  storeUp.set(1);
   return {
+    storeUp,
     requests: new Counter({
       name: 'http_requests_total',
       help: 'Answered requests.',

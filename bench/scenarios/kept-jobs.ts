@@ -42,7 +42,13 @@ export const keptJobs = scenario({
 
 /** Writes the jobs through the store, each with a few events and a page of output. */
 async function fill(dataDir: string): Promise<void> {
-  const store = await openJobStore({ dataDir, databaseUrl: undefined, workerTimeoutMs: 30_000, onError: () => {} });
+  const store = await openJobStore({
+    dataDir,
+    databaseUrl: undefined,
+    workerTimeoutMs: 30_000,
+    onError: () => {},
+    log: { failed: () => {}, works: () => {} },
+  });
   const limits = { runMs: 60_000, stallMs: 0, waitMs: 0, budgetUsd: 1 };
   const spec = { prompt: 'Count the files', owner: 'benchmark', model: 'haiku', limits };
   for (let index = 0; index < count; index += 1) {

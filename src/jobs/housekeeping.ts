@@ -36,6 +36,8 @@ export function startHousekeeping(options: HousekeepingOptions): Housekeeping {
     await attempt(async () => {
       await store.expireWaiting();
     });
+    // Without a write, an idle server would not notice a full disk, or that it has space again.
+    if (withRemoval || store.problem) await attempt(() => store.probe());
     if (!withRemoval) return;
     await attempt(async () => {
       const removed = await store.removeOld(options.retention);

@@ -11,7 +11,7 @@ import { startWebhooks, type WebhookOptions } from '../webhooks/webhooks.ts';
 import { startClaimedChat } from './claimed-chat.ts';
 import { cancelledEnd, type ExecuteTask, startClaimedJob } from './claimed-job.ts';
 import { Dispatcher } from './dispatcher.ts';
-import { Hold, type HoldCause, type HoldOptions } from './hold.ts';
+import { Hold, type HoldOptions } from './hold.ts';
 import { startHousekeeping } from './housekeeping.ts';
 import { fingerprintOf, type JobDefaults, type JobRequest, specOf } from './spec.ts';
 
@@ -44,8 +44,8 @@ export type Jobs = {
   events(id: string, options: { after?: number; signal: AbortSignal }): AsyncIterable<StoredEvent>;
   /** Returns the unified diff of the job's changes. Returns `undefined` if there is none. */
   patch(id: string): Promise<string | undefined>;
-  /** Returns why this process starts no jobs now. Undefined if it starts them, or runs none at all. */
-  held(): HoldCause | undefined;
+  /** Returns why jobs cannot be accepted or started now. Undefined if they can. */
+  problem(): ServiceError | undefined;
   /** Returns the secret that signs the webhooks of this owner's jobs, in the form `whsec_...`. */
   webhookSecret(owner: Owner): string;
   /**
@@ -223,8 +223,8 @@ class StoredJobs implements Jobs {
     return this.#store.patch(id);
   }
 
-  held(): HoldCause | undefined {
-    return this.#hold?.cause;
+  problem(): ServiceError | undefined {
+    return this.#store.problem ?? this.#hold?.cause?.error;
   }
 
   webhookSecret(owner: Owner): string {

@@ -43,6 +43,7 @@ export async function openJobs(options: JobStageOptions): Promise<JobStage> {
     databaseUrl: config.databaseUrl,
     workerTimeoutMs: config.workerTimeoutSeconds * 1000,
     onError: telemetry.storeError,
+    log: { failed: telemetry.storeFailed, works: telemetry.storeWorks },
   });
   const root = await loadRootSecret(config, store, keys).catch(async (error: unknown) => {
     await store.close();

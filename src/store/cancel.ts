@@ -6,7 +6,7 @@ import type { CancelResult } from './job-store.ts';
 
 /** Returns `finished` even if there is no run with this id. */
 export async function cancel(store: Store, id: string): Promise<CancelResult> {
-  const at = Date.now();
+  const at = store.engine.clock.now();
   return change(store, async ({ sql, notify }) => {
     // This locks the row, so that the run cannot start, or wait again, before the rest of this transaction.
     const [open] = await sql(

@@ -23,12 +23,14 @@ export function createChatStore(store: Store): ChatStore {
     submit: (task, limits) => submitChat(store, task, limits),
     async renew(id, leaseMs) {
       await query(`UPDATE agent_jobs SET wait_until = $1 WHERE id = $2 AND state IN ('queued', 'running')`, [
-        Date.now() + leaseMs,
+        store.engine.clock.now() + leaseMs,
         id,
       ]);
     },
     withdraw: (id) =>
-      change(store, ({ sql }) => changeState(sql, { id, from: 'queued', to: 'cancelled', at: Date.now() })),
+      change(store, ({ sql }) =>
+        changeState(sql, { id, from: 'queued', to: 'cancelled', at: store.engine.clock.now() }),
+      ),
     async cancel(id) {
       await cancel(store, id);
     },
@@ -63,8 +65,8 @@ async function submitChat(
     await store.engine.lockSubmissions(sql);
     const waiting = await countWaiting(sql, 'chat');
     if (waiting >= maxWaiting) throw queueFull(waiting, maxWaiting);
-    const id = orderedUuid();
-    const now = Date.now();
+    const now = store.engine.clock.now();
+    const id = orderedUuid(now);
     const round = await nextRound(sql, 'chat', { owner: task.owner, priority: 0 });
     await store.engine.enqueue(sql, { id, kind: 'chat', priority: 0, round });
     await sql(
@@ -92,7 +94,7 @@ export async function finishChat(store: Store, { id, attempt }: Claim, end: Chat
     await store.engine.removeFromQueue(sql, 'chat', id);
     notify(`job:${id}`);
     const set = { ending: JSON.stringify(end) };
-    return changeState(sql, { id, from: 'running', to: stateOf(end), attempt, at: Date.now(), set });
+    return changeState(sql, { id, from: 'running', to: stateOf(end), attempt, at: store.engine.clock.now(), set });
   });
 }
 

@@ -14,7 +14,7 @@ export async function claimNext(store: Store, kind: RunKind, columns: string): P
     for (;;) {
       const id = await engine.takeNext(sql, kind);
       if (id === undefined) return undefined;
-      const at = Date.now();
+      const at = engine.clock.now();
       const set = { worker: engine.worker, started_at: at };
       if (await changeState(sql, { id, from: 'queued', to: 'running', at, set })) {
         notify(`job:${id}`);

@@ -2,13 +2,17 @@
  * Finds the webhooks that are due, and records attempts to send them. Each attempt is recorded in the job, so sending
  * continues after a restart.
  */
-import type { Database } from './database.ts';
+import type { Engine } from './engine.ts';
 import type { JobRecord, WebhookReport } from './job.ts';
 import { recordColumns, toRecord } from './rows.ts';
 
 /** Returns jobs whose webhook must be sent now. No other caller gets these jobs for `leaseMs` milliseconds. */
-export async function takeDueWebhooks(database: Database, limit: number, leaseMs: number): Promise<JobRecord[]> {
-  const now = Date.now();
+export async function takeDueWebhooks(
+  { database, clock }: Engine,
+  limit: number,
+  leaseMs: number,
+): Promise<JobRecord[]> {
+  const now = clock.now();
   const due = await database.query(
     'SELECT id, callback_due_at FROM agent_jobs WHERE callback_due_at <= $1 ORDER BY callback_due_at LIMIT $2',
     [now, limit],
@@ -27,11 +31,11 @@ export async function takeDueWebhooks(database: Database, limit: number, leaseMs
   return taken;
 }
 
-export async function recordWebhook(database: Database, id: string, report: WebhookReport): Promise<void> {
+export async function recordWebhook({ database, clock }: Engine, id: string, report: WebhookReport): Promise<void> {
   await database.transaction('durable', (sql) =>
     sql('UPDATE agent_jobs SET callback = $1, callback_due_at = $2 WHERE id = $3', [
       JSON.stringify(report),
-      report.state === 'pending' ? (report.nextAttemptAt ?? Date.now()) : null,
+      report.state === 'pending' ? (report.nextAttemptAt ?? clock.now()) : null,
       id,
     ]),
   );

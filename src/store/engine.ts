@@ -4,6 +4,7 @@
  */
 import type { Database, Sql } from './database.ts';
 import type { Topic } from './notifications.ts';
+import type { StoreClock } from './store-clock.ts';
 import type { Claim, RunKind } from './stored-run.ts';
 
 /** A waiting run. A higher `priority` is served first, and within one priority a lower `round`. */
@@ -15,6 +16,7 @@ export type Waiting = { id: string; kind: RunKind; priority: number; round: numb
  */
 export type Engine = {
   database: Database;
+  clock: StoreClock;
   /** The name of this process among all processes that share the store. It is new at every start of the process. */
   worker: string;
   /** Takes a lock until the transaction ends, so that two submissions at once cannot exceed a limit together. */
@@ -30,6 +32,11 @@ export type Engine = {
   removeFromQueue(sql: Sql, kind: RunKind, id: string): Promise<void>;
   /** Reports that this worker still works on these runs. */
   heartbeat(kind: RunKind, claims: Claim[]): Promise<void>;
+  /**
+   * Called when the clock was stepped by so many milliseconds. Moves the limits of waiting runs by as much if the clock is
+   * the one of this machine.
+   */
+  clockStepped(ms: number): Promise<void>;
   /** Returns the runs in state `running` whose worker is gone. */
   listLost(): Promise<(Claim & { kind: RunKind })[]>;
   /** Notifies the other processes that share the store. A notification may be lost. */

@@ -6,7 +6,10 @@ import type { JobError, Setbacks } from './job.ts';
 
 /** Returns how many runs it ended. */
 export async function expireWaiting(store: Store): Promise<number> {
-  const at = Date.now();
+  const { clock, clockStepped } = store.engine;
+  const steppedMs = await clock.refresh();
+  if (steppedMs !== 0) await clockStepped(steppedMs);
+  const at = clock.now();
   const rows = await store.engine.database.query(
     `SELECT id, created_at, wait_until, ending FROM agent_jobs WHERE state = 'queued' AND wait_until < $1`,
     [at],

@@ -16,7 +16,7 @@ export async function finish(store: Store, { id, attempt }: Claim, end: JobEnd):
       from: 'running',
       to: end.state,
       attempt,
-      at: Date.now(),
+      at: store.engine.clock.now(),
       set: { output, stderr, result, ending: storedEnding(end) },
       event: {
         ...(error && { error }),

@@ -5,7 +5,7 @@ import type { Claim, RunKind } from './stored-run.ts';
 
 export async function heartbeat({ engine }: Store, kind: RunKind, claims: Claim[]): Promise<HeartbeatAnswer> {
   await engine.heartbeat(kind, claims);
-  const now = Date.now();
+  const now = engine.clock.now();
   const rows = await engine.database.query(
     `SELECT id, attempt, cancel_requested_at, wait_until FROM agent_jobs
      WHERE worker = $1 AND kind = $2 AND state = 'running'`,

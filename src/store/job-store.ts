@@ -2,6 +2,7 @@
  * The interface of the job store. A change is durable once it is acknowledged, unless the function's comment says
  * otherwise.
  */
+import type { ServiceError } from '../errors.ts';
 import type { Owner } from '../task.ts';
 import type { ChatStore } from './chat-store.ts';
 import type {
@@ -70,6 +71,12 @@ export type CancelResult = 'never_started' | 'stopping' | 'finished';
 export type JobStore = {
   readonly notifications: Notifications;
   readonly chats: ChatStore;
+  /** Why the store cannot be used now, a `store_unavailable`. Undefined if its latest reads and writes succeeded. */
+  readonly problem: ServiceError | undefined;
+  /** Returns the time of the store's clock, in milliseconds since 1970. */
+  now(): number;
+  /** Writes something, so that `problem` shows whether the store can be written. Throws the error. */
+  probe(): Promise<void>;
   /**
    * Adds a job. For a repeated request, `created` is `false` and `job` is the earlier job. Throws `job_queue_full` or
    * `idempotency_conflict`.

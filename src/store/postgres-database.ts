@@ -3,17 +3,33 @@ import pg from 'pg';
 import { ServiceError } from '../errors.ts';
 import type { Database, Row, Sql } from './database.ts';
 
+/**
+ * How long the database may take for a connection or a statement, and how long a statement may wait for a lock, in
+ * milliseconds.
+ */
+export type WaitLimits = { answerMs: number; lockMs: number };
+
+export const usualWaits: WaitLimits = { answerMs: 10_000, lockMs: 5000 };
+
 const int8 = pg.types.builtins.INT8;
 
 /** @param onError called when a connection breaks while it is not in use */
-export function createPool(url: string, max: number, onError: (error: unknown) => void): pg.Pool {
+export function createPool(
+  url: string,
+  max: number,
+  { answerMs, lockMs }: WaitLimits,
+  onError: (error: unknown) => void,
+): pg.Pool {
   const pool = new pg.Pool({
     connectionString: url,
     application_name: 'claude-agent-server',
     max,
     keepAlive: true,
-    connectionTimeoutMillis: 10_000,
-    statement_timeout: 60_000,
+    connectionTimeoutMillis: answerMs,
+    lock_timeout: lockMs,
+    statement_timeout: answerMs,
+    // A server that is frozen, or behind a broken network, does not obey its own limits.
+    query_timeout: answerMs + 1000,
     // PostgreSQL sends 64-bit integers as text. They are parsed as numbers, which are large enough for all counts and
     // times.
     types: { getTypeParser: (id, format) => (id === int8 ? Number : pg.types.getTypeParser(id, format)) },
@@ -41,7 +57,9 @@ export function openPostgres(pool: pg.Pool): Database {
         await explained(client.query('COMMIT'));
         return result;
       } catch (error) {
-        await client.query('ROLLBACK').catch(onError);
+        // A connection that does not answer is closed instead, which also ends its transaction.
+        if (isSilent(error)) broken = error as Error;
+        else await client.query('ROLLBACK').catch(onError);
         throw error;
       } finally {
         client.off('error', onError);
@@ -61,19 +79,40 @@ async function explained<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {
-    if (!isOutage(error)) throw error;
-    throw new ServiceError('store_unavailable', 'Cannot use the job store: its database cannot be reached', {
-      cause: error,
-    });
+    const outage = outageOf(error);
+    if (outage === undefined) throw error;
+    throw new ServiceError('store_unavailable', `Cannot use the job store: ${outage}`, { cause: error });
   }
 }
 
 /**
- * Returns whether the error means that the database cannot be used now. The numeric codes are from the PostgreSQL
- * manual, appendix A: class 08 is a broken connection, 57P a server that stops or starts, 53300 too many connections.
- * Codes such as `ECONNREFUSED` are from the system, and the two messages are from the connection pool.
+ * The error codes that mean that the database cannot be used now, each with its meaning. The codes with digits are from
+ * the PostgreSQL manual, appendix A. Codes such as `ECONNREFUSED` are from the system.
  */
-function isOutage(error: unknown): boolean {
+const outages: [RegExp, string][] = [
+  [/^(E[A-Z]+|08...|57P..)$/, 'its database cannot be reached'],
+  [/^53300$/, 'its database has no free connection'],
+  [/^53100$/, 'the disk of its database is full'],
+  [/^53200$/, 'its database is out of memory'],
+  [/^(25006|57P04)$/, 'its database is read-only'],
+  [/^55P03$/, 'its tables are locked'],
+  [/^(57014|40P01|40001)$/, 'its database is overloaded'],
+  [/^58...$/, 'the disk of its database fails'],
+];
+
+/** Returns why the database cannot be used now. Returns `undefined` if the error means something else. */
+function outageOf(error: unknown): string | undefined {
+  if (isSilent(error)) return 'its database does not answer';
   const { code = '', message = '' } = error as NodeJS.ErrnoException;
-  return /^(E[A-Z]+|08...|57P..|53300)$/.test(code) || /^(Connection terminated|timeout exceeded)/.test(message);
+  if (/^Connection terminated|^Client has encountered a connection error/.test(message)) return outages[0]?.[1];
+  return outages.find(([codes]) => codes.test(code))?.[1];
+}
+
+/** Returns whether the database has not answered in time. These messages are from the package `pg`. */
+function isSilent(error: unknown): boolean {
+  const { message, cause } = error as Error;
+  return (
+    /^(timeout exceeded|timeout expired|Query read timeout)|due to connection timeout$/.test(message) ||
+    (cause !== undefined && isSilent(cause))
+  );
 }

@@ -5,18 +5,22 @@ import type { Sql, Value } from './database.ts';
 import type { Engine, Waiting } from './engine.ts';
 import type { JobStore } from './job-store.ts';
 import { Notifications } from './notifications.ts';
-import { createPool, openPostgres } from './postgres-database.ts';
+import { createPool, openPostgres, usualWaits, type WaitLimits } from './postgres-database.ts';
 import { channel, listen } from './postgres-listener.ts';
 import { toLost } from './rows.ts';
 import { migrate } from './schema.ts';
 import { SqlJobStore } from './sql-job-store.ts';
+import { StoreClock } from './store-clock.ts';
+import { type HealthLog, StoreHealth } from './store-health.ts';
 import type { Claim, RunKind } from './stored-run.ts';
 
 export type PostgresOptions = {
   url: string;
   /** How long a worker may be silent before it counts as gone, in milliseconds. At least 15 s. */
   workerTimeoutMs: number;
+  waits?: WaitLimits;
   onError(error: unknown): void;
+  log: HealthLog;
 };
 
 const queueSchema = 'agent_queue';
@@ -34,11 +38,17 @@ const longestToNotice = superviseEvery + 3;
 const locks = { migration: 7_203_411_001, submission: 7_203_411_002 };
 
 export async function openPostgresStore(options: PostgresOptions): Promise<JobStore> {
-  const pool = createPool(options.url, 10, options.onError);
+  const { waits = usualWaits } = options;
+  const pool = createPool(options.url, 10, waits, options.onError);
   // pg-boss gets a separate pool, because it makes queries while our transactions run and must not wait for their
   // connections.
-  const bossPool = createPool(options.url, 2, options.onError);
-  const database = openPostgres(pool);
+  const bossPool = createPool(options.url, 2, waits, options.onError);
+  const health = new StoreHealth(options.log);
+  const database = health.observe(openPostgres(pool));
+  const clock = new StoreClock(async () => {
+    const [row] = await database.query('SELECT extract(epoch FROM clock_timestamp()) * 1000 AS now');
+    return Number(row?.['now']);
+  });
   const heartbeatSeconds = Math.max(shortestHeartbeat, Math.floor(options.workerTimeoutMs / 1000) - longestToNotice);
   const boss = new PgBoss({
     db: { executeSql: (text, values) => bossPool.query(text, values) },
@@ -53,6 +63,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<JobSt
     await Promise.all([bossPool.end(), database.close()]);
   };
   try {
+    await clock.refresh();
     await migrate(database, `SELECT pg_advisory_xact_lock(${locks.migration})`);
     await boss.start();
     for (const name of Object.values(queueNames)) await boss.createQueue(name, queueOptions);
@@ -65,6 +76,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<JobSt
 
   const engine: Engine = {
     database,
+    clock,
     worker: randomUUID(),
     async lockSubmissions(sql) {
       await sql(`SELECT pg_advisory_xact_lock(${locks.submission})`);
@@ -83,6 +95,8 @@ export async function openPostgresStore(options: PostgresOptions): Promise<JobSt
     heartbeat: everySeconds(heartbeatSeconds / 4, async (kind, ids) => {
       await boss.touch(queueNames[kind], ids);
     }),
+    // The limits are times of the database's clock, which is not the clock that was stepped.
+    clockStepped: async () => {},
     async listLost() {
       const rows = await database.query(
         `SELECT job.id, job.attempt, job.kind FROM agent_jobs AS job
@@ -104,7 +118,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<JobSt
       await close();
     },
   };
-  return new SqlJobStore(engine, notifications);
+  return new SqlJobStore(engine, health, notifications);
 }
 
 /** A day, in seconds. */

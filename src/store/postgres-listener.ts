@@ -2,6 +2,7 @@
 import pg from 'pg';
 import { backoff } from '../waits.ts';
 import type { Notifications, Topic } from './notifications.ts';
+import { usualWaits } from './postgres-database.ts';
 
 export const channel = 'agent_jobs';
 
@@ -40,7 +41,13 @@ async function listenOnce(
   signal: AbortSignal,
   onStart: () => void,
 ): Promise<void> {
-  const client = new pg.Client({ connectionString: url, application_name: 'claude-agent-server', keepAlive: true });
+  const client = new pg.Client({
+    connectionString: url,
+    application_name: 'claude-agent-server',
+    keepAlive: true,
+    connectionTimeoutMillis: usualWaits.answerMs,
+    query_timeout: usualWaits.answerMs,
+  });
   // These listeners stay until the end: the client may emit further errors, even while it ends, and every error needs a
   // listener.
   const { promise: ended, resolve, reject } = Promise.withResolvers<void>();

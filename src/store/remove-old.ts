@@ -1,5 +1,6 @@
 /** Removes finished jobs that are too old or too many. A job whose webhook is still to be delivered stays. */
 import type { Database, Sql } from './database.ts';
+import type { Engine } from './engine.ts';
 import type { Retention } from './job-store.ts';
 
 /** How many runs one transaction removes. This is small enough not to delay other work. */
@@ -7,9 +8,11 @@ const batchSize = 200;
 const chatKeptMs = 60_000;
 
 /** Returns the ids of the removed jobs. */
-export async function removeOld(database: Database, retention: Retention): Promise<string[]> {
-  await removeAll(database, findOldChats);
-  return removeAll(database, (sql) => findOldJobs(sql, retention));
+export async function removeOld({ database, clock }: Engine, retention: Retention): Promise<string[]> {
+  // A step of the clock does not make jobs older, because the clock may be wrong now, or may have been wrong before.
+  const now = clock.now() - clock.steppedMs;
+  await removeAll(database, (sql) => findOldChats(sql, now));
+  return removeAll(database, (sql) => findOldJobs(sql, now, retention));
 }
 
 async function removeAll(database: Database, find: (sql: Sql) => Promise<string[]>): Promise<string[]> {
@@ -25,8 +28,8 @@ async function removeAll(database: Database, find: (sql: Sql) => Promise<string[
   }
 }
 
-async function findOldJobs(sql: Sql, { ttlMs, maxJobs, maxBytes }: Retention): Promise<string[]> {
-  const expired = Date.now() - ttlMs;
+async function findOldJobs(sql: Sql, now: number, { ttlMs, maxJobs, maxBytes }: Retention): Promise<string[]> {
+  const expired = now - ttlMs;
   // `jobs` and `bytes` are the number and the size of a job and all newer jobs together. A job beyond one of the limits
   // is removed.
   const rows = await sql(
@@ -44,9 +47,9 @@ async function findOldJobs(sql: Sql, { ttlMs, maxJobs, maxBytes }: Retention): P
 }
 
 /** Returns the chat requests that ended so long ago that their client has its answer or is gone. */
-async function findOldChats(sql: Sql): Promise<string[]> {
+async function findOldChats(sql: Sql, now: number): Promise<string[]> {
   const rows = await sql(`SELECT id FROM agent_jobs WHERE kind = 'chat' AND finished_at < $1 LIMIT ${batchSize}`, [
-    Date.now() - chatKeptMs,
+    now - chatKeptMs,
   ]);
   return rows.map((row) => String(row['id']));
 }

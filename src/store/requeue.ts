@@ -35,7 +35,9 @@ export async function requeue(
   const change = setbacksChange(setbacks);
   return changeOrUndo(store, async ({ sql, notify }) => {
     await store.engine.removeFromQueue(sql, kind, id);
-    if (!(await changeState(sql, { id, from: 'running', to: 'queued', attempt, at: Date.now(), ...change })))
+    if (
+      !(await changeState(sql, { id, from: 'running', to: 'queued', attempt, at: store.engine.clock.now(), ...change }))
+    )
       return false;
     // The change has locked the row, so no cancel can come between this look and the end of the transaction.
     const [row] = await sql('SELECT priority, turn, cancel_requested_at FROM agent_jobs WHERE id = $1', [id]);

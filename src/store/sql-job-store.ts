@@ -1,4 +1,5 @@
 /** Implements the job store in SQL, with the same code for both engines. */
+import type { ServiceError } from '../errors.ts';
 import { appendEvents } from './append-events.ts';
 import { cancel } from './cancel.ts';
 import { createChatStore } from './chat-requests.ts';
@@ -29,6 +30,7 @@ import { recoverLost } from './recover.ts';
 import { removeOld } from './remove-old.ts';
 import { requeue } from './requeue.ts';
 import { recordColumns, summaryColumns, toEvent, toRecord, toSummary } from './rows.ts';
+import type { StoreHealth } from './store-health.ts';
 import type { Claim, NewEvent, RunKind } from './stored-run.ts';
 import { submit } from './submit.ts';
 
@@ -36,15 +38,33 @@ export class SqlJobStore implements JobStore {
   readonly engine: Engine;
   readonly notifications: Notifications;
   readonly chats: ChatStore;
+  readonly #health: Pick<StoreHealth, 'problem'>;
   readonly #sql: Sql;
   #closed: Promise<void> | undefined;
 
   /** @param notifications the object through which the engine passes on the notifications of other processes */
-  constructor(engine: Engine, notifications: Notifications = new Notifications()) {
+  constructor(
+    engine: Engine,
+    health: Pick<StoreHealth, 'problem'>,
+    notifications: Notifications = new Notifications(),
+  ) {
     this.engine = engine;
+    this.#health = health;
     this.notifications = notifications;
     this.#sql = engine.database.query;
     this.chats = createChatStore(this);
+  }
+
+  get problem(): ServiceError | undefined {
+    return this.#health.problem;
+  }
+
+  now(): number {
+    return this.engine.clock.now();
+  }
+
+  async probe(): Promise<void> {
+    await this.engine.database.transaction('durable', (sql) => sql('UPDATE agent_schema SET version = version'));
   }
 
   submit(spec: JobSpec, options: SubmitOptions) {
@@ -141,15 +161,15 @@ export class SqlJobStore implements JobStore {
   }
 
   removeOld(retention: Retention): Promise<string[]> {
-    return removeOld(this.engine.database, retention);
+    return removeOld(this.engine, retention);
   }
 
   takeDueWebhooks(limit: number, leaseMs: number): Promise<JobRecord[]> {
-    return takeDueWebhooks(this.engine.database, limit, leaseMs);
+    return takeDueWebhooks(this.engine, limit, leaseMs);
   }
 
   recordWebhook(id: string, report: WebhookReport): Promise<void> {
-    return recordWebhook(this.engine.database, id, report);
+    return recordWebhook(this.engine, id, report);
   }
 
   keepSecret(name: string, offered: string): Promise<string> {

@@ -2,13 +2,15 @@
  * Runs statements and transactions on SQLite, through Node's own module. There is one connection, which runs one
  * statement or transaction at a time.
  */
+import { statSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { ServiceError } from '../errors.ts';
 import type { Database, Row, Sql, Value } from './database.ts';
 
+/** Opens the file. Throws `store_unavailable` if it cannot be used. */
 export function openSqlite(file: string): Database {
-  const connection = new DatabaseSync(file);
-  connection.exec('PRAGMA journal_mode = WAL; PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY');
+  const connection = open(file);
+  const opened = statSync(file).ino;
   const statements = new Map<string, StatementSync>();
 
   const run: Sql = async (text, values = []) => {
@@ -29,9 +31,14 @@ export function openSqlite(file: string): Database {
   };
 
   return {
-    query: (text, values) => oneAtATime(() => run(text, values)),
+    query: (text, values) =>
+      oneAtATime(() => {
+        requireFile(file, opened);
+        return run(text, values);
+      }),
     transaction: (durability, work) =>
       oneAtATime(async () => {
+        requireFile(file, opened);
         connection.exec(`PRAGMA synchronous = ${durability === 'durable' ? 'FULL' : 'NORMAL'}`);
         connection.exec('BEGIN IMMEDIATE');
         try {
@@ -47,6 +54,29 @@ export function openSqlite(file: string): Database {
   };
 }
 
+function open(file: string): DatabaseSync {
+  try {
+    const connection = new DatabaseSync(file);
+    connection.exec('PRAGMA journal_mode = WAL; PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY');
+    return connection;
+  } catch (error) {
+    return explain(error);
+  }
+}
+
+/**
+ * Throws `store_unavailable` if the file is not at its path any more. SQLite would go on with the removed file, and
+ * everything that it writes would be lost when the process ends.
+ * @param opened the number of the inode that was opened
+ */
+function requireFile(file: string, opened: number): void {
+  if (statSync(file, { throwIfNoEntry: false })?.ino === opened) return;
+  throw new ServiceError(
+    'store_unavailable',
+    'Cannot use the job store: its file was removed or replaced while the server ran; restart the server',
+  );
+}
+
 /**
  * SQLite's result codes (sqlite.org/rescode.html) for a file that cannot be read or written now, each with its meaning.
  */
@@ -54,8 +84,10 @@ const outages: Record<number, string> = {
   5: 'its file is locked',
   8: 'its file is read-only',
   10: 'the disk fails',
+  11: 'its file is damaged',
   13: 'the disk is full',
   14: 'its file cannot be opened',
+  26: 'its file is not an SQLite database',
 };
 
 /** Turns a disk or file error into `store_unavailable`, which clients may retry. Throws all other errors unchanged. */

@@ -8,15 +8,21 @@ import { toLost } from './rows.ts';
 import { migrate } from './schema.ts';
 import { SqlJobStore } from './sql-job-store.ts';
 import { openSqlite } from './sqlite-database.ts';
+import { StoreClock } from './store-clock.ts';
+import { type HealthLog, StoreHealth } from './store-health.ts';
 
 /** @param folder a folder inside the data folder, which the caller has locked with `lockFolder` */
-export async function openEmbeddedStore(folder: string): Promise<JobStore> {
+export async function openEmbeddedStore(folder: string, log: HealthLog): Promise<JobStore> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const database = openSqlite(join(folder, 'jobs.sqlite'));
+  const health = new StoreHealth(log);
+  const database = health.observe(openSqlite(join(folder, 'jobs.sqlite')));
   await migrate(database);
+  const clock = new StoreClock(Date.now);
+  await clock.refresh();
   const worker = randomUUID();
   const engine: Engine = {
     database,
+    clock,
     worker,
     // The queue needs no entries, because the rows themselves are the queue: a run waits while its state is `queued`.
     lockSubmissions: async () => {},
@@ -31,6 +37,14 @@ export async function openEmbeddedStore(folder: string): Promise<JobStore> {
       );
       return row && String(row['id']);
     },
+    // The machine may have slept, or its clock was wrong. In both cases no run had a chance to start meanwhile.
+    async clockStepped(ms) {
+      await database.transaction('durable', (sql) =>
+        sql(`UPDATE agent_jobs SET wait_until = wait_until + $1 WHERE state = 'queued' AND wait_until IS NOT NULL`, [
+          ms,
+        ]),
+      );
+    },
     // No other process may open this file, so a run with another worker's name belongs to a process that is gone.
     async listLost() {
       const rows = await database.query(
@@ -41,5 +55,5 @@ export async function openEmbeddedStore(folder: string): Promise<JobStore> {
     },
     close: () => database.close(),
   };
-  return new SqlJobStore(engine);
+  return new SqlJobStore(engine, health);
 }

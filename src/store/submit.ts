@@ -31,11 +31,12 @@ export async function submit(
       throw new ServiceError('idempotency_conflict');
     }
     await checkBounds(sql, spec.owner, { maxWaiting, ownerLimits });
-    const id = orderedUuid();
+    const now = engine.clock.now();
+    const id = orderedUuid(now);
     const round = await nextRound(sql, 'job', spec);
     await engine.enqueue(sql, { id, kind: 'job', priority: spec.priority, round });
     notify('work');
-    return { job: await insert(sql, id, round, spec, fingerprint), created: true };
+    return { job: await insert(sql, { id, round, now }, spec, fingerprint), created: true };
   });
 }
 
@@ -112,8 +113,12 @@ export async function nextRound(
   return Math.max(Number(current?.['round'] ?? 0), Number(own?.['round'] ?? -1) + 1);
 }
 
-async function insert(sql: Sql, id: string, round: number, spec: JobSpec, fingerprint: string): Promise<JobRecord> {
-  const now = Date.now();
+async function insert(
+  sql: Sql,
+  { id, round, now }: { id: string; round: number; now: number },
+  spec: JobSpec,
+  fingerprint: string,
+): Promise<JobRecord> {
   const stored = storedSpec(spec);
   const [row] = await sql(
     `INSERT INTO agent_jobs (id, kind, state, owner, agent, priority, turn, attempt, created_at, wait_until,

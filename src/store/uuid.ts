@@ -8,7 +8,7 @@ let count = 0;
  * Returns a new identifier. It is greater than all earlier identifiers of this process, even when they are compared as
  * text.
  */
-export function orderedUuid(nowMs = Date.now()): string {
+export function orderedUuid(nowMs: number): string {
   if (nowMs > lastMs) {
     lastMs = nowMs;
     count = 0;

@@ -82,7 +82,7 @@ export function startWebhooks(options: WebhookOptions): Webhooks {
 async function deliver(options: WebhookOptions, job: JobRecord): Promise<void> {
   const attempts = (job.callback?.attempts ?? 0) + 1;
   const result = await attempt(options, job);
-  const report = reportOf(result, attempts, options.waitsMs ?? growingWaits);
+  const report = reportOf(result, attempts, options.waitsMs ?? growingWaits, options.store.now());
   await options.store.recordWebhook(job.id, report);
   options.onAttempt(job, report);
 }
@@ -101,11 +101,11 @@ async function attempt({ secretOf, allowPrivate, render }: WebhookOptions, job: 
   }
 }
 
-function reportOf({ status, detail }: AttemptResult, attempts: number, waitsMs: number[]): WebhookReport {
+function reportOf({ status, detail }: AttemptResult, attempts: number, waitsMs: number[], now: number): WebhookReport {
   const facts = { attempts, ...(status !== undefined && { status }), ...(detail !== undefined && { detail }) };
-  if (detail === undefined) return { state: 'delivered', deliveredAt: Date.now(), ...facts };
+  if (detail === undefined) return { state: 'delivered', deliveredAt: now, ...facts };
   const waitMs = waitsMs[attempts - 1];
   // In the Standard Webhooks specification, a receiver answers 410 if it wants no more webhooks.
   if (waitMs === undefined || status === 410) return { state: 'gave_up', ...facts };
-  return { state: 'pending', nextAttemptAt: Date.now() + waitMs, ...facts };
+  return { state: 'pending', nextAttemptAt: now + waitMs, ...facts };
 }

@@ -8,6 +8,7 @@ import type { Jobs } from '../../src/jobs/jobs.ts';
 import type { JobRequest } from '../../src/jobs/spec.ts';
 import type { StoredEvent } from '../../src/store/job.ts';
 import { openPostgresStore } from '../../src/store/postgres-engine.ts';
+import { silent } from '../support/job-engines.ts';
 import { startJobs } from '../support/jobs.ts';
 import { postgresMissing, startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { waitUntil } from '../support/wait-until.ts';
@@ -32,7 +33,7 @@ async function kill(worker: ChildProcess): Promise<void> {
 }
 
 async function startGateway(url: string): Promise<Jobs> {
-  const store = await openPostgresStore({ url, workerTimeoutMs: 15_000, onError: () => {} });
+  const store = await openPostgresStore({ url, workerTimeoutMs: 15_000, onError: () => {}, log: silent });
   const jobs = await startJobs(store, undefined);
   started.gateways.push(jobs);
   return jobs;

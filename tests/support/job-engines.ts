@@ -7,8 +7,12 @@ import type { JobSpec } from '../../src/store/job.ts';
 import type { JobStore } from '../../src/store/job-store.ts';
 import { openPostgresStore } from '../../src/store/postgres-engine.ts';
 import { openEmbeddedStore } from '../../src/store/sqlite-engine.ts';
+import type { HealthLog } from '../../src/store/store-health.ts';
 import { postgresMissing, startPostgres, type TestPostgres } from './postgres.ts';
 import { waitUntil } from './wait-until.ts';
+
+/** A log for stores that nobody reads. */
+export const silent: HealthLog = { failed: () => {}, works: () => {} };
 
 export type TestStores = {
   /** The store, opened as by one process. */
@@ -38,7 +42,7 @@ async function openSqlite(): Promise<TestStores> {
   const folder = await mkdtemp(join(tmpdir(), 'jobs-'));
   const opened: JobStore[] = [];
   const open = async () => {
-    const store = await openEmbeddedStore(folder);
+    const store = await openEmbeddedStore(folder, silent);
     opened.push(store);
     return store;
   };
@@ -107,7 +111,7 @@ async function openDatabase(url: string): Promise<TestStores> {
 }
 
 function openStore(url: string): Promise<JobStore> {
-  return openPostgresStore({ url, workerTimeoutMs: 30_000, onError: (error) => console.error(error) });
+  return openPostgresStore({ url, workerTimeoutMs: 30_000, onError: (error) => console.error(error), log: silent });
 }
 
 export function jobSpec(given: Partial<JobSpec> = {}): JobSpec {

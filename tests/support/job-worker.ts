@@ -3,7 +3,12 @@ import { openPostgresStore } from '../../src/store/postgres-engine.ts';
 import { outcome, startJobs, untilAborted } from './jobs.ts';
 
 const [url = '', name = ''] = process.argv.slice(2);
-const store = await openPostgresStore({ url, workerTimeoutMs: 15_000, onError: () => {} });
+const store = await openPostgresStore({
+  url,
+  workerTimeoutMs: 15_000,
+  onError: () => {},
+  log: { failed: () => {}, works: () => {} },
+});
 
 /** The prompt is the number of steps of 10 ms, each with an event, or `for ever`. */
 await startJobs(store, async (task, { signal, emit }) => {

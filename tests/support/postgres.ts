@@ -1,6 +1,16 @@
 /** A real PostgreSQL for a test file: started as a user other than root, gone with the process that started it. */
 import { type ChildProcess, execFileSync, type SpawnOptions, spawn } from 'node:child_process';
-import { chownSync, cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
@@ -12,6 +22,10 @@ export type TestPostgres = {
   createDatabase(template?: string): Promise<{ name: string; url: string }>;
   /** Stops the server as a crash does, and starts it again. Resolves when it answers. */
   restart(): Promise<void>;
+  /** Stops all its processes with SIGSTOP, so that connections stay open but nothing answers. */
+  freeze(): void;
+  /** Lets the frozen processes go on. */
+  thaw(): void;
   stop(): Promise<void>;
 };
 
@@ -80,8 +94,21 @@ export async function startPostgres({ durable = false } = {}): Promise<TestPostg
       };
       await waitUntil('PostgreSQL answers again', isNew);
     },
+    freeze: () => signalServer(folder, 'SIGSTOP'),
+    thaw: () => signalServer(folder, 'SIGCONT'),
     stop: () => stop(child, binaries),
   };
+}
+
+/** Each process of the server has the folder as its working directory. */
+function signalServer(folder: string, signal: 'SIGSTOP' | 'SIGCONT'): void {
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      if (readlinkSync(`/proc/${pid}/cwd`) === folder) process.kill(Number(pid), signal);
+    } catch {
+      // The process has ended, or belongs to somebody else.
+    }
+  }
 }
 
 async function stop(child: ChildProcess, binaries: string): Promise<void> {
