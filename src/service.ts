@@ -96,11 +96,12 @@ async function build(given: Config, environment: Environment, apis: AnyApi[], re
   });
   releases.push(() => jobs.destroy());
 
-  const freeHere = () => config.role !== 'gateway' && slots.hasFree('chat');
+  // Without the store no other machine can be asked, so the run waits for a slot of this machine.
+  const preferHere = () => config.role !== 'gateway' && (slots.hasFree('chat') || jobs.problems().store !== undefined);
   const chats = chooseMachine(
     (task, { whenBusy, ...options }) =>
       execute(stages, task, { ...options, slot: slots.acquire(task, { signal: options.signal, whenBusy }) }),
-    freeHere,
+    preferHere,
     remotely,
   );
   const repeats = new Repeats({ windowMs: config.repeatWindowSeconds * 1000 });
@@ -110,7 +111,8 @@ async function build(given: Config, environment: Environment, apis: AnyApi[], re
   let stopping = false;
   const notReady = async () => {
     if (stopping) return new ServiceError('shutting_down');
-    return (config.role === 'gateway' ? undefined : await readiness.check()) ?? jobs.problem();
+    const { store, held } = jobs.problems();
+    return (config.role === 'gateway' ? undefined : await readiness.check()) ?? store ?? held;
   };
   const server = createHttpApi({
     settings: config,

@@ -44,8 +44,8 @@ export type Jobs = {
   events(id: string, options: { after?: number; signal: AbortSignal }): AsyncIterable<StoredEvent>;
   /** Returns the unified diff of the job's changes. Returns `undefined` if there is none. */
   patch(id: string): Promise<string | undefined>;
-  /** Returns why jobs cannot be accepted or started now. Undefined if they can. */
-  problem(): ServiceError | undefined;
+  /** Returns why jobs cannot be accepted (`store`), and why this process starts none (`held`). */
+  problems(): { store: ServiceError | undefined; held: ServiceError | undefined };
   /** Returns the secret that signs the webhooks of this owner's jobs, in the form `whsec_...`. */
   webhookSecret(owner: Owner): string;
   /**
@@ -223,8 +223,8 @@ class StoredJobs implements Jobs {
     return this.#store.patch(id);
   }
 
-  problem(): ServiceError | undefined {
-    return this.#store.problem ?? this.#hold?.cause?.error;
+  problems() {
+    return { store: this.#store.problem, held: this.#hold?.cause?.error };
   }
 
   webhookSecret(owner: Owner): string {

@@ -1,4 +1,4 @@
-/** Chooses the machine for a chat run: this machine while it has a free slot, else any machine that shares the store. */
+/** Chooses the machine for a chat run: this machine, or any machine that shares the store. */
 import { ServiceError } from '../errors.ts';
 import type { Outcome, Task } from '../task.ts';
 import type { RunRemotely, RunTaskOptions } from './remote-run.ts';
@@ -11,17 +11,17 @@ export type MachineChoice = {
   drain(): Promise<void>;
 };
 
-/** @param freeHere returns whether a run would get a slot of this process at once */
+/** @param preferHere returns whether a run is to get a slot of this process, even if it must wait for it */
 export function chooseMachine(
   here: RunTask,
-  freeHere: () => boolean,
+  preferHere: () => boolean,
   remotely: RunRemotely | undefined,
 ): MachineChoice {
   const away = new Set<Promise<Outcome>>();
   let draining = false;
   return {
     async run(task, options) {
-      if (!remotely || freeHere()) return here(task, options);
+      if (!remotely || preferHere()) return here(task, options);
       if (draining) throw new ServiceError('shutting_down');
       const outcome = remotely(task, options);
       away.add(outcome);

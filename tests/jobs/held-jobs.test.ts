@@ -53,10 +53,10 @@ for (const engine of testEngines()) {
         await waitUntil('several attempts have failed', () => tries >= 4);
         const { jobs: waiting } = await jobs.list(all);
         assert.ok(waiting.every(({ state }) => state === 'queued' || state === 'running'));
-        assert.equal(jobs.problem()?.code, code);
+        assert.equal(jobs.problems().held?.code, code);
         broken = false;
         for (const { job } of submitted) assert.equal((await ended(jobs, job.id)).state, 'completed');
-        assert.equal(jobs.problem(), undefined);
+        assert.equal(jobs.problems().held, undefined);
       });
     }
 
@@ -134,7 +134,7 @@ for (const engine of testEngines()) {
         { check: async () => (signedIn ? undefined : failure('not_signed_in')) } as Partial<JobsOptions>,
       );
       const { job } = await jobs.submit(request);
-      await waitUntil('the jobs are held', () => jobs.problem());
+      await waitUntil('the jobs are held', () => jobs.problems().held);
       const second = (await jobs.submit(request)).job.id;
       await waitUntil('the second job says why it waits', async () => (await jobs.get(second))?.waitingFor);
       assert.equal(tries, 1);
@@ -148,11 +148,11 @@ for (const engine of testEngines()) {
         throw failure('agent_not_started');
       });
       const { job } = await jobs.submit(request);
-      await waitUntil('the jobs are held', () => jobs.problem());
+      await waitUntil('the jobs are held', () => jobs.problems().held);
       await jobs.cancel(job.id);
       const { state } = await ended(jobs, job.id);
       assert.equal(state, 'cancelled');
-      await waitUntil('nothing is held, because no job is left', () => jobs.problem() === undefined);
+      await waitUntil('nothing is held, because no job is left', () => jobs.problems().held === undefined);
     });
 
     onJobs('keep their attempts for real interruptions', async (start) => {
@@ -201,7 +201,7 @@ for (const engine of testEngines()) {
       await waitUntil('the second job is held', async () => (await jobs.get(second))?.waitingFor);
       finish.resolve();
       assert.equal((await ended(jobs, first)).state, 'completed');
-      assert.ok(jobs.problem(), 'the end of the first job says nothing about the cause');
+      assert.ok(jobs.problems().held, 'the end of the first job says nothing about the cause');
     });
   });
 }

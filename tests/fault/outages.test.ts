@@ -1,0 +1,128 @@
+/** What a server needs breaks for a while: it says so at once, everything else goes on, and no job is lost. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readdirSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import type { ErrorCode } from '../../src/errors.ts';
+import { makeClone, makeSandbox } from '../support/git-repositories.ts';
+import { allComplete, type Outage, outageJobs, startForOutage } from '../support/outage.ts';
+import { postgresMissing, startPostgres } from '../support/postgres.ts';
+import { waitUntil } from '../support/wait-until.ts';
+
+/** Breaks something, submits jobs, checks that the server says why they wait, repairs it, and waits for all jobs. */
+async function outlast(
+  t: TestContext,
+  outage: Outage,
+  { code, breakIt, repair }: { code: ErrorCode; breakIt(): void | Promise<void>; repair(): void | Promise<void> },
+): Promise<void> {
+  const { submit, get, metric, logged } = outage;
+  const before = await submit(outageJobs);
+  await breakIt();
+  const jobs = [...before, ...(await submit(outageJobs))];
+  const ready = await waitUntil('/ready says what is broken', async () => {
+    const answer = await get<{ error: string; detail: string }>('/ready');
+    return answer.status === 503 && answer;
+  });
+  t.diagnostic(`/ready: ${JSON.stringify(ready.body)}`);
+  await waitUntil('the metric shows it', async () => (await metric('agent_jobs_held')) === 1);
+  const waiting = await waitUntil('a job says why it waits', async () => {
+    for (const { id } of jobs) {
+      const { body } = await get(`/jobs/${id}`);
+      if (body.waiting_for) return body.waiting_for;
+    }
+    return undefined;
+  });
+  assert.equal(waiting.code, code);
+  assert.equal(logged('jobs wait until the cause of an error is gone'), 1);
+  await repair();
+  await allComplete(outage, jobs);
+  assert.equal((await get('/ready')).status, 200);
+  assert.equal(await metric('agent_jobs_held'), undefined);
+  assert.equal(logged('jobs start again'), 1);
+}
+
+describe('Jobs outlast', { concurrency: 2 }, () => {
+  for (const [how, code] of [
+    ['missing', 'agent_not_started'],
+    ['forbidden', 'agent_not_started'],
+    ['signed_out', 'not_signed_in'],
+  ] as const) {
+    test(`an agent command that is ${how} for a while`, async (t) => {
+      const outage = await startForOutage(t);
+      const { agent } = outage;
+      await outlast(t, outage, { code, breakIt: () => agent.break(how), repair: agent.repair });
+    });
+  }
+
+  test('a required remote that is gone for a while', async (t) => {
+    const sandbox = makeSandbox();
+    t.after(() => sandbox.remove());
+    const { remote, clone } = makeClone(sandbox);
+    const outage = await startForOutage(t, { WORKSPACE_DIR: clone, GIT_SYNC: 'required', GIT_SYNC_FRESH_SECONDS: '0' });
+    await outlast(t, outage, {
+      code: 'workspace_unavailable',
+      breakIt: () => renameSync(remote, `${remote}.away`),
+      repair: () => renameSync(`${remote}.away`, remote),
+    });
+  });
+
+  test('a server without a free file descriptor', {
+    skip: process.platform !== 'linux' && 'needs prlimit',
+  }, async (t) => {
+    const outage = await startForOutage(t);
+    const pid = String(outage.server.child.pid);
+    const limit = (count: number) => {
+      execFileSync('prlimit', ['--pid', pid, `--nofile=${count}:`]);
+    };
+    const open = () => readdirSync(`/proc/${pid}/fd`).length;
+    await outlast(t, outage, {
+      code: 'agent_not_started',
+      breakIt: () => limit(open() + 1),
+      repair: () => limit(1024),
+    });
+  });
+});
+
+describe('Chat goes on without', () => {
+  const broken = async (t: TestContext, outage: Outage, breakIt: () => void, repair: () => void, why: RegExp) => {
+    const { submit, get, metric, logged, chat } = outage;
+    const jobs = await submit(outageJobs);
+    breakIt();
+    await waitUntil('/ready says what is broken', async () => {
+      const { status, body } = await get<{ detail: string }>('/ready');
+      return status === 503 && why.test(body.detail ?? '');
+    });
+    assert.equal(await metric('job_store_up'), 0);
+    await waitUntil('the jobs that ran have released their slots', async () => {
+      return (await get<{ active: number }>('/health')).body.active === 0;
+    });
+    for (const api of ['/v1', '/openai/v1'] as const) {
+      const answers = await Promise.all(Array.from({ length: 2 }, () => chat(api)));
+      for (const answer of answers) assert.equal(answer.status, 200, await answer.text());
+    }
+    const refused = await outage.server.post('/execute', { prompt: 'Hello' });
+    assert.deepEqual([refused.status, refused.headers.get('retry-after') !== null], [503, true]);
+    assert.equal(logged('the job store cannot be used'), 1);
+    repair();
+    await allComplete(outage, jobs);
+    await waitUntil('/ready is 200 again', async () => (await get('/ready')).status === 200);
+    assert.equal(logged('the job store can be used again'), 1);
+    t.diagnostic(`${jobs.length} jobs`);
+  };
+
+  test('the file of the job store', async (t) => {
+    const outage = await startForOutage(t);
+    const file = join(outage.server.dataDir, 'jobs', 'jobs.sqlite');
+    const move = (from: string, to: string) => () => renameSync(from, to);
+    await broken(t, outage, move(file, `${file}.away`), move(`${file}.away`, file), /removed or replaced/);
+  });
+
+  test('a PostgreSQL that is frozen', { skip: process.env['CI'] ? false : (postgresMissing() ?? false) }, async (t) => {
+    const postgres = await startPostgres();
+    t.after(() => postgres.stop());
+    const { url } = await postgres.createDatabase();
+    const outage = await startForOutage(t, { DATABASE_URL: url });
+    await broken(t, outage, postgres.freeze, postgres.thaw, /does not answer/);
+  });
+});
