@@ -1,13 +1,15 @@
 /** What a server needs breaks for a while: it says so at once, everything else goes on, and no job is lost. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { readdirSync, renameSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import type { ErrorCode } from '../../src/errors.ts';
+import { scratchFolder } from '../support/fake-model-agent.ts';
 import { makeClone, makeSandbox } from '../support/git-repositories.ts';
 import { allComplete, type Outage, outageJobs, startForOutage } from '../support/outage.ts';
 import { postgresMissing, startPostgres } from '../support/postgres.ts';
+import { startServerProcess } from '../support/server-process.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 /** Breaks something, submits jobs, checks that the server says why they wait, repairs it, and waits for all jobs. */
@@ -125,4 +127,43 @@ describe('Chat goes on without', () => {
     const outage = await startForOutage(t, { DATABASE_URL: url });
     await broken(t, outage, postgres.freeze, postgres.thaw, /does not answer/);
   });
+});
+
+const inOwnMounts = ['unshare', ...(process.getuid?.() === 0 ? [] : ['--user', '--map-root-user']), '--mount'];
+const cannotMount = spawnSync(inOwnMounts[0] ?? '', [...inOwnMounts.slice(1), 'mount', '-t', 'tmpfs', 'none', '/mnt']);
+
+test('A full disk loses no job and no acknowledgement, and everything works again when it has space', {
+  skip: cannotMount.status !== 0 && 'no file system can be mounted here',
+}, async (t) => {
+  const dataDir = await scratchFolder(t);
+  const mount = ['sh', '-c', 'mount -t tmpfs -o size=8m none "$0" && exec "$@"', dataDir];
+  const outage = await startForOutage(t, { GIT_SYNC: 'off' }, (settings) =>
+    startServerProcess(t, settings, dataDir, [...inOwnMounts, ...mount]),
+  );
+  const { server, submit, get, chat, logged } = outage;
+  // The mount is only seen by the server.
+  const filler = join('/proc', String(server.child.pid), 'root', dataDir, 'filler');
+  const jobs = await submit(outageJobs);
+  assert.throws(() => writeFileSync(filler, Buffer.alloc(16 * 1024 * 1024)), { code: 'ENOSPC' });
+  const ready = await waitUntil('/ready says what is broken', async () => {
+    const answer = await get<{ detail: string }>('/ready');
+    return answer.status === 503 && answer;
+  });
+  t.diagnostic(`/ready: ${JSON.stringify(ready.body)}`);
+  for (const api of ['/v1', '/openai/v1'] as const) {
+    const answer = await chat(api);
+    t.diagnostic(`${api}: ${answer.status} ${await answer.text()}`);
+  }
+  const refused = await server.post('/execute', { prompt: 'Hello' });
+  t.diagnostic(`/execute: ${refused.status} ${await refused.text()}`);
+  rmSync(filler);
+  jobs.push(
+    ...(await waitUntil('jobs are accepted again', async () => {
+      const more = await submit(1);
+      return more.length > 0 && more;
+    })),
+  );
+  await allComplete(outage, jobs);
+  await waitUntil('/ready is 200 again', async () => (await get('/ready')).status === 200);
+  t.diagnostic(`${logged('the job store cannot be used')} log lines`);
 });

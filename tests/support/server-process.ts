@@ -29,14 +29,19 @@ export function processesOf(serverPid: number | undefined): Promise<number[]> {
   return listMarked((marker) => marker.split(':')[2] === String(serverPid));
 }
 
-/** Starts `claude-agent-server serve` and waits until it listens. It is killed when the test ends. */
+/**
+ * Starts `claude-agent-server serve` and waits until it listens. It is killed when the test ends.
+ * @param wrapper a command that replaces itself with the server, whose command line it gets as arguments
+ */
 export async function startServerProcess(
   t: TestContext,
   settings: Record<string, string>,
   dataDir?: string,
+  wrapper: string[] = [],
 ): Promise<ServerProcess> {
   const folder = dataDir ?? (await scratchFolder(t));
-  const child = spawn(process.execPath, [main, 'serve'], {
+  const [command = '', ...args] = [...wrapper, process.execPath, main, 'serve'];
+  const child = spawn(command, args, {
     env: {
       PATH: hostEnvironment()['PATH'],
       HOME: folder,
