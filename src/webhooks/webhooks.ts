@@ -38,7 +38,7 @@ const atOnce = 8;
  * How long a webhook that one process has taken is not given to another, in milliseconds. This is longer than an
  * attempt can take, so if it ends without a report, the process that made the attempt is gone.
  */
-const leaseMs = 60 * seconds;
+const leaseMs = 20 * seconds;
 
 export function startWebhooks(options: WebhookOptions): Webhooks {
   let current: Promise<void> | undefined;

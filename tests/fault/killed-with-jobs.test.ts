@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { scratchFolder } from '../support/fake-model-agent.ts';
+import { reportFault } from '../support/fault-report.ts';
 import { type ServerProcess, startServerProcess } from '../support/server-process.ts';
 import { testToken } from '../support/service.ts';
 import { waitUntil } from '../support/wait-until.ts';
@@ -91,7 +92,8 @@ async function killOverAndOver(t: TestContext, settings: Record<string, string>)
     assert.ok(starts.filter((name) => name === prompt).length <= 1, `${prompt} was started at most once`);
   }
   assert.ok(!existsSync(join(notes, 'doubles')), 'no job ran twice at once');
-  t.diagnostic(`${kills * 2} kills, ${acknowledged.length} acknowledged jobs, ${starts.length} starts`);
+  const fault = 'SIGKILL at a random time';
+  reportFault(t, { fault, times: kills * 2, acknowledged: acknowledged.length, lost: 0, doubled: 0, left: 0 });
 }
 
 test('every acknowledged job ends, none runs twice at once, and no agent outlives its server', async (t) => {
