@@ -8,7 +8,13 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 const names = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'docs/ARCHITECTURE.md', 'docs/jobs.md', 'docs/openai.md'];
-const documents = [...names, 'docs/performance.md', 'docs/security.md', 'docs/workspaces.md'].map((name) => ({
+const documents = [
+  ...names,
+  'docs/performance.md',
+  'docs/reliability.md',
+  'docs/security.md',
+  'docs/workspaces.md',
+].map((name) => ({
   name,
   text: readFileSync(join(root, name), 'utf8'),
 }));

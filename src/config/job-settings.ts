@@ -47,7 +47,12 @@ export const jobsSettings = {
     ['mark', 'requeue'],
     'What happens to a job that is interrupted because its server ended, unless the job sets it. `mark`: it ends as `interrupted`. `requeue`: it waits for another attempt.',
   ),
-  maxJobAttempts: integer('MAX_JOB_ATTEMPTS', 3, [1, 100], 'How many times one job may be started.'),
+  maxJobAttempts: integer(
+    'MAX_JOB_ATTEMPTS',
+    3,
+    [1, 100],
+    'How many times one job may be started. Starts that fail before the agent begins to work do not count.',
+  ),
   jobTtlHours: decimal('JOB_TTL_HOURS', 72, [0.001, 87_600], 'How long a finished job is kept.'),
   maxJobsKept: integer(
     'MAX_JOBS_KEPT',
