@@ -2,7 +2,7 @@
 import { pino } from 'pino';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { FoundContainment } from './agents/sandbox/containment.ts';
-import { ServiceError } from './errors.ts';
+import type { ServiceError } from './errors.ts';
 import type { Answered } from './http/server.ts';
 import type { JobRecord, WebhookReport } from './store/job.ts';
 import type { AgentStart, Outcome, SyncReport, Task } from './task.ts';
@@ -79,7 +79,7 @@ export function createTelemetry(level: LogLevel, gauges: () => { active: number;
     workspaceProblem: (what: string, error: unknown) => log.warn({ what, err: error }, 'a problem with a workspace'),
     /** Outages are not logged here, since each attempt during an outage fails. */
     storeError: (error: unknown) => {
-      if (error instanceof ServiceError && error.code === 'store_unavailable') return;
+      if ((error as Partial<ServiceError>).code === 'store_unavailable') return;
       log.error({ err: error }, 'an error of the job store; the operation is retried');
     },
     storeFailed: (error: ServiceError) => {
