@@ -36,11 +36,15 @@ export type Service = {
   /** Returns why the server cannot take work. Returns `undefined` if it can, or if that cannot be found out. */
   notReady(): Promise<ServiceError | undefined>;
   /**
-   * Stops the server: takes no more work, waits up to `graceMs` for the current runs, then ends them. Settles when
-   * nothing is left. A second call with a shorter time shortens the wait of the first call.
+   * Stops the server: takes no more work, waits up to `graceMs` for the current runs, then ends them and releases
+   * everything. Settles when nothing is left, or after `releaseMs`: the next start does the rest. A second call with
+   * shorter times settles earlier than the first call.
    */
-  close(graceMs?: number): Promise<void>;
+  close(graceMs?: number, releaseMs?: number): Promise<void>;
 };
+
+/** How long the server takes at most to release everything after the last run has ended, in milliseconds. */
+const usualReleaseMs = 20_000;
 
 /**
  * Starts the server. Throws an Error with one line if a setting cannot be met or the port is taken; nothing is left
@@ -151,13 +155,13 @@ async function build(given: Config, environment: Environment, apis: AnyApi[], re
     tokenCreated: key.created,
     contained,
     notReady,
-    async close(graceMs = config.shutdownGraceSeconds * 1000) {
+    async close(graceMs = config.shutdownGraceSeconds * 1000, releaseMs = usualReleaseMs) {
       stopping = true;
       // The server still listens, so that new requests get an error that names the reason.
       slots.close();
       await settledWithin(Promise.all([slots.idle(), chats.drain(), jobs.drain()]), graceMs);
       stopped ??= stop();
-      await stopped;
+      await settledWithin(stopped, releaseMs);
     },
   };
 }

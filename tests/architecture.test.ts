@@ -32,7 +32,7 @@ const mayImport: Record<string, string[]> = {
   'api/native': ['api/openai-chat', 'errors', 'redact', 'type:api', 'type:task'],
   'api/openai-chat': ['api', 'api/schemas', 'errors', 'http', 'runs', 'truncate', 'type:task'],
   'api/schemas': ['errors', 'http', 'type:task'],
-  cli: ['agents', 'agents/sandbox', 'cli/jobs', 'config', 'fake-model', 'releases', 'service', 'workspaces'],
+  cli: ['agents', 'agents/sandbox', 'cli/jobs', 'config', 'fake-model', 'releases', 'service', 'workspaces', 'waits'],
   'cli/jobs': ['config', 'type:api/jobs', 'type:cli', 'waits'],
   config: [],
   errors: ['type:task'],

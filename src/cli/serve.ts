@@ -9,7 +9,14 @@ import type { FoundContainment } from '../agents/sandbox/containment.ts';
 import { apiKeyPath } from '../config/api-key.ts';
 import { type Config, type Environment, hostEnvironment, loadConfig } from '../config/config.ts';
 import { type Service, startService } from '../service.ts';
+import { settledWithin } from '../waits.ts';
 import type { CommandContext } from './command-context.ts';
+
+/**
+ * How long the server takes at most to end after a second signal, in milliseconds. An agent that ignores SIGTERM needs
+ * some 2 s of it.
+ */
+const hurriedReleaseMs = 5000;
 
 export async function serve(args: string[], { stop, stopNow, terminal, print }: CommandContext): Promise<number> {
   const config = loadConfig(args);
@@ -32,9 +39,8 @@ export async function serve(args: string[], { stop, stopNow, terminal, print }: 
 
   await aborted(stop);
   print(`stopping: runs may finish within ${config.shutdownGraceSeconds} s; a second signal ends them`);
-  const closing = service.close();
-  await Promise.race([closing, aborted(stopNow).then(() => service.close(0))]);
-  await Promise.all([closing, advised]);
+  await Promise.race([service.close(), aborted(stopNow).then(() => service.close(0, hurriedReleaseMs))]);
+  await settledWithin(advised, hurriedReleaseMs);
   return 0;
 }
 

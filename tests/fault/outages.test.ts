@@ -8,6 +8,7 @@ import type { ErrorCode } from '../../src/errors.ts';
 import { scratchFolder } from '../support/fake-model-agent.ts';
 import { reportFault } from '../support/fault-report.ts';
 import { makeClone, makeSandbox } from '../support/git-repositories.ts';
+import { promptFor } from '../support/http-jobs.ts';
 import { allComplete, type Outage, outageJobs, startForOutage } from '../support/outage.ts';
 import { postgresMissing, startPostgres } from '../support/postgres.ts';
 import { startServerProcess } from '../support/server-process.ts';
@@ -147,6 +148,26 @@ describe('Chat goes on without', () => {
     const { freeze: breakIt, thaw: repair } = postgres;
     await broken(t, outage, { fault: 'PostgreSQL frozen', breakIt, repair, why: /does not answer/ });
   });
+});
+
+test('A server whose database is frozen still ends after the second signal', {
+  skip: process.env['CI'] ? false : (postgresMissing() ?? false),
+}, async (t) => {
+  const postgres = await startPostgres();
+  t.after(() => {
+    postgres.thaw();
+    return postgres.stop();
+  });
+  const outage = await startForOutage(t, { DATABASE_URL: (await postgres.createDatabase()).url });
+  const { server } = outage;
+  await server.post('/execute', { prompt: promptFor({ hang: true }) });
+  await waitUntil('the job runs', async () => (await outage.get<{ active: number }>('/health')).body.active === 1);
+  postgres.freeze();
+  server.child.kill('SIGTERM');
+  await waitUntil('the signal has arrived', () => server.stdout().includes('stopping'));
+  server.child.kill('SIGTERM');
+  assert.equal(await server.exited, 0);
+  assert.deepEqual(await server.processes(), []);
 });
 
 const inOwnMounts = ['unshare', ...(process.getuid?.() === 0 ? [] : ['--user', '--map-root-user']), '--mount'];
