@@ -17,7 +17,7 @@ export async function openEmbeddedStore(folder: string, log: HealthLog): Promise
   const health = new StoreHealth(log);
   const database = health.observe(openSqlite(join(folder, 'jobs.sqlite')));
   await migrate(database);
-  const clock = new StoreClock(Date.now);
+  const clock = new StoreClock(() => Date.now());
   await clock.refresh();
   const worker = randomUUID();
   const engine: Engine = {

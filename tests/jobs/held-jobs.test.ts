@@ -5,7 +5,7 @@ import { type ErrorCode, errorTable, ServiceError } from '../../src/errors.ts';
 import type { Jobs, JobsOptions } from '../../src/jobs/jobs.ts';
 import type { JobRequest } from '../../src/jobs/spec.ts';
 import type { RunEvent } from '../../src/task.ts';
-import { testEngines } from '../support/job-engines.ts';
+import { type TestStores, testEngines } from '../support/job-engines.ts';
 import { ended, outcome, reaches, type Script, startJobs, untilAborted } from '../support/jobs.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
@@ -21,7 +21,7 @@ const failure = (code: ErrorCode, extra = {}) => new ServiceError(code, `Cannot 
 for (const engine of testEngines()) {
   type Start = (script: Script, options?: Partial<JobsOptions> & { capacity?: number }) => Promise<Jobs>;
 
-  const onJobs = (name: string, body: (start: Start) => Promise<void>) =>
+  const onJobs = (name: string, body: (start: Start, stores: TestStores) => Promise<void>) =>
     test(name, async () => {
       const stores = await engine.open();
       const started: Jobs[] = [];
@@ -30,7 +30,7 @@ for (const engine of testEngines()) {
           const jobs = await startJobs(stores.store, script, options);
           started.push(jobs);
           return jobs;
-        });
+        }, stores);
       } finally {
         for (const jobs of started) await jobs.destroy();
         await stores.end();
@@ -125,18 +125,25 @@ for (const engine of testEngines()) {
     onJobs('start only after a free check, if the cause can be seen without an attempt', async (start) => {
       let signedIn = false;
       let tries = 0;
+      let checks = 0;
       const jobs = await start(
         async () => {
           tries += 1;
           if (!signedIn) throw failure('not_signed_in');
           return outcome('done');
         },
-        { check: async () => (signedIn ? undefined : failure('not_signed_in')) } as Partial<JobsOptions>,
+        {
+          async check() {
+            checks += 1;
+            return signedIn ? undefined : failure('not_signed_in');
+          },
+        } as Partial<JobsOptions>,
       );
       const { job } = await jobs.submit(request);
       await waitUntil('the jobs are held', () => jobs.problems().held);
       const second = (await jobs.submit(request)).job.id;
       await waitUntil('the second job says why it waits', async () => (await jobs.get(second))?.waitingFor);
+      await waitUntil('it was checked several times', () => checks >= 4);
       assert.equal(tries, 1);
       signedIn = true;
       for (const id of [job.id, second]) assert.equal((await ended(jobs, id)).state, 'completed');
@@ -155,7 +162,7 @@ for (const engine of testEngines()) {
       await waitUntil('nothing is held, because no job is left', () => jobs.problems().held === undefined);
     });
 
-    onJobs('keep their attempts for real interruptions', async (start) => {
+    onJobs('keep their attempts for real interruptions', async (start, stores) => {
       let tries = 0;
       const jobs = await start(
         async (_task, { signal, emit }) => {
@@ -172,7 +179,9 @@ for (const engine of testEngines()) {
         return now?.state === 'running' && now.attempt === 6 ? now : undefined;
       });
       assert.equal(running.emptyAttempts, 5);
+      const peer = await stores.peer();
       await jobs.destroy();
+      assert.equal((await peer.get(job.id))?.state, 'queued', 'this is the first of 2 attempts that count');
     });
 
     onJobs('say at the end of their longest wait why they waited', async (start) => {

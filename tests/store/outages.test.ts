@@ -62,8 +62,12 @@ test('A failing write stays known while reads succeed, and ends with the next wr
   const told: string[] = [];
   const health = new StoreHealth({ failed: ({ message }) => told.push(message), works: () => told.push('works') });
   let full = true;
+  let broken = false;
   const database = health.observe({
-    query: async () => [],
+    query: async () => {
+      if (broken) throw new ServiceError('store_unavailable', 'the file is damaged');
+      return [];
+    },
     transaction: async (_durability, work) => {
       if (full) throw new ServiceError('store_unavailable', 'the disk is full');
       return work(async () => []);
@@ -78,8 +82,12 @@ test('A failing write stays known while reads succeed, and ends with the next wr
   assert.equal(health.problem?.message, 'the disk is full');
   full = false;
   await write();
+  broken = true;
+  await assert.rejects(database.query('SELECT 1'));
+  assert.equal(health.problem?.message, 'the file is damaged');
+  await write();
   assert.equal(health.problem, undefined);
-  assert.deepEqual(told, ['the disk is full', 'works']);
+  assert.deepEqual(told, ['the disk is full', 'works', 'the file is damaged', 'works']);
 });
 
 test('PostgreSQL', { skip: process.env['CI'] ? false : (postgresMissing() ?? false) }, async (t) => {
