@@ -2,7 +2,6 @@
 
 import { ServiceError } from '../errors.ts';
 import type { Exit } from '../processes/child-process.ts';
-import type { AgentEvent } from '../task.ts';
 import type { AgentProcess } from './agent-process.ts';
 import { type ProtocolMessage, readMessage } from './protocol/messages.ts';
 
@@ -12,6 +11,8 @@ export type Exchange<T> = {
   signal: AbortSignal;
   /** The longest silence before the exchange fails, in milliseconds. 0 means no limit. */
   stallMs: number;
+  /** How long the process may take to print its first line after `send`, in milliseconds. */
+  signOfLifeMs?: number;
   /** Called with each message. If it returns a value, the exchange settles; if it throws, the exchange fails. */
   settle(message: ProtocolMessage, line: string): T | undefined;
   /**
@@ -19,7 +20,6 @@ export type Exchange<T> = {
    * `ServiceError` if the exit is a failure.
    */
   settleExit(exit: Exit): T;
-  onEvent?: (event: AgentEvent) => void;
   /** Called with each line that is not a message of the protocol. */
   onPlain?: (line: string) => void;
   onUnknown?: (name: string) => void;
@@ -30,6 +30,8 @@ export function exchange<T>(process: AgentProcess, options: Exchange<T>): Promis
   const { promise, resolve, reject } = Promise.withResolvers<T>();
   const stall = new StallTimer(options.stallMs, reject);
   const onAbort = () => reject(options.signal.reason);
+  const { signOfLifeMs } = options;
+  const noSign = signOfLifeMs && setTimeout(() => reject(noSignOfLife(signOfLifeMs)), signOfLifeMs);
   const attempt = (step: () => T | undefined) => {
     try {
       const value = step();
@@ -41,6 +43,7 @@ export function exchange<T>(process: AgentProcess, options: Exchange<T>): Promis
   process.listen({
     onLine: (line) => {
       stall.restart();
+      clearTimeout(noSign);
       attempt(() => receive(line, options));
     },
     onBroken: reject,
@@ -51,6 +54,7 @@ export function exchange<T>(process: AgentProcess, options: Exchange<T>): Promis
   else if (options.send !== undefined) process.write(options.send);
   return promise.finally(() => {
     stall.stop();
+    clearTimeout(noSign);
     options.signal.removeEventListener('abort', onAbort);
     process.listen(undefined);
   });
@@ -68,13 +72,16 @@ export function withRunLimit(caller: AbortSignal, runMs: number): { signal: Abor
   return { signal: AbortSignal.any([caller, controller.signal]), clear: () => clearTimeout(timer) };
 }
 
+function noSignOfLife(ms: number): ServiceError {
+  return new ServiceError('agent_stalled', `The agent gave no sign of life within ${ms / 1000} s, which is the limit`);
+}
+
 function receive<T>(line: string, options: Exchange<T>): T | undefined {
   const message = readMessage(line);
   if (!message) {
     options.onPlain?.(line);
     return undefined;
   }
-  if (message.type === 'events' && options.onEvent) for (const event of message.events) options.onEvent(event);
   if (message.type === 'unknown') options.onUnknown?.(message.name);
   return options.settle(message, line);
 }

@@ -7,7 +7,7 @@ import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Serv
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Answer, type Failure, planAnswer, tokens } from './answer.ts';
-import { CutShort, halt, type Pace, streamAnswer, wholeAnswer } from './message-stream.ts';
+import { CutShort, halt, isHalt, type Pace, streamAnswer, wholeAnswer } from './message-stream.ts';
 import type { MessagesRequest } from './messages-api.ts';
 
 export type FakeModelOptions = Partial<Pace> & {
@@ -80,8 +80,9 @@ export async function startFakeModel(options: FakeModelOptions = {}): Promise<Fa
   }
 
   async function sendAnswer(response: ServerResponse, body: MessagesRequest, answer: Answer, signal: AbortSignal) {
-    for (let part = answer.parts[0]; part && part.do !== 'block' && part.do !== 'stall'; part = answer.parts[0]) {
+    for (let part = answer.parts[0]; part && part.do !== 'stall'; part = answer.parts[0]) {
       if (part.do === 'fail') return sendError(response, part.failure);
+      if (!isHalt(part) || (part.do === 'cut' && part.text !== undefined)) break;
       await halt(part, signal);
       answer.parts.shift();
     }
@@ -131,7 +132,8 @@ async function readBody(request: IncomingMessage): Promise<MessagesRequest | und
   }
 }
 
-function sendError(response: ServerResponse, { status, type, message }: Failure): void {
+function sendError(response: ServerResponse, { status, type, message, headers = {} }: Failure): void {
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
   sendJson(response, status, { type: 'error', error: { type, message }, request_id: response.getHeader('request-id') });
 }
 

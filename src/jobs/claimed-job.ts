@@ -10,6 +10,7 @@ import { cancelledWhileRunning, type EndState, type JobEnd, type JobRecord } fro
 import type { JobStore } from '../store/job-store.ts';
 import { mayRunAgain } from '../store/requeue.ts';
 import type { Claim } from '../store/stored-run.ts';
+import { WrittenText } from '../store/written-text.ts';
 import type { Outcome, SyncReport, Task, WorkspaceResult } from '../task.ts';
 import { ClaimedRun } from './claimed-run.ts';
 import { collectWork } from './collect.ts';
@@ -28,11 +29,8 @@ export type ClaimedJobOptions = {
 /** The end of a job that was cancelled while it ran. */
 export const cancelledEnd = { state: 'cancelled', error: cancelledWhileRunning } as const;
 
-/** The most characters that are kept of the text that a job writes. */
-const maxOutput = 1_000_000;
-
 /** What is collected of a job while it runs. */
-type Left = { output: string; sync?: SyncReport; workspace?: WorkspaceResult };
+type Left = { output: WrittenText; sync?: SyncReport; workspace?: WorkspaceResult };
 
 /**
  * Starts the job.
@@ -41,7 +39,7 @@ type Left = { output: string; sync?: SyncReport; workspace?: WorkspaceResult };
 export function startClaimedJob(job: JobRecord, slot: Release, options: ClaimedJobOptions): ClaimedRun {
   const { store, execute, maxAttempts, events } = options;
   const claim: Claim = { id: job.id, attempt: job.attempt };
-  const left: Left = { output: '' };
+  const left: Left = { output: new WrittenText() };
   return new ClaimedRun({
     claim,
     lastSeq: job.lastSeq,
@@ -57,7 +55,7 @@ export function startClaimedJob(job: JobRecord, slot: Release, options: ClaimedJ
         slot,
         signal,
         emit: (event) => {
-          if (event.type === 'text') left.output += event.text.slice(0, maxOutput - left.output.length);
+          left.output.read(event);
           if (event.type === 'workspace') left.sync = event.sync;
           // The state `running` tells readers of the job the same.
           if (event.type !== 'working') emit(shortenEvent(event));
@@ -104,7 +102,7 @@ function jobEnd(end: RunEnd, { output, sync, workspace }: Left): JobEnd {
   const ended = end.state === 'succeeded' ? endOfOutcome(end.outcome) : endOfError(end.error);
   return {
     ...ended,
-    output: storable(output || (ended.result ?? '')),
+    output: storable(output.text || (ended.result ?? '')),
     ...(sync && { sync }),
     ...(workspace && { workspace: storableWork(workspace) }),
   };
@@ -120,6 +118,7 @@ function endOfOutcome(outcome: Outcome): Omit<JobEnd, 'output'> {
     exitCode: outcome.exitCode ?? 0,
     ...(outcome.usage && { usage: outcome.usage }),
     ...(outcome.costUsd !== undefined && { costUsd: outcome.costUsd }),
+    ...(outcome.denials && { denials: outcome.denials }),
     ...(outcome.sessionId !== undefined && { sessionId: outcome.sessionId }),
   };
 }

@@ -31,7 +31,9 @@ type Entry = {
 /** Further errors that cost nothing, or that no client has read. */
 const freeErrors: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   ...(['client_gone', 'cancelled'] as const),
-  ...(['agent_not_started', 'not_signed_in', 'workspace_unavailable'] as const),
+  ...(['agent_not_started', 'workspace_unavailable'] as const),
+  // The operator can change these, or they end by themselves.
+  ...(['not_signed_in', 'no_credit', 'usage_limit', 'model_unknown', 'blocked_by_hook', 'agent_unknown'] as const),
 ]);
 
 /** Returns whether a repeat of a request that ended with this error starts a new run. */

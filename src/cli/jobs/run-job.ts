@@ -1,4 +1,5 @@
 /** `jobs run`: submits a job. With `--wait`, shows the job's events and exits with the job's status. */
+import type { JobJson } from '../../api/jobs/render-job.ts';
 import { pause } from '../../waits.ts';
 import type { CommandContext } from '../command-context.ts';
 import { CommandFailure, exitStatus, exitStatusOf } from './exit-status.ts';
@@ -59,6 +60,7 @@ async function waitFor(client: JobClient, job: Submitted, options: WaitOptions):
     const record = await client.job(id);
     if (json) print(JSON.stringify(record));
     else if (record.result !== null) print(record.result);
+    if (record.denials.length > 0) report(`${deniedLine(record.denials)}\n`);
     if (record.error) report(`The job ${id} ended as ${record.status}: ${record.error.message}\n`);
     const delivery = record.workspace?.delivery;
     if (delivery)
@@ -68,6 +70,12 @@ async function waitFor(client: JobClient, job: Submitted, options: WaitOptions):
     stop.removeEventListener('abort', cancel);
     ended.abort();
   }
+}
+
+function deniedLine(denials: JobJson['denials']): string {
+  const tools = [...new Set(denials.map(({ tool }) => tool))].join(', ');
+  const calls = denials.length === 1 ? '1 tool call was' : `${denials.length} tool calls were`;
+  return `${calls} refused, because the agent has no permission: ${tools}`;
 }
 
 function expectation({ expected_wait_seconds: seconds }: Submitted): string {
