@@ -24,7 +24,7 @@ const appendMs = 30_000;
  * 5 ms, but its start takes 0.3 s, and far longer on a busy machine. A process that is silent for longer is frozen.
  */
 const signOfLifeMs = 3000;
-const startMs = 30_000;
+const startMs = 15_000;
 /** How long the CLI may take to give its result after an interrupt, in milliseconds. It takes 3 ms. */
 const interruptMs = 1000;
 
@@ -55,6 +55,7 @@ export class SessionAgent implements Session {
   #initialized = false;
   #lastResult: AgentResult | undefined;
   #sessionId: string | undefined;
+  readonly #startedAt = performance.now();
   /** Whether the process has printed a line, so that its start is over. */
   #hasAnswered = false;
   /** The limit for the first line of the next exchange. Undefined if there is none. */
@@ -156,7 +157,8 @@ export class SessionAgent implements Session {
   /** Asks for a sign of life. The answer comes before anything else, even before the next line has been read. */
   #expectSign(): void {
     this.#control.askForSign();
-    this.#signMs = this.#hasAnswered ? signOfLifeMs : startMs;
+    const startLeftMs = this.#hasAnswered ? 0 : startMs - (performance.now() - this.#startedAt);
+    this.#signMs = Math.max(signOfLifeMs, startLeftMs);
   }
 
   /**

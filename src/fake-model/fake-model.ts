@@ -27,6 +27,9 @@ export type ReceivedRequest = {
   receivedAt: number;
 };
 
+/** How long after the text before a cut the connection breaks, in milliseconds. */
+const cutAfterMs = 50;
+
 export type FakeModel = {
   /** The address of the fake model, for `ANTHROPIC_BASE_URL`. */
   url: string;
@@ -101,8 +104,8 @@ export async function startFakeModel(options: FakeModelOptions = {}): Promise<Fa
     response.once('close', () => gone.abort());
     handle(request, response, gone.signal).catch((error: Error) => {
       if (gone.signal.aborted) return;
-      // The connection breaks only after the text before the cut has been written, because that text must arrive.
-      if (response.headersSent) response.write(': cut here\n\n', () => response.destroy());
+      // The client drops what it has not read when the connection breaks, so it gets time to read.
+      if (response.headersSent) setTimeout(() => response.destroy(), cutAfterMs);
       else if (error instanceof CutShort) response.destroy();
       else sendError(response, { status: 400, type: 'invalid_request_error', message: error.message });
     });
