@@ -52,7 +52,13 @@ export function createAgents(settings: AgentSettings): AgentStage {
       ...room.enter(args),
       agent,
       cwd: folder.path,
-      env: { CLAUDE_CODE_MAX_RETRIES: String(retries), ...room.env },
+      env: {
+        CLAUDE_CODE_MAX_RETRIES: String(retries),
+        ...room.env,
+        // Otherwise an agent with its prompt on the command line waits for its background tasks before it prints its
+        // result, and asks the model about each end of a task.
+        CLAUDE_CODE_PRINT_BG_WAIT_CEILING_MS: '1',
+      },
       stdin,
       marker,
       onForced: () => settings.onForced(id),

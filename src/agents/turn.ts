@@ -44,6 +44,8 @@ export class Turn {
     if (message.type === 'line_begins' && message.id === this.#line) this.#isOurs = true;
     if (message.type === 'asks_model' && this.#line !== undefined) this.#isOurs = message.lines.includes(this.#line);
     if (message.type === 'turn_begins') {
+      // Where no line has an id, only the first turn is ours.
+      if (this.#line === undefined && this.askedModel) this.#isOurs = false;
       this.#begun = { type: 'started', sessionId: message.sessionId, model: message.model };
     }
     if (message.type === 'usage_limit') this.usageLimit = message;

@@ -115,6 +115,12 @@ describe('a turn that the CLI began by itself', () => {
   });
 });
 
+test('the result of an agent with its prompt on the command line may come after a turn that it began by itself', () => {
+  const lines = [init, asks(), messageBegins, ...says('mine'), messageEnds('end_turn'), ...spontaneous.slice(0, -1)];
+  const { answer, streamed } = read([...lines, result('mine'), foreign('the notice')], undefined);
+  assert.deepEqual([answer, streamed], ['mine', 'mine']);
+});
+
 describe('the text', () => {
   const cases: [title: string, lines: Line[], answer: string, streamed?: string][] = [
     [
