@@ -79,7 +79,9 @@ export function readMessage(line: string): ProtocolMessage | undefined {
   }
 }
 
-const knownTypes = new Set(['keep_alive', 'tool_use_summary', 'auth_status', 'prompt_suggestion']);
+const knownTypes = new Set([
+  ...['keep_alive', 'conversation_reset', 'tool_use_summary', 'auth_status', 'prompt_suggestion'],
+]);
 
 const knownSubtypes = new Set([
   ...['task_started', 'task_updated', 'task_progress', 'task_notification', 'task_summary', 'thinking_tokens'],
@@ -129,9 +131,12 @@ function toolResults(message: Json): Extract<AgentEvent, { type: 'tool_result' }
       type: 'tool_result',
       id: string(block['tool_use_id']),
       isError: block['is_error'] === true,
-      text: textOf(block['content']),
+      text: textOf(block['content']).replace(hookCommand, '$1: '),
     }));
 }
+
+/** The CLI puts the command of a hook that refuses a tool before its reason. It is a command of the operator's host. */
+const hookCommand = /^(\w+:\S+ hook \w+): \[.*\]: /;
 
 function systemMessage(message: Json): ProtocolMessage {
   switch (message['subtype']) {

@@ -60,11 +60,11 @@ async function waitFor(client: JobClient, job: Submitted, options: WaitOptions):
     const record = await client.job(id);
     if (json) print(JSON.stringify(record));
     else if (record.result !== null) print(record.result);
-    if (record.denials.length > 0) report(`${deniedLine(record.denials)}\n`);
     if (record.error) report(`The job ${id} ended as ${record.status}: ${record.error.message}\n`);
     const delivery = record.workspace?.delivery;
     if (delivery)
       report(`The branch ${delivery.branch}: ${[delivery.state, delivery.detail].filter(Boolean).join(', ')}\n`);
+    if (record.denials.length > 0) report(`${deniedLine(record.denials)}\n`);
     return exitStatusOf(record);
   } finally {
     stop.removeEventListener('abort', cancel);
