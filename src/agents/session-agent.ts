@@ -1,7 +1,7 @@
 /** Runs an agent that gets its messages over stdin, which allows roles, images, a system prompt and streamed text. */
 import { randomUUID } from 'node:crypto';
 import { ServiceError } from '../errors.ts';
-import type { AgentEvent, Effort, Message, Outcome, Task } from '../task.ts';
+import type { AgentEvent, Message, Outcome, Task } from '../task.ts';
 import type { Session, TurnOptions } from './agent.ts';
 import type { AgentProcess } from './agent-process.ts';
 import { ControlRequests } from './control-requests.ts';
@@ -12,6 +12,7 @@ import { outcomeOf, spentIn } from './outcome.ts';
 import { assistantLine, resetLine, userLine } from './protocol/input.ts';
 import { type ProtocolMessage, readMessage } from './protocol/messages.ts';
 import { type AgentResult, isAnswerTo } from './protocol/result.ts';
+import { agentsIn, refuseUnknownAgent, TaskSettings } from './task-settings.ts';
 import { Turn } from './turn.ts';
 
 /**
@@ -50,9 +51,7 @@ export class SessionAgent implements Session {
   readonly #process: AgentProcess;
   readonly #options: SessionOptions;
   readonly #control: ControlRequests;
-  #model: string;
-  #effort: Effort | undefined;
-  #initialized = false;
+  readonly #settings: TaskSettings;
   #lastResult: AgentResult | undefined;
   #sessionId: string | undefined;
   readonly #startedAt = performance.now();
@@ -70,9 +69,9 @@ export class SessionAgent implements Session {
 
   constructor(process: AgentProcess, options: SessionOptions) {
     this.#process = process;
-    this.#model = options.model;
     this.#options = options;
     this.#control = new ControlRequests(process);
+    this.#settings = new TaskSettings(this.#control, options.model, options.instructions);
     this.#watch();
     this.#control.askForSign();
   }
@@ -88,7 +87,9 @@ export class SessionAgent implements Session {
     this.lost = false;
     try {
       this.#expectSign();
-      this.#prepare(task);
+      if (this.#settings.send(task)) {
+        refuseUnknownAgent(task, await this.#exchange(undefined, turn.signal, appendMs, agentsIn));
+      }
       const [last] = task.messages.slice(-1);
       if (!last) throw new ServiceError('internal', 'Cannot run the task: it has no message');
       await this.#replay(task.messages.slice(known, -1), turn);
@@ -131,27 +132,6 @@ export class SessionAgent implements Session {
 
   async release(): Promise<void> {
     await this.#process.end();
-  }
-
-  /**
-   * Writes the settings of the task. The CLI accepts only the first `initialize` of a process, and only before its first
-   * turn (measured on 2.1.329).
-   */
-  #prepare(task: Task): void {
-    const system = [this.#options.instructions, task.system].filter((text) => text !== undefined);
-    if (!this.#initialized && (system.length > 0 || task.outputSchema)) {
-      const appendSystemPrompt = system.length > 0 ? system.join('\n\n') : undefined;
-      this.#control.send({ subtype: 'initialize', appendSystemPrompt, jsonSchema: task.outputSchema });
-      this.#initialized = true;
-    }
-    if (task.model !== this.#model) {
-      this.#control.send({ subtype: 'set_model', model: task.model });
-      this.#model = task.model;
-    }
-    if (task.effort !== this.#effort) {
-      this.#control.send({ subtype: 'apply_flag_settings', settings: { effortLevel: task.effort ?? null } });
-      this.#effort = task.effort;
-    }
   }
 
   /** Asks for a sign of life. The answer comes before anything else, even before the next line has been read. */
@@ -209,7 +189,6 @@ export class SessionAgent implements Session {
     const turn = new Turn(id, emit);
     this.#turn = turn;
     const settle = (message: ProtocolMessage): AgentResult | undefined => {
-      if (message.type === 'turn_begins') refuseUnknownAgent(task.agent, message.agents);
       const result = turn.read(message);
       if (message.type === 'result' && !result) this.#countForeign(message.result);
       if (refused && !interrupted) {
@@ -241,7 +220,7 @@ export class SessionAgent implements Session {
   }
 
   async #exchange<T>(
-    send: string,
+    send: string | undefined,
     signal: AbortSignal,
     stallMs: number,
     settle: (message: ProtocolMessage) => T | undefined,
@@ -251,7 +230,7 @@ export class SessionAgent implements Session {
     this.#signMs = undefined;
     try {
       return await exchange<T>(this.#process, {
-        send,
+        ...(send !== undefined && { send }),
         signal,
         stallMs,
         ...(signMs !== undefined && { signOfLifeMs: signMs }),
@@ -286,14 +265,4 @@ export class SessionAgent implements Session {
  */
 function resultFor(id: string): (message: ProtocolMessage) => AgentResult | undefined {
   return (message) => (message.type === 'result' && isAnswerTo(message.result, id) ? message.result : undefined);
-}
-
-/**
- * Throws if the CLI does not know the agent definition. Otherwise the CLI would use its default agent, which may have
- * more permissions.
- */
-function refuseUnknownAgent(name: string | undefined, known: string[] | undefined): void {
-  if (name === undefined || !known || known.includes(name)) return;
-  const why = `there are ${known.join(', ')}; AGENT_HOME=import adds those of the operator`;
-  throw new ServiceError('agent_unknown', `Cannot run the agent "${name}": ${why}`);
 }

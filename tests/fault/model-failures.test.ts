@@ -204,6 +204,9 @@ test('the usage limit of a login is an error of its own, with the time of its en
       const { code, text } = await errorOf(answer);
       assert.equal(answer.status, 429, `${api} ${time} ${text}`);
       if (api === '/openai/v1') assert.equal(code, 'usage_limit');
+      // No retry helps before that time, so clients are told not to try.
+      assert.equal(answer.headers.get('x-should-retry'), 'false');
+      assert.ok(Number(answer.headers.get('retry-after')) > 7000, String(answer.headers.get('retry-after')));
       assert.match(text, /reached its usage limit until \d{4}-\d\d-\d\dT/);
       assert.equal(model.asked().length - before, 1, 'the model was asked once');
     }

@@ -15,8 +15,7 @@ export type Block = { type: 'text'; text: string } | { type: 'tool_call'; id: st
 export type ModelFailure = { kind?: string; status?: number };
 
 export type ProtocolMessage =
-  /** `agents` are the names of the agent definitions. The CLI sends them when a turn begins. */
-  | { type: 'turn_begins'; sessionId: string; model: string; agents?: string[] }
+  | { type: 'turn_begins'; sessionId: string; model: string }
   /** The CLI begins to work on an input line. It sends this for every line, even for one that it adds to a turn. */
   | { type: 'line_begins'; id: string }
   /** The CLI asks the model. `lines` are the ids of the lines that the turn answers; there are none in its own turns. */
@@ -32,7 +31,8 @@ export type ProtocolMessage =
   | { type: 'event'; event: AgentEvent }
   | { type: 'tool_results'; events: Extract<AgentEvent, { type: 'tool_result' }>[] }
   | { type: 'result'; result: AgentResult }
-  | { type: 'control_response'; requestId: string; error?: string; costUsd?: number }
+  /** `agents` are the names of the agent definitions, in the response to `initialize`. */
+  | { type: 'control_response'; requestId: string; error?: string; costUsd?: number; agents?: string[] }
   /** `running` is the number of background tasks that run from now on. */
   | { type: 'background'; running: number }
   /** The usage limit of the login is reached. `resetsAt` is in milliseconds since 1970. */
@@ -145,7 +145,6 @@ function systemMessage(message: Json): ProtocolMessage {
         type: 'turn_begins',
         sessionId: string(message['session_id']),
         model: string(message['model']),
-        ...(Array.isArray(message['agents']) && { agents: message['agents'].map(String) }),
       };
     case 'status':
       if (message['status'] !== 'requesting') return other;
@@ -201,11 +200,13 @@ function usageLimit(info: Json): ProtocolMessage {
 
 function controlResponse(response: Json): ProtocolMessage {
   const failed = response['subtype'] === 'error';
+  const { agents } = object(response['response']);
   return {
     type: 'control_response',
     requestId: string(response['request_id']),
     error: failed ? string(response['error']) || 'refused' : undefined,
     costUsd: costIn(object(response['response'])),
+    ...(Array.isArray(agents) && { agents: agents.map((agent) => string(object(agent)['name'])) }),
   };
 }
 
