@@ -110,7 +110,7 @@ export class AgentProcess {
     return this.#stderr.toString('utf8').replace(/^\uFFFD+/, '');
   }
 
-  /** Ends the whole process tree at once, without a chance to stop by itself. Used for a process that is frozen. */
+  /** Ends the whole process tree at once, without a chance to do anything more. */
   kill(): Promise<void> {
     this.#ending ??= killTree(this.#started);
     return this.#ending;

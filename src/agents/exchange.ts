@@ -2,7 +2,7 @@
 
 import { ServiceError } from '../errors.ts';
 import type { Exit } from '../processes/child-process.ts';
-import type { AgentProcess } from './agent-process.ts';
+import type { AgentProcess, ProcessListener } from './agent-process.ts';
 import { type ProtocolMessage, readMessage } from './protocol/messages.ts';
 
 export type Exchange<T> = {
@@ -23,21 +23,35 @@ export type Exchange<T> = {
   /** Called with each line that is not a message of the protocol. */
   onPlain?: (line: string) => void;
   onUnknown?: (name: string) => void;
+  /** Listens to the process after the exchange. */
+  afterwards?: ProcessListener;
 };
 
 /** Runs the exchange. Rejects with a `ServiceError`, or with the signal's reason. The first cause of an end counts. */
 export function exchange<T>(process: AgentProcess, options: Exchange<T>): Promise<T> {
   const { promise, resolve, reject } = Promise.withResolvers<T>();
-  const stall = new StallTimer(options.stallMs, reject);
-  const onAbort = () => reject(options.signal.reason);
-  const { signOfLifeMs } = options;
-  const noSign = signOfLifeMs && setTimeout(() => reject(noSignOfLife(signOfLifeMs)), signOfLifeMs);
+  const { signal, signOfLifeMs } = options;
+  const fail = (error: unknown) => end(() => reject(error));
+  const stall = new StallTimer(options.stallMs, fail);
+  const onAbort = () => fail(signal.reason);
+  const noSign = signOfLifeMs && setTimeout(() => fail(noSignOfLife(signOfLifeMs)), signOfLifeMs);
+  let isOver = false;
+  // The next line may already be there, so the listener is replaced at once.
+  const end = (settle: () => void) => {
+    if (isOver) return;
+    isOver = true;
+    stall.stop();
+    clearTimeout(noSign);
+    signal.removeEventListener('abort', onAbort);
+    process.listen(options.afterwards);
+    settle();
+  };
   const attempt = (step: () => T | undefined) => {
     try {
       const value = step();
-      if (value !== undefined) resolve(value);
+      if (value !== undefined) end(() => resolve(value));
     } catch (error) {
-      reject(error);
+      fail(error);
     }
   };
   process.listen({
@@ -46,18 +60,13 @@ export function exchange<T>(process: AgentProcess, options: Exchange<T>): Promis
       clearTimeout(noSign);
       attempt(() => receive(line, options));
     },
-    onBroken: reject,
+    onBroken: fail,
     onExit: (exit) => attempt(() => options.settleExit(exit)),
   });
-  options.signal.addEventListener('abort', onAbort, { once: true });
-  if (options.signal.aborted) onAbort();
-  else if (options.send !== undefined) process.write(options.send);
-  return promise.finally(() => {
-    stall.stop();
-    clearTimeout(noSign);
-    options.signal.removeEventListener('abort', onAbort);
-    process.listen(undefined);
-  });
+  signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  else if (!isOver && options.send !== undefined) process.write(options.send);
+  return promise;
 }
 
 /**

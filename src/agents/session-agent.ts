@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { ServiceError } from '../errors.ts';
 import type { AgentEvent, Message, Outcome, Task } from '../task.ts';
 import type { Session, TurnOptions } from './agent.ts';
-import type { AgentProcess } from './agent-process.ts';
+import type { AgentProcess, ProcessListener } from './agent-process.ts';
 import { ControlRequests } from './control-requests.ts';
 import { exchange, withRunLimit } from './exchange.ts';
 import { failureOfExit } from './failure.ts';
@@ -66,13 +66,26 @@ export class SessionAgent implements Session {
   turnsServed = 0;
   usedTools = false;
   lost = false;
+  /**
+   * Listens while the agent serves no turn. An agent that begins a turn by itself is ended, because nobody has asked for
+   * that turn and it costs money.
+   */
+  readonly #whileIdle: ProcessListener = {
+    onLine: (line) => {
+      this.#hasAnswered = true;
+      const message = readMessage(line);
+      if (message?.type === 'turn_begins' || message?.type === 'asks_model') void this.#process.end();
+    },
+    onBroken: () => void this.#process.end(),
+    onExit: () => {},
+  };
 
   constructor(process: AgentProcess, options: SessionOptions) {
     this.#process = process;
     this.#options = options;
     this.#control = new ControlRequests(process);
     this.#settings = new TaskSettings(this.#control, options.model, options.instructions);
-    this.#watch();
+    this.#process.listen(this.#whileIdle);
     this.#control.askForSign();
   }
 
@@ -142,22 +155,6 @@ export class SessionAgent implements Session {
   }
 
   /**
-   * Listens while the agent serves no turn. An agent that begins a turn by itself is ended, because nobody has asked
-   * for that turn and it costs money.
-   */
-  #watch(): void {
-    this.#process.listen({
-      onLine: (line) => {
-        this.#hasAnswered = true;
-        const message = readMessage(line);
-        if (message?.type === 'turn_begins' || message?.type === 'asks_model') void this.#process.end();
-      },
-      onBroken: () => void this.#process.end(),
-      onExit: () => {},
-    });
-  }
-
-  /**
    * Appends past messages to the conversation. Waits until the CLI has acknowledged each user message, because the
    * order is lost otherwise. The CLI does not acknowledge assistant messages.
    */
@@ -206,8 +203,8 @@ export class SessionAgent implements Session {
     this.#lastResult = result;
     this.#sessionId = result.sessionId;
     this.turnsServed += 1;
-    // A background task would make the CLI ask the model again, even if it ended before the result.
-    if (this.#hadBackgroundTask) void this.#process.end();
+    // A background task would make the CLI ask the model again, at once if it ended before the result.
+    if (this.#hadBackgroundTask) void this.#process.kill();
     if (refused) {
       throw new ServiceError(refused.code, refused.message, { ...refused.extra, spent: spentIn(turn, result, before) });
     }
@@ -241,6 +238,7 @@ export class SessionAgent implements Session {
           return settle(message);
         },
         onUnknown: this.#options.onUnknown,
+        afterwards: this.#whileIdle,
         settleExit: (exit) => {
           this.lost = !this.#turn?.askedModel;
           throw failureOfExit({ exit, stderr: this.#process.stderr });
@@ -253,8 +251,6 @@ export class SessionAgent implements Session {
         await this.#process.kill();
       }
       throw error;
-    } finally {
-      this.#watch();
     }
   }
 }
