@@ -42,7 +42,8 @@ function read(lines: Line[], line: string | undefined = 'mine') {
   for (const each of lines) {
     const message = readMessage(JSON.stringify(each));
     assert.ok(message, JSON.stringify(each));
-    found ??= turn.read(message);
+    const read = turn.read(message);
+    found ??= read;
   }
   const answer = found && turn.answer(found.text ?? '');
   let streamed = '';
@@ -72,6 +73,7 @@ describe('a turn that the CLI began by itself', () => {
     ['after the turn', [...own, ours('my answer'), ...spontaneous]],
     ['before and after the turn', [...spontaneous, ...own, ours('my answer'), ...spontaneous]],
     ['twice before the turn', [...spontaneous, ...spontaneous, ...own, ours('my answer')]],
+    ['after the turn, without its beginning,', [...own, ours('my answer'), ...spontaneous.slice(2, -1)]],
     ['without its beginning', [...spontaneous.slice(2), ...own, ours('my answer')]],
   ] as const) {
     test(`adds nothing to the answer if it comes ${when}`, () => {
@@ -173,6 +175,20 @@ describe('the text', () => {
       'drops a block that broke off, if the answer comes without parts',
       [messageBegins, part('lost'), block('whole'), ours('whole')],
       'whole',
+    ],
+    [
+      'drops a block that broke off before a message with only a tool call',
+      [
+        messageBegins,
+        part('lost'),
+        messageBegins,
+        call('t'),
+        toolResult('t'),
+        messageBegins,
+        ...says('after'),
+        ours('after'),
+      ],
+      'after',
     ],
     ['comes without parts', [block('whole'), ours('whole')], 'whole'],
     [

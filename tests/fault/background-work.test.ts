@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
 import type { MessagesRequest } from '../../src/fake-model/messages-api.ts';
 import { unsealed, withoutBubblewrap } from '../support/bubblewrap.ts';
-import { askFor, startScriptedService } from '../support/scripted-agent.ts';
+import { askFor, type Script, startScriptedService } from '../support/scripted-agent.ts';
 import { processesOf } from '../support/server-process.ts';
 import { ask, faultAgent, startFakeModelService, startTestService, type TestService } from '../support/service.ts';
 import { waitUntil } from '../support/wait-until.ts';
@@ -195,11 +195,22 @@ describe('a turn that the agent begins by itself, before and after the turn of t
     assert.doesNotMatch(events, /NOTICE|Bash/);
   });
 
-  test('ends an idle agent, and the next request is served by another', async (t) => {
-    const service = await startScriptedService(t);
-    assert.equal(await textOf(await service.chat('/openai/v1', askFor(script))), 'mine');
-    assert.equal(await textOf(await service.chat('/openai/v1', askFor({ say: ['next'] }))), 'next');
-    assert.equal(service.starts().length, 2);
+  test('ends an idle agent, and the follow-up is served by another', async (t) => {
+    const cases: [Script, number][] = [
+      [script, 2],
+      [{ say: ['mine'] }, 1],
+    ];
+    for (const [first, starts] of cases) {
+      const service = await startScriptedService(t);
+      const [question] = askFor(first).messages;
+      assert.equal(await textOf(await service.chat('/openai/v1', askFor(first))), 'mine');
+      if (starts === 2)
+        await waitUntil('the agent has ended', async () => (await processesOf(process.pid)).length === 0);
+      const messages = [question, { role: 'assistant', content: 'mine' }, ...askFor({ say: ['next'] }).messages];
+      assert.equal(await textOf(await service.chat('/openai/v1', { model: 'haiku', messages })), 'next');
+      assert.equal(service.starts().length, starts);
+      await service.close(0);
+    }
   });
 
   test('of an agent without marks is left out by its result', async (t) => {
