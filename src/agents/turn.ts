@@ -26,6 +26,7 @@ export class Turn {
    * the model which lines it answers.
    */
   #isOurs = true;
+  #isOver = false;
   /** The beginning of a turn, until it is known whose turn it is. */
   #begun: AgentEvent | undefined;
 
@@ -41,6 +42,7 @@ export class Turn {
 
   /** Returns the result of the turn, if the message is this result. */
   read(message: ProtocolMessage): AgentResult | undefined {
+    if (this.#isOver) return undefined;
     if (message.type === 'line_begins' && message.id === this.#line) this.#isOurs = true;
     if (message.type === 'asks_model' && this.#line !== undefined) this.#isOurs = message.lines.includes(this.#line);
     if (message.type === 'turn_begins') {
@@ -73,7 +75,7 @@ export class Turn {
 
   #readResult(result: AgentResult): AgentResult | undefined {
     if (this.#line === undefined ? !result.spontaneous : isAnswerTo(result, this.#line)) {
-      this.#isOurs = false;
+      this.#isOver = true;
       return result;
     }
     // The CLI did not say before whose turn it was.
