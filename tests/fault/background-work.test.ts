@@ -201,7 +201,8 @@ describe('a turn that the agent begins by itself, before and after the turn of t
       [{ say: ['mine'] }, 1],
     ];
     for (const [first, starts] of cases) {
-      const service = await startScriptedService(t);
+      // With one slot, the follow-up waits until the agent is idle.
+      const service = await startScriptedService(t, { MAX_CONCURRENT_RUNS: '1' });
       const [question] = askFor(first).messages;
       assert.equal(await textOf(await service.chat('/openai/v1', askFor(first))), 'mine');
       if (starts === 2)

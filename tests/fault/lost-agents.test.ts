@@ -109,7 +109,7 @@ for (const signal of ['SIGSTOP', 'SIGKILL'] as const) {
   });
 }
 
-test('an agent that dies at its first word is replaced, one that dies later is not', async (t) => {
+test('an agent that dies after it has asked the model is not replaced', async (t) => {
   const { service, model } = await startFakeModelService(t, { IDLE_AGENTS: '1' });
   assert.equal(await textOf(service, [user('[[say: one]]')], false), 'one');
   const next = [user('[[say: one]]'), { role: 'assistant', content: 'one' }, user('[[say: begun]] [[stall]]')];
