@@ -129,7 +129,37 @@ export const errorTable = {
     retryAfterSeconds: 5,
   },
   agent_not_started: { ...failed, temporary: true, about: 'The claude command could not be started.' },
-  not_signed_in: { ...failed, temporary: true, about: 'Claude Code has no login and no API key.' },
+  not_signed_in: {
+    ...failed,
+    temporary: true,
+    about: 'Claude Code has no login and no API key, or the model API refuses them.',
+  },
+  no_credit: { ...failed, temporary: true, about: 'The account has no credit for the model API.' },
+  usage_limit: {
+    ...failed,
+    temporary: true,
+    status: 429,
+    about: 'The usage limit of the login is reached; the message says until when, and no retry helps before.',
+  },
+  model_rate_limited: {
+    ...busy,
+    status: 429,
+    about: 'The model API limits the rate of requests; the agent has retried.',
+    retryAfterSeconds: 10,
+  },
+  model_unavailable: {
+    ...busy,
+    about: 'The model API is overloaded, fails or cannot be reached; the agent has retried.',
+    retryAfterSeconds: 5,
+  },
+  model_unknown: {
+    ...failed,
+    about: 'The model API does not know the model, or the account may not use it.',
+  },
+  context_length_exceeded: { ...invalid, about: 'The messages are longer than the model accepts.' },
+  invalid_image: { ...invalid, about: 'The model API cannot read an image of the request.' },
+  blocked_by_hook: { ...failed, about: "A hook of the server's operator stopped the agent." },
+  agent_unknown: { ...failed, about: 'There is no agent definition of this name; the message lists those that exist.' },
   agent_failed: { ...failed, about: 'The agent ended with an error; the detail gives the reason of the agent.' },
   agent_timeout: { ...failed, about: 'The run reached its time limit, and the agent was stopped.' },
   agent_stalled: { ...failed, about: 'The agent was silent for longer than the limit and was stopped.' },
@@ -164,7 +194,7 @@ type Extra = {
   supported?: string[];
   /** The seconds after which a retry makes sense: a whole number from 1 to 60. */
   retryAfterSeconds?: number;
-  /** When a usage limit ends, in milliseconds since 1970. */
+  /** When a usage limit ends, in milliseconds since 1970. Undefined if the agent did not report it. */
   resetsAt?: number;
   /** The methods that the path takes, for `method_not_allowed`. */
   allow?: string[];
@@ -172,7 +202,7 @@ type Extra = {
   /** The end of what the agent printed on stderr. It is for logs and job records, never for a chat answer. */
   stderr?: string;
   /** What the run had cost when it failed. Undefined if the agent did not report it. */
-  spent?: Pick<Outcome, 'usage' | 'costUsd' | 'models' | 'turns' | 'sessionId'>;
+  spent?: Pick<Outcome, 'usage' | 'costUsd' | 'models' | 'turns' | 'denials' | 'sessionId'>;
   cause?: unknown;
 };
 

@@ -67,10 +67,28 @@ export type AgentEvent =
   | { type: 'thinking'; text: string }
   | { type: 'tool_call'; id: string; name: string; input: unknown }
   | { type: 'tool_result'; id: string; isError: boolean; text: string }
+  /**
+   * The last `length` UTF-16 code units of the run's text are void: the model's response broke off, and the agent has
+   * asked for it anew.
+   */
+  | { type: 'text_dropped'; length: number }
+  /** A tool that was called earlier still runs. */
+  | { type: 'tool_progress'; id: string; name: string; seconds: number }
+  /** A tool call was refused, because the agent has no permission for it. */
+  | ({ type: 'denied'; id: string } & Denial)
   /** The cost of the run so far in US dollars. The CLI rounds it to a hundredth of a cent. */
   | { type: 'cost'; costUsd: number }
   /** The model API failed, and the agent will retry. */
   | { type: 'retry'; attempt: number; maxAttempts: number; delayMs: number; status?: number };
+
+/** A tool call that was refused. */
+export type Denial = {
+  tool: string;
+  /** The beginning of the tool's input, as JSON. Undefined in an event, since the call itself is an event too. */
+  input?: string;
+  /** Why it was refused, as the CLI says. */
+  reason?: string;
+};
 
 /** An event in the event log of a run. */
 export type RunEvent =
@@ -97,6 +115,8 @@ export type Outcome = {
   turns: number;
   durationMs: number;
   stopReason: StopReason;
+  /** The tool calls that were refused. Undefined if there were none. */
+  denials?: Denial[];
   sessionId?: string;
   exitCode?: number;
 };

@@ -2,7 +2,7 @@
 
 import { ServiceError } from '../errors.ts';
 import { type Exit, type StartedProcess, startProcess } from '../processes/child-process.ts';
-import { endProcess } from '../processes/end-process.ts';
+import { endProcess, killTree } from '../processes/end-process.ts';
 import { isAlone } from '../processes/process-tree.ts';
 import { settledWithin } from '../waits.ts';
 import { failureOfStart } from './failure.ts';
@@ -106,7 +106,14 @@ export class AgentProcess {
 
   /** The last 64 KiB of standard error. */
   get stderr(): string {
-    return this.#stderr.toString('utf8');
+    // The first bytes may be the rest of a character that was cut.
+    return this.#stderr.toString('utf8').replace(/^\uFFFD+/, '');
+  }
+
+  /** Ends the whole process tree at once, without a chance to do anything more. */
+  kill(): Promise<void> {
+    this.#ending ??= killTree(this.#started);
+    return this.#ending;
   }
 
   /** Ends the whole process tree. Settles when none of its processes runs. A second call waits for the first. */

@@ -24,6 +24,11 @@ export type Session = Agent & {
    */
   reset(signal: AbortSignal): Promise<void>;
   readonly alive: boolean;
+  /**
+   * Whether the latest turn failed because the process had ended or was frozen, before the turn cost anything. Another
+   * agent can then take the task.
+   */
+  readonly lost: boolean;
   /** How many turns the agent has served since it was started. */
   readonly turnsServed: number;
   /** The cost of its conversation so far, in US dollars. The budget with which it was started covers all its turns. */

@@ -6,6 +6,7 @@ import { AgentProcess, type Launch } from './agent-process.ts';
 import { ArgumentAgent } from './argument-agent.ts';
 import { type Access, argumentCommand, fixedOf, promptArgument, sessionCommand } from './command-line.ts';
 import { failureOfStart } from './failure.ts';
+import type { ModelRetries } from './model-failure.ts';
 import { projectFiles, projectFlags, readProject } from './project/project.ts';
 import type { Room, Rooms } from './sandbox/rooms.ts';
 import { SessionAgent } from './session-agent.ts';
@@ -23,6 +24,7 @@ export type AgentSettings = {
   trustWorkspace: boolean;
   /** Whether agents get the operator's own Claude Code settings (`AGENT_HOME=import`). */
   importSettings: boolean;
+  modelRetries: ModelRetries;
   /** Returns the text that marks a run's processes, so that they can be found. */
   markerOf(runId: string): string;
   /** Called with the type of each CLI message that the server does not know. */
@@ -33,12 +35,12 @@ export type AgentSettings = {
 
 export function createAgents(settings: AgentSettings): AgentStage {
   const held = new Set<Agent>();
-  const { access, rooms, onUnknown } = settings;
+  const { access, rooms, onUnknown, modelRetries } = settings;
 
   /**
    * Prepares the agent's room (its home, variables and sandbox). The returned `launch` describes how to start it there.
    */
-  const prepare = async (id: string, folder: Folder, stdin: Launch['stdin']) => {
+  const prepare = async (id: string, folder: Folder, stdin: Launch['stdin'], retries: number) => {
     const agent = settings.findClaude();
     if (!agent) throw settings.missingClaude();
     const project = await readProject(folder, settings.trustWorkspace);
@@ -50,7 +52,13 @@ export function createAgents(settings: AgentSettings): AgentStage {
       ...room.enter(args),
       agent,
       cwd: folder.path,
-      env: room.env,
+      env: {
+        CLAUDE_CODE_MAX_RETRIES: String(retries),
+        ...room.env,
+        // Otherwise an agent with its prompt on the command line waits for its background tasks before it prints its
+        // result, and asks the model about each end of a task.
+        CLAUDE_CODE_PRINT_BG_WAIT_CEILING_MS: '1',
+      },
       stdin,
       marker,
       onForced: () => settings.onForced(id),
@@ -75,11 +83,14 @@ export function createAgents(settings: AgentSettings): AgentStage {
     return agent;
   };
 
+  // A session agent may be started before it is known for what kind of task.
+  const mostRetries = Math.max(...Object.values(modelRetries));
+
   const startSession: AgentStage['startSession'] = async (id, fixed, model, folder): Promise<Session> => {
-    const { room, launch, flags, instructions } = await prepare(id, folder, 'pipe');
+    const { room, launch, flags, instructions } = await prepare(id, folder, 'pipe', mostRetries);
     try {
       const process = await AgentProcess.start(launch(sessionCommand(fixed, access, flags, model)));
-      return hold(new SessionAgent(process, { model, instructions, onUnknown }), room);
+      return hold(new SessionAgent(process, { model, instructions, modelRetries, onUnknown }), room);
     } catch (error) {
       room.leave();
       throw error;
@@ -92,8 +103,9 @@ export function createAgents(settings: AgentSettings): AgentStage {
     async start(task, folder) {
       const prompt = promptArgument(task);
       if (prompt === undefined) return startSession(task.id, fixedOf(task), task.model, folder);
-      const { room, launch, flags } = await prepare(task.id, folder, 'ignore');
-      return hold(new ArgumentAgent(launch(argumentCommand(task, access, flags, prompt)), onUnknown), room);
+      const { room, launch, flags } = await prepare(task.id, folder, 'ignore', modelRetries[task.kind]);
+      const command = argumentCommand(task, access, flags, prompt);
+      return hold(new ArgumentAgent(launch(command), { modelRetries, onUnknown }), room);
     },
     identity() {
       const command = settings.findClaude();

@@ -7,9 +7,11 @@ import type { Agent, TurnOptions } from './agent.ts';
 import { AgentProcess, type Launch } from './agent-process.ts';
 import { exchange, withRunLimit } from './exchange.ts';
 import { failureOfExit } from './failure.ts';
+import { type ModelRetries, refusedRetry } from './model-failure.ts';
 import { outcomeOf } from './outcome.ts';
 import type { ProtocolMessage } from './protocol/messages.ts';
 import type { AgentResult } from './protocol/result.ts';
+import { Turn } from './turn.ts';
 
 /**
  * How long the agent may take to exit after its result, in milliseconds. The CLI sometimes never exits (a known bug).
@@ -21,14 +23,16 @@ const exitGraceMs = 1000;
  */
 const maxPlainBytes = 8 * 1024 * 1024;
 
+export type ArgumentOptions = { modelRetries: ModelRetries; onUnknown(name: string): void };
+
 export class ArgumentAgent implements Agent {
   readonly #launch: Launch;
-  readonly #onUnknown: (name: string) => void;
+  readonly #options: ArgumentOptions;
   #process: AgentProcess | undefined;
 
-  constructor(launch: Launch, onUnknown: (name: string) => void) {
+  constructor(launch: Launch, options: ArgumentOptions) {
     this.#launch = launch;
-    this.#onUnknown = onUnknown;
+    this.#options = options;
   }
 
   async run(task: Task, options: TurnOptions): Promise<Outcome> {
@@ -50,21 +54,26 @@ export class ArgumentAgent implements Agent {
     let result: AgentResult | undefined;
     let resultTimer: NodeJS.Timeout | undefined;
     const resultGrace = new AbortController();
-    let backgroundTasks = 0;
+    let hadBackgroundTask = false;
+    const turn = new Turn(undefined, (event) => {
+      const refused = event.type === 'retry' && refusedRetry(event, task, this.#options.modelRetries);
+      if (refused) throw refused;
+      onEvent?.(event);
+    });
     const exit = await exchange<Exit | 'never'>(process, {
       signal: AbortSignal.any([signal, resultGrace.signal]),
       stallMs: task.limits.stallMs,
-      onEvent,
       onPlain: (line) => plain.add(line),
-      onUnknown: this.#onUnknown,
+      onUnknown: this.#options.onUnknown,
       settle: (message: ProtocolMessage, line: string) => {
-        if (message.type === 'background') backgroundTasks = message.running;
-        if (message.type !== 'result' || result || message.result.spontaneous) return undefined;
-        if (message.result.text === undefined) plain.add(line);
-        result = message.result;
-        // If a background task is running, ends the agent at once. The CLI would ask the model again when the task
-        // ends, which would cost money for an answer that nobody reads.
-        if (backgroundTasks > 0) resultGrace.abort();
+        if (message.type === 'background') hadBackgroundTask ||= message.running > 0;
+        const found = turn.read(message);
+        if (!found || result) return undefined;
+        if (found.text === undefined) plain.add(line);
+        result = found;
+        // The CLI asks the model again when a background task ends, even if it ended before the result. That would cost
+        // money for an answer that nobody reads.
+        if (hadBackgroundTask) resultGrace.abort();
         else resultTimer = setTimeout(() => resultGrace.abort(), exitGraceMs);
         return undefined;
       },
@@ -77,9 +86,9 @@ export class ArgumentAgent implements Agent {
       })
       .finally(() => clearTimeout(resultTimer));
     const ending = { exit: exit === 'never' ? { code: null, signal: null } : exit, stderr: process.stderr };
-    if (result?.isError) return outcomeOf(task, result, { ending });
+    if (result?.isError) return outcomeOf(task, turn, result, { ending });
     if (exit !== 'never' && exit.code !== 0) throw failureOfExit(ending);
-    if (result) return outcomeOf(task, result, { ending, fallbackText: plain.text });
+    if (result) return outcomeOf(task, turn, result, { ending, fallbackText: plain.text });
     return plainOutcome(plain, ending.exit);
   }
 }

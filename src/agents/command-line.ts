@@ -36,7 +36,7 @@ export function argumentCommand(task: Task, access: Access, project: string[], p
 
 /** Returns the arguments for a process that takes messages over stdin. */
 export function sessionCommand(fixed: Fixed, access: Access, project: string[], model: string): string[] {
-  return [...common(fixed, access, model), ...project, '--input-format', 'stream-json', '--include-partial-messages'];
+  return [...common(fixed, access, model), ...project, '--input-format', 'stream-json'];
 }
 
 export function fixedOf(task: Task): Fixed {
@@ -56,6 +56,7 @@ function common(fixed: Fixed, access: Access, model: string): string[] {
     String(fixed.budgetUsd),
     ...accessFlags(access),
     '--no-session-persistence',
+    '--include-partial-messages',
   ];
 }
 

@@ -2,8 +2,7 @@
 
 import { ServiceError } from '../errors.ts';
 import type { Exit } from '../processes/child-process.ts';
-import type { AgentEvent } from '../task.ts';
-import type { AgentProcess } from './agent-process.ts';
+import type { AgentProcess, ProcessListener } from './agent-process.ts';
 import { type ProtocolMessage, readMessage } from './protocol/messages.ts';
 
 export type Exchange<T> = {
@@ -12,6 +11,8 @@ export type Exchange<T> = {
   signal: AbortSignal;
   /** The longest silence before the exchange fails, in milliseconds. 0 means no limit. */
   stallMs: number;
+  /** How long the process may take to print its first line after `send`, in milliseconds. */
+  signOfLifeMs?: number;
   /** Called with each message. If it returns a value, the exchange settles; if it throws, the exchange fails. */
   settle(message: ProtocolMessage, line: string): T | undefined;
   /**
@@ -19,41 +20,53 @@ export type Exchange<T> = {
    * `ServiceError` if the exit is a failure.
    */
   settleExit(exit: Exit): T;
-  onEvent?: (event: AgentEvent) => void;
   /** Called with each line that is not a message of the protocol. */
   onPlain?: (line: string) => void;
   onUnknown?: (name: string) => void;
+  /** Listens to the process after the exchange. */
+  afterwards?: ProcessListener;
 };
 
 /** Runs the exchange. Rejects with a `ServiceError`, or with the signal's reason. The first cause of an end counts. */
 export function exchange<T>(process: AgentProcess, options: Exchange<T>): Promise<T> {
   const { promise, resolve, reject } = Promise.withResolvers<T>();
-  const stall = new StallTimer(options.stallMs, reject);
-  const onAbort = () => reject(options.signal.reason);
+  const { signal, signOfLifeMs } = options;
+  const fail = (error: unknown) => end(() => reject(error));
+  const stall = new StallTimer(options.stallMs, fail);
+  const onAbort = () => fail(signal.reason);
+  const noSign = signOfLifeMs && setTimeout(() => fail(noSignOfLife(signOfLifeMs)), signOfLifeMs);
+  let isOver = false;
+  // The next line may already be there, so the listener is replaced at once.
+  const end = (settle: () => void) => {
+    if (isOver) return;
+    isOver = true;
+    stall.stop();
+    clearTimeout(noSign);
+    signal.removeEventListener('abort', onAbort);
+    process.listen(options.afterwards);
+    settle();
+  };
   const attempt = (step: () => T | undefined) => {
     try {
       const value = step();
-      if (value !== undefined) resolve(value);
+      if (value !== undefined) end(() => resolve(value));
     } catch (error) {
-      reject(error);
+      fail(error);
     }
   };
   process.listen({
     onLine: (line) => {
       stall.restart();
+      clearTimeout(noSign);
       attempt(() => receive(line, options));
     },
-    onBroken: reject,
+    onBroken: fail,
     onExit: (exit) => attempt(() => options.settleExit(exit)),
   });
-  options.signal.addEventListener('abort', onAbort, { once: true });
-  if (options.signal.aborted) onAbort();
-  else if (options.send !== undefined) process.write(options.send);
-  return promise.finally(() => {
-    stall.stop();
-    options.signal.removeEventListener('abort', onAbort);
-    process.listen(undefined);
-  });
+  signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  else if (!isOver && options.send !== undefined) process.write(options.send);
+  return promise;
 }
 
 /**
@@ -68,13 +81,16 @@ export function withRunLimit(caller: AbortSignal, runMs: number): { signal: Abor
   return { signal: AbortSignal.any([caller, controller.signal]), clear: () => clearTimeout(timer) };
 }
 
+function noSignOfLife(ms: number): ServiceError {
+  return new ServiceError('agent_stalled', `The agent gave no sign of life within ${ms / 1000} s, which is the limit`);
+}
+
 function receive<T>(line: string, options: Exchange<T>): T | undefined {
   const message = readMessage(line);
   if (!message) {
     options.onPlain?.(line);
     return undefined;
   }
-  if (message.type === 'events' && options.onEvent) for (const event of message.events) options.onEvent(event);
   if (message.type === 'unknown') options.onUnknown?.(message.name);
   return options.settle(message, line);
 }

@@ -1,22 +1,39 @@
-/** Finds the cause of a failed run: first in the result message, then in stderr, then in the process's exit. */
+/** Finds the cause of a failed run: first in the facts of the CLI, then in its words, then in the process's exit. */
 import { constants } from 'node:os';
 import { type ErrorCode, ServiceError } from '../errors.ts';
 import type { Exit } from '../processes/child-process.ts';
 import { redact } from '../redact.ts';
+import type { Task } from '../task.ts';
+import { codeOfModelFailure, hasImages, modelFailureText, withAdvice } from './model-failure.ts';
 import type { AgentResult } from './protocol/result.ts';
+import type { Turn } from './turn.ts';
 
 type Spent = NonNullable<ServiceError['extra']['spent']>;
 
 export type Ending = { exit: Exit; stderr: string };
 
 /** Returns the error for a result that is marked as an error. */
-export function failureOfResult(result: AgentResult, spent: Spent, ending?: Ending): ServiceError {
+export function failureOfResult(
+  task: Task,
+  turn: Turn,
+  result: AgentResult,
+  spent: Spent,
+  ending?: Ending,
+): ServiceError {
   const cause = result.errors.join('; ') || result.text || result.subtype || 'no reason given';
-  const code = codeOfResult(result, cause);
-  return new ServiceError(code, code === 'not_signed_in' ? signInAdvice(cause) : redact(cause), {
-    ...endingExtra(ending),
-    spent,
-  });
+  const code = codeOfResult(task, turn, result, cause);
+  const extra = { ...endingExtra(ending), spent };
+  if (code !== 'usage_limit') return new ServiceError(code, modelFailureText(code, task, cause), extra);
+  const resetsAt = turn.usageLimit?.resetsAt;
+  const until = resetsAt === undefined ? '' : ` until ${new Date(resetsAt).toISOString()}`;
+  const message = `Cannot ask the model: the login of the server has reached its usage limit${until}`;
+  return new ServiceError(code, message, { ...extra, ...(resetsAt !== undefined && { resetsAt }) });
+}
+
+/** Returns the error for a turn that a hook of the operator stopped. Its reason may contain commands of the host. */
+export function stoppedByHook(spent: Spent): ServiceError {
+  const message = "Cannot finish the run: a hook in the settings of the server's operator stopped the agent";
+  return new ServiceError('blocked_by_hook', message, { spent });
 }
 
 /** Returns the error for a process that ended without a result, or with a bad exit status. */
@@ -25,9 +42,8 @@ export function failureOfExit(ending: Ending): ServiceError {
   if (/^(setpriv|bwrap): /.test(ending.stderr)) {
     return new ServiceError('agent_not_started', `Cannot start claude: ${reason}`, endingExtra(ending));
   }
-  const code = isSignInProblem(reason) ? 'not_signed_in' : 'agent_failed';
-  const text = code === 'not_signed_in' ? signInAdvice(reason) : reason || describeExit(ending.exit);
-  return new ServiceError(code, text, endingExtra(ending));
+  const code = codeOfWords(reason) ?? 'agent_failed';
+  return new ServiceError(code, withAdvice(code, reason || describeExit(ending.exit)), endingExtra(ending));
 }
 
 /**
@@ -40,20 +56,23 @@ export function failureOfStart(error: unknown): ServiceError {
   return new ServiceError('agent_not_started', `Cannot start claude: ${name}${advice}`, { cause: error });
 }
 
-function codeOfResult(result: AgentResult, cause: string): ErrorCode {
+function codeOfResult(task: Task, turn: Turn, result: AgentResult, cause: string): ErrorCode {
   if (result.subtype === 'error_max_budget_usd') return 'budget_exceeded';
   if (result.subtype === 'error_max_structured_output_retries') return 'invalid_output';
-  return isSignInProblem(cause) ? 'not_signed_in' : 'agent_failed';
+  const code = codeOfModelFailure(result, turn.failure) ?? codeOfWords(cause) ?? 'agent_failed';
+  if (code === 'model_rate_limited' && turn.usageLimit) return 'usage_limit';
+  return code === 'invalid_image' && !hasImages(task) ? 'agent_failed' : code;
 }
 
-function isSignInProblem(cause: string): boolean {
+/** Returns the code for words of the CLI that come without facts. */
+function codeOfWords(cause: string): ErrorCode | undefined {
+  if (/credit balance is too low/i.test(cause)) return 'no_credit';
+  if (/^--agent '.*' not found\./.test(cause)) return 'agent_unknown';
   return /not logged in|please run \/login|\/login\b|invalid api key|invalid x-api-key|oauth token (has )?expired/i.test(
     cause,
-  );
-}
-
-function signInAdvice(cause: string): string {
-  return `${redact(cause)} (on the server: run "claude" and sign in, or set ANTHROPIC_API_KEY)`;
+  )
+    ? 'not_signed_in'
+    : undefined;
 }
 
 function describeExit(exit: Exit): string {

@@ -73,6 +73,7 @@ export async function openAgents(options: AgentStageOptions): Promise<{ agents: 
     rooms,
     trustWorkspace: config.trustWorkspace,
     importSettings: config.agentHome === 'import',
+    modelRetries: { chat: config.chatModelRetries, job: config.jobModelRetries },
     markerOf,
     onUnknown: telemetry.unknownAgentMessage,
     onForced: telemetry.agentForced,

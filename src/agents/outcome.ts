@@ -1,12 +1,13 @@
 /** Turns an agent's result message into the outcome of the run, or throws the error that the message reports. */
 import { ServiceError } from '../errors.ts';
 import type { ModelUsage, Outcome, Task } from '../task.ts';
-import { type Ending, failureOfResult } from './failure.ts';
+import { type Ending, failureOfResult, stoppedByHook } from './failure.ts';
 import { type AgentResult, sumUsage } from './protocol/result.ts';
+import type { Turn } from './turn.ts';
 
 /**
- * Returns the outcome of a run. Throws a `ServiceError` if the result is an error, and `invalid_output` if the task has
- * an output schema and the result contains no object.
+ * Returns the outcome of a run. Throws a `ServiceError` if the result is an error, `blocked_by_hook` if a hook stopped
+ * the turn, and `invalid_output` if the task has an output schema and the result contains no object.
  *
  * A refusal by the model is not an error here, although the CLI marks it as an error: the `stopReason` of the outcome
  * is `refusal`, and its text is the reason that the CLI gives.
@@ -15,29 +16,39 @@ import { type AgentResult, sumUsage } from './protocol/result.ts';
  */
 export function outcomeOf(
   task: Task,
+  turn: Turn,
   result: AgentResult,
   options: { ending?: Ending; before?: AgentResult; fallbackText?: string } = {},
 ): Outcome {
-  const models = modelsSince(result, options.before);
-  const modelUsages = Object.values(models);
-  const spent = {
-    usage: modelUsages.length > 0 ? sumUsage(modelUsages) : result.usage,
-    costUsd: result.costUsd === undefined ? undefined : less(result.costUsd, options.before?.costUsd ?? 0),
-    models,
-    turns: result.turns,
-    sessionId: result.sessionId,
-  };
+  const spent = spentIn(turn, result, options.before);
   const refused = result.stopReason === 'refusal';
   if ((result.isError && !refused) || result.subtype.startsWith('error_')) {
-    throw failureOfResult(result, spent, options.ending);
+    throw failureOfResult(task, turn, result, spent, options.ending);
   }
-  const answer = () => (task.outputSchema ? objectOf(result, spent) : (result.text ?? options.fallbackText ?? ''));
+  if (turn.stoppedByHook || result.terminalReason === 'hook_stopped') throw stoppedByHook(spent);
+  const answer = () =>
+    task.outputSchema ? objectOf(result, spent) : turn.answer(result.text ?? options.fallbackText ?? '');
   return {
     ...spent,
     text: refused ? result.text || result.errors.join('; ') : answer(),
     durationMs: result.durationMs,
     stopReason: result.stopReason === 'other' ? 'end_turn' : result.stopReason,
     exitCode: options.ending?.exit.code ?? undefined,
+  };
+}
+
+/** Returns the figures of a turn, also of one that failed. `before` is the result of the process's previous turn. */
+export function spentIn(turn: Turn, result: AgentResult, before?: AgentResult) {
+  const models = modelsSince(result, before);
+  const modelUsages = Object.values(models);
+  const denials = turn.denials(result);
+  return {
+    usage: modelUsages.length > 0 ? sumUsage(modelUsages) : result.usage,
+    costUsd: result.costUsd === undefined ? undefined : less(result.costUsd, before?.costUsd ?? 0),
+    models,
+    turns: result.turns,
+    ...(denials && { denials }),
+    sessionId: result.sessionId,
   };
 }
 

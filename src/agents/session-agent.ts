@@ -1,22 +1,33 @@
 /** Runs an agent that gets its messages over stdin, which allows roles, images, a system prompt and streamed text. */
 import { randomUUID } from 'node:crypto';
 import { ServiceError } from '../errors.ts';
-import { redact } from '../redact.ts';
-import type { AgentEvent, Effort, Message, Outcome, Task } from '../task.ts';
+import type { AgentEvent, Message, Outcome, Task } from '../task.ts';
 import type { Session, TurnOptions } from './agent.ts';
-import type { AgentProcess } from './agent-process.ts';
+import type { AgentProcess, ProcessListener } from './agent-process.ts';
+import { ControlRequests } from './control-requests.ts';
 import { exchange, withRunLimit } from './exchange.ts';
 import { failureOfExit } from './failure.ts';
-import { outcomeOf } from './outcome.ts';
-import { assistantLine, type ControlRequest, controlLine, resetLine, userLine } from './protocol/input.ts';
-import type { ProtocolMessage } from './protocol/messages.ts';
+import { type ModelRetries, refusedRetry } from './model-failure.ts';
+import { outcomeOf, spentIn } from './outcome.ts';
+import { assistantLine, resetLine, userLine } from './protocol/input.ts';
+import { type ProtocolMessage, readMessage } from './protocol/messages.ts';
 import { type AgentResult, isAnswerTo } from './protocol/result.ts';
+import { agentsIn, refuseUnknownAgent, TaskSettings } from './task-settings.ts';
+import { Turn } from './turn.ts';
 
 /**
  * How long the CLI may be silent when a past message is appended or the conversation is reset, in milliseconds.
  * Appending takes 20 ms, so a process that is silent for longer is broken.
  */
 const appendMs = 30_000;
+/**
+ * How long the CLI may take to print any line when a turn begins, in milliseconds. It answers a control request within
+ * 5 ms, but its start takes 0.3 s, and far longer on a busy machine. A process that is silent for longer is frozen.
+ */
+const signOfLifeMs = 3000;
+const startMs = 15_000;
+/** How long the CLI may take to give its result after an interrupt, in milliseconds. It takes 3 ms. */
+const interruptMs = 1000;
 
 /**
  * Tools that do nothing more once they have returned their result. Other tools start agents, watch files, or wake the
@@ -32,27 +43,50 @@ export type SessionOptions = {
   model: string;
   /** The project's instructions, which are added to the system prompt. Undefined if there are none to add. */
   instructions: string | undefined;
+  modelRetries: ModelRetries;
   onUnknown(name: string): void;
 };
 
 export class SessionAgent implements Session {
   readonly #process: AgentProcess;
   readonly #options: SessionOptions;
-  #model: string;
-  #effort: Effort | undefined;
-  #initialized = false;
+  readonly #control: ControlRequests;
+  readonly #settings: TaskSettings;
   #lastResult: AgentResult | undefined;
   #sessionId: string | undefined;
-  #requests = 0;
-  #backgroundTasks = 0;
+  readonly #startedAt = performance.now();
+  /** Whether the process has printed a line, so that its start is over. */
+  #hasAnswered = false;
+  /** The limit for the first line of the next exchange. Undefined if there is none. */
+  #signMs: number | undefined;
+  /** Whether the agent has used a tool that may do more after its result. */
   #mayGoOn = false;
+  #hadBackgroundTask = false;
+  #turn: Turn | undefined;
   turnsServed = 0;
   usedTools = false;
+  lost = false;
+  /**
+   * Listens while the agent serves no turn. An agent that begins a turn by itself is ended, because nobody has asked for
+   * that turn and it costs money.
+   */
+  readonly #whileIdle: ProcessListener = {
+    onLine: (line) => {
+      this.#hasAnswered = true;
+      const message = readMessage(line);
+      if (message?.type === 'turn_begins' || message?.type === 'asks_model') void this.#process.end();
+    },
+    onBroken: () => void this.#process.end(),
+    onExit: () => {},
+  };
 
   constructor(process: AgentProcess, options: SessionOptions) {
     this.#process = process;
-    this.#model = options.model;
     this.#options = options;
+    this.#control = new ControlRequests(process);
+    this.#settings = new TaskSettings(this.#control, options.model, options.instructions);
+    this.#process.listen(this.#whileIdle);
+    this.#control.askForSign();
   }
 
   run(task: Task, options: TurnOptions): Promise<Outcome> {
@@ -62,8 +96,13 @@ export class SessionAgent implements Session {
   async continueFrom(known: number, task: Task, options: TurnOptions): Promise<Outcome> {
     const limit = withRunLimit(options.signal, task.limits.runMs);
     const turn = { ...options, signal: limit.signal };
+    this.#turn = undefined;
+    this.lost = false;
     try {
-      this.#prepare(task);
+      this.#expectSign();
+      if (this.#settings.send(task)) {
+        refuseUnknownAgent(task, await this.#exchange(undefined, turn.signal, appendMs, agentsIn));
+      }
       const [last] = task.messages.slice(-1);
       if (!last) throw new ServiceError('internal', 'Cannot run the task: it has no message');
       await this.#replay(task.messages.slice(known, -1), turn);
@@ -76,7 +115,8 @@ export class SessionAgent implements Session {
   async reset(signal: AbortSignal): Promise<void> {
     const before = this.#sessionId;
     const id = randomUUID();
-    const result = await this.#exchange(resetLine(id), { signal }, appendMs, resultFor(id));
+    this.#expectSign();
+    const result = await this.#exchange(resetLine(id), signal, appendMs, resultFor(id));
     if (result.isError || !result.sessionId || result.sessionId === before) {
       throw new ServiceError('agent_failed', 'Cannot reset the agent: its conversation is still the same');
     }
@@ -92,7 +132,7 @@ export class SessionAgent implements Session {
   /** Examines the process tree too, because the CLI does not report a process that a command has left running. */
   async isQuiet(): Promise<boolean> {
     if (!this.usedTools) return true;
-    return !this.#mayGoOn && this.#backgroundTasks === 0 && (await this.#process.isAlone());
+    return !this.#mayGoOn && this.alive && (await this.#process.isAlone());
   }
 
   get spentUsd(): number {
@@ -107,31 +147,11 @@ export class SessionAgent implements Session {
     await this.#process.end();
   }
 
-  /**
-   * Writes the settings of the task. Does not wait for their acknowledgement: the CLI keeps the order of the lines, and
-   * a refused setting fails the run. The CLI accepts only the first `initialize` of a process, and only before its
-   * first turn (measured on 2.1.329).
-   */
-  #prepare(task: Task): void {
-    const system = [this.#options.instructions, task.system].filter((text) => text !== undefined);
-    if (!this.#initialized && (system.length > 0 || task.outputSchema)) {
-      const appendSystemPrompt = system.length > 0 ? system.join('\n\n') : undefined;
-      this.#control({ subtype: 'initialize', appendSystemPrompt, jsonSchema: task.outputSchema });
-      this.#initialized = true;
-    }
-    if (task.model !== this.#model) {
-      this.#control({ subtype: 'set_model', model: task.model });
-      this.#model = task.model;
-    }
-    if (task.effort !== this.#effort) {
-      this.#control({ subtype: 'apply_flag_settings', settings: { effortLevel: task.effort ?? null } });
-      this.#effort = task.effort;
-    }
-  }
-
-  #control(request: ControlRequest): void {
-    this.#requests += 1;
-    this.#process.write(controlLine(`${request.subtype}-${this.#requests}`, request));
+  /** Asks for a sign of life. The answer comes before anything else, even before the next line has been read. */
+  #expectSign(): void {
+    this.#control.askForSign();
+    const startLeftMs = this.#hasAnswered ? 0 : startMs - (performance.now() - this.#startedAt);
+    this.#signMs = Math.max(signOfLifeMs, startLeftMs);
   }
 
   /**
@@ -144,74 +164,94 @@ export class SessionAgent implements Session {
         this.#process.write(assistantLine(past));
       } else {
         const id = randomUUID();
-        await this.#exchange(userLine(past, id, false), { signal: turn.signal }, appendMs, resultFor(id));
+        await this.#exchange(userLine(past, id, false), turn.signal, appendMs, resultFor(id));
       }
     }
   }
 
-  async #ask(last: Message, task: Task, turn: TurnOptions): Promise<Outcome> {
-    let streamed = false;
-    const calls = new Set<string>();
-    const onEvent = (event: AgentEvent) => {
-      if (event.type === 'text') streamed = true;
+  async #ask(last: Message, task: Task, { signal, onEvent }: TurnOptions): Promise<Outcome> {
+    const giveUp = new AbortController();
+    let refused: ServiceError | undefined;
+    let interrupted: NodeJS.Timeout | undefined;
+    const emit = (event: AgentEvent) => {
       if (event.type === 'tool_call') {
-        calls.add(event.id);
         this.usedTools = true;
         this.#mayGoOn ||= !endsWithItsResult.has(event.name);
       }
-      // The call of the structured-output tool is not an event, so the result of that call is not passed on either.
-      if (event.type === 'tool_result' && !calls.has(event.id)) return;
-      turn.onEvent?.(event);
-      // Asks for the cost so far, to show it to readers of the job. After a tool result the CLI is between two calls to
-      // the model, so it answers within 2 ms.
-      if (event.type === 'tool_result' && task.kind === 'job') this.#control({ subtype: 'get_session_cost' });
+      if (event.type === 'retry') refused ??= refusedRetry(event, task, this.#options.modelRetries);
+      if (!refused) onEvent?.(event);
+      if (event.type === 'tool_result' && task.kind === 'job') this.#control.askForCost();
     };
     const id = randomUUID();
-    const line = userLine(last, id, true);
-    const settle = resultFor(id);
-    const result = await this.#exchange(line, { ...turn, onEvent }, task.limits.stallMs, (message) => {
-      if (message.type === 'events') refuseUnknownAgent(task.agent, message.agents);
-      return settle(message);
-    });
+    const turn = new Turn(id, emit);
+    this.#turn = turn;
+    const settle = (message: ProtocolMessage): AgentResult | undefined => {
+      const result = turn.read(message);
+      if (message.type === 'result' && !result) this.#countForeign(message.result);
+      if (refused && !interrupted) {
+        // The result of the interrupted turn says what the turn has cost.
+        this.#control.send({ subtype: 'interrupt' });
+        interrupted = setTimeout(() => giveUp.abort(refused), interruptMs);
+      }
+      return result;
+    };
+    const stop = AbortSignal.any([signal, giveUp.signal]);
+    const result = await this.#exchange(userLine(last, id, true), stop, task.limits.stallMs, settle, emit).finally(() =>
+      clearTimeout(interrupted),
+    );
     const before = this.#lastResult;
     this.#lastResult = result;
     this.#sessionId = result.sessionId;
     this.turnsServed += 1;
-    const outcome = outcomeOf(task, result, { before });
-    if (!streamed && outcome.text !== '') turn.onEvent?.({ type: 'text', text: outcome.text });
-    return outcome;
+    // A background task would make the CLI ask the model again, at once if it ended before the result.
+    if (this.#hadBackgroundTask) void this.#process.kill();
+    if (refused) {
+      throw new ServiceError(refused.code, refused.message, { ...refused.extra, spent: spentIn(turn, result, before) });
+    }
+    return outcomeOf(task, turn, result, { before });
   }
 
-  /**
-   * Handles the response to a control request. Reports the cost so far if the response contains it. Throws if the CLI
-   * refused a setting, but not if it refused to report the cost.
-   */
-  #hear(answer: Extract<ProtocolMessage, { type: 'control_response' }>, onEvent: TurnOptions['onEvent']): void {
-    if (answer.costUsd !== undefined) onEvent?.({ type: 'cost', costUsd: answer.costUsd });
-    if (answer.error && !answer.requestId.startsWith('get_session_cost')) throw refusal(answer.error);
+  /** Counts what a turn has cost that the CLI began by itself, so that it does not count for the next turn. */
+  #countForeign(result: AgentResult): void {
+    if (result.spontaneous) this.#lastResult = result;
   }
 
-  #exchange<T>(
-    send: string,
-    { signal, onEvent }: TurnOptions,
+  async #exchange<T>(
+    send: string | undefined,
+    signal: AbortSignal,
     stallMs: number,
     settle: (message: ProtocolMessage) => T | undefined,
+    emit?: (event: AgentEvent) => void,
   ): Promise<T> {
-    return exchange<T>(this.#process, {
-      send,
-      signal,
-      stallMs,
-      onEvent,
-      settle: (message) => {
-        if (message.type === 'control_response') this.#hear(message, onEvent);
-        if (message.type === 'background') this.#backgroundTasks = message.running;
-        return settle(message);
-      },
-      onUnknown: this.#options.onUnknown,
-      settleExit: (exit) => {
-        throw failureOfExit({ exit, stderr: this.#process.stderr });
-      },
-    });
+    const signMs = this.#signMs;
+    this.#signMs = undefined;
+    try {
+      return await exchange<T>(this.#process, {
+        ...(send !== undefined && { send }),
+        signal,
+        stallMs,
+        ...(signMs !== undefined && { signOfLifeMs: signMs }),
+        settle: (message) => {
+          this.#hasAnswered = true;
+          if (message.type === 'background') this.#hadBackgroundTask ||= message.running > 0;
+          if (message.type === 'control_response') this.#control.read(message, emit);
+          return settle(message);
+        },
+        onUnknown: this.#options.onUnknown,
+        afterwards: this.#whileIdle,
+        settleExit: (exit) => {
+          this.lost = !this.#turn?.askedModel;
+          throw failureOfExit({ exit, stderr: this.#process.stderr });
+        },
+      });
+    } catch (error) {
+      if (error instanceof ServiceError && error.code === 'agent_stalled') {
+        this.lost = !this.#turn?.askedModel;
+        // It must not continue while another agent does its work.
+        await this.#process.kill();
+      }
+      throw error;
+    }
   }
 }
 
@@ -221,18 +261,4 @@ export class SessionAgent implements Session {
  */
 function resultFor(id: string): (message: ProtocolMessage) => AgentResult | undefined {
   return (message) => (message.type === 'result' && isAnswerTo(message.result, id) ? message.result : undefined);
-}
-
-/**
- * Throws if the CLI does not know the agent definition. Otherwise the CLI would use its default agent, which may have
- * more permissions.
- */
-function refuseUnknownAgent(name: string | undefined, known: string[] | undefined): void {
-  if (name === undefined || !known || known.includes(name)) return;
-  const why = `there are ${known.join(', ')}; AGENT_HOME=import adds those of the operator`;
-  throw new ServiceError('agent_failed', `Cannot run the agent "${name}": ${why}`);
-}
-
-function refusal(reason: string): ServiceError {
-  return new ServiceError('agent_failed', `The agent refused the settings of the run: ${redact(reason)}`);
 }

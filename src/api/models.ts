@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify';
 import { ServiceError } from '../errors.ts';
 import type { ErrorBody } from '../http/replies.ts';
+import { startOf } from '../truncate.ts';
 
 export type ModelSettings = { models: string[]; defaultModel: string; modelAliases: Record<string, string> };
 
@@ -55,5 +56,5 @@ export function modelRoutes(server: FastifyInstance, base: string, errorBody: Er
 }
 
 function quoted(id: string): string {
-  return JSON.stringify(id.slice(0, 100));
+  return JSON.stringify(startOf(id, 100));
 }

@@ -105,5 +105,17 @@ export const agentSettings = {
     ['auto', 'on', 'off'],
     'Whether an idle agent that used no tool may be reset with `/clear` to serve a new conversation of the same key. `auto`: only without a workspace.',
   ),
+  chatModelRetries: integer(
+    'CHAT_MODEL_RETRIES',
+    3,
+    [0, 15],
+    'How often an agent repeats a failed request to the model in a chat: after a rate limit, an overload or a lost connection. A refused credential is tried once more at most.',
+  ),
+  jobModelRetries: integer(
+    'JOB_MODEL_RETRIES',
+    10,
+    [0, 15],
+    'The same in a job. The pauses double; 10 retries take some minutes.',
+  ),
   agentMaxTurns: integer('AGENT_MAX_TURNS', 20, [1, 10_000], 'How many turns an agent serves before it ends.'),
 };

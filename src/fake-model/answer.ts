@@ -1,4 +1,6 @@
 /** Plans the answer of the fake model to a request: the next part of the script, or a sentence about the fake model. */
+
+import { startOf } from '../truncate.ts';
 import { exampleOf } from './example.ts';
 import {
   type ApiUsage,
@@ -10,7 +12,7 @@ import {
 } from './messages-api.ts';
 import { parseScript, type Step, stepsDue } from './script.ts';
 
-export type Failure = { status: number; type: string; message: string };
+export type Failure = { status: number; type: string; message: string; headers?: Record<string, string> };
 
 /**
  * A part of an answer. A silence, an error or a cut before the first block takes effect before the headers are sent.
@@ -20,7 +22,8 @@ export type Part =
   | { do: 'silence'; ms: number }
   | { do: 'fail'; failure: Failure }
   | { do: 'stall' }
-  | { do: 'cut' };
+  | { do: 'cut'; text?: string }
+  | { do: 'unended'; text?: string };
 
 export type Answer = { parts: Part[]; stopReason: string; usage: ApiUsage };
 
@@ -87,9 +90,17 @@ function addStep(answer: Answer, step: Step, context: Context): void {
       answer.parts.push({ do: 'fail', failure: step });
       return;
     }
+    case 'cut':
+    case 'unended':
+      // The CLI repeats the request if the response breaks off within a block. The rest of the script follows then.
+      if (step.text !== undefined && alreadyFailed(context, step.text)) return;
+      answer.parts.push(step);
+      return;
+    case 'limit':
+      answer.parts.push({ do: 'fail', failure: usageLimit(step.seconds) });
+      return;
     case 'silence':
     case 'stall':
-    case 'cut':
       answer.parts.push(step);
       return;
     case 'stop':
@@ -106,6 +117,28 @@ function addStep(answer: Answer, step: Step, context: Context): void {
     default:
       step satisfies never;
   }
+}
+
+/** Returns whether this was called before for the same user text and the same `what`. */
+function alreadyFailed({ failuresSoFar, key }: Context, what: string): boolean {
+  const name = `${key}\n${what}`;
+  const before = failuresSoFar.has(name);
+  failuresSoFar.set(name, 1);
+  return before;
+}
+
+/** The CLI reads these headers only if it uses a login, and not if it uses an API key. */
+function usageLimit(seconds: number): Failure {
+  const reset = String(Math.floor(Date.now() / 1000) + seconds);
+  const prefix = 'anthropic-ratelimit-unified';
+  const headers = {
+    [`${prefix}-status`]: 'rejected',
+    [`${prefix}-reset`]: reset,
+    [`${prefix}-representative-claim`]: 'five_hour',
+    [`${prefix}-5h-utilization`]: '1',
+    [`${prefix}-5h-reset`]: reset,
+  };
+  return { status: 429, type: 'rate_limit_error', message: 'The usage limit is reached', headers };
 }
 
 /** Returns whether a part counts as an answer. If no part does, a sentence is added. */
@@ -129,7 +162,7 @@ function closingSentence(request: MessagesRequest): string {
 }
 
 function shorten(text: string, limit: number): string {
-  return text.length > limit ? `${text.slice(0, limit)}...` : text;
+  return text.length > limit ? `${startOf(text, limit)}...` : text;
 }
 
 /**

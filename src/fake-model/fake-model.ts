@@ -7,7 +7,7 @@ import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Serv
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Answer, type Failure, planAnswer, tokens } from './answer.ts';
-import { CutShort, halt, type Pace, streamAnswer, wholeAnswer } from './message-stream.ts';
+import { CutShort, halt, isHalt, type Pace, streamAnswer, wholeAnswer } from './message-stream.ts';
 import type { MessagesRequest } from './messages-api.ts';
 
 export type FakeModelOptions = Partial<Pace> & {
@@ -26,6 +26,9 @@ export type ReceivedRequest = {
   /** When the request was received, in milliseconds on the clock of `performance.now()`. */
   receivedAt: number;
 };
+
+/** How long after the text before a cut the connection breaks, in milliseconds. */
+const cutAfterMs = 50;
 
 export type FakeModel = {
   /** The address of the fake model, for `ANTHROPIC_BASE_URL`. */
@@ -80,8 +83,9 @@ export async function startFakeModel(options: FakeModelOptions = {}): Promise<Fa
   }
 
   async function sendAnswer(response: ServerResponse, body: MessagesRequest, answer: Answer, signal: AbortSignal) {
-    for (let part = answer.parts[0]; part && part.do !== 'block' && part.do !== 'stall'; part = answer.parts[0]) {
+    for (let part = answer.parts[0]; part && part.do !== 'stall'; part = answer.parts[0]) {
       if (part.do === 'fail') return sendError(response, part.failure);
+      if (!isHalt(part) || (part.do === 'cut' && part.text !== undefined)) break;
       await halt(part, signal);
       answer.parts.shift();
     }
@@ -100,8 +104,8 @@ export async function startFakeModel(options: FakeModelOptions = {}): Promise<Fa
     response.once('close', () => gone.abort());
     handle(request, response, gone.signal).catch((error: Error) => {
       if (gone.signal.aborted) return;
-      // The connection breaks only after the text before the cut has been written, because that text must arrive.
-      if (response.headersSent) response.write(': cut here\n\n', () => response.destroy());
+      // The client drops what it has not read when the connection breaks, so it gets time to read.
+      if (response.headersSent) setTimeout(() => response.destroy(), cutAfterMs);
       else if (error instanceof CutShort) response.destroy();
       else sendError(response, { status: 400, type: 'invalid_request_error', message: error.message });
     });
@@ -131,7 +135,8 @@ async function readBody(request: IncomingMessage): Promise<MessagesRequest | und
   }
 }
 
-function sendError(response: ServerResponse, { status, type, message }: Failure): void {
+function sendError(response: ServerResponse, { status, type, message, headers = {} }: Failure): void {
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
   sendJson(response, status, { type: 'error', error: { type, message }, request_id: response.getHeader('request-id') });
 }
 

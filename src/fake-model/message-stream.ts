@@ -33,6 +33,10 @@ export async function* streamAnswer(
     } else if (part.do === 'fail') {
       yield event('error', { error: { type: part.failure.type, message: part.failure.message } });
       return;
+    } else if (part.do === 'cut' || part.do === 'unended') {
+      if (part.text !== undefined) yield* streamUnfinished(part.text, index);
+      if (part.do === 'unended') return;
+      throw new CutShort('scripted cut');
     } else {
       await halt(part, signal);
     }
@@ -46,17 +50,28 @@ export async function* streamAnswer(
 
 /** Returns an answer as one JSON message. Throws as `streamAnswer` does. Leaves out a scripted error after text. */
 export async function wholeAnswer(answer: Answer, identity: Identity, signal: AbortSignal): Promise<string> {
-  for (const part of answer.parts) if (part.do !== 'block' && part.do !== 'fail') await halt(part, signal);
+  for (const part of answer.parts) if (isHalt(part)) await halt(part, signal);
   const content = answer.parts.flatMap((part) => (part.do === 'block' ? [part.block] : []));
   return JSON.stringify({ ...envelope(answer, identity), content });
 }
 
+type Halt = Extract<Part, { do: 'silence' | 'stall' | 'cut' }>;
+
+export function isHalt(part: Part): part is Halt {
+  return part.do === 'silence' || part.do === 'stall' || part.do === 'cut';
+}
+
 /** Waits as long as a silence or a stall lasts. Throws `CutShort` for a cut. */
-export async function halt(part: Exclude<Part, { do: 'block' | 'fail' }>, signal: AbortSignal): Promise<void> {
+export async function halt(part: Halt, signal: AbortSignal): Promise<void> {
   if (part.do === 'cut') throw new CutShort('scripted cut');
   if (part.do === 'silence') await sleep(part.ms, undefined, { signal });
   // A stall lasts until the connection ends. This is the longest time that a timer can take.
   if (part.do === 'stall') await sleep(2 ** 31 - 1, undefined, { signal });
+}
+
+function* streamUnfinished(text: string, index: number): Generator<string> {
+  yield event('content_block_start', { index, content_block: { type: 'text', text: '' } });
+  yield event('content_block_delta', { index, delta: { type: 'text_delta', text } });
 }
 
 async function* streamBlock(block: Block, index: number, pace: Pace, signal: AbortSignal): AsyncGenerator<string> {

@@ -69,7 +69,7 @@ export function lastToolResult(messages: Message[]): string | undefined {
  * answer.
  */
 function isOfTheAgent(text: string): boolean {
-  return /^\s*(<system-reminder>|<local-command-|<command-name>|\[structured-output-enforce\]|Output token limit hit\.|Your response above was cut off)/.test(
+  return /^\s*(<system-reminder>|<local-command-|<command-name>|\[structured-output-enforce\]|Output token limit hit\.|Stop hook feedback:|Your response above was cut off)/.test(
     text,
   );
 }

@@ -8,10 +8,15 @@ export type Step =
   /** Calls the structured-output tool if the request offers it. Otherwise says the JSON. */
   | { do: 'json'; value: unknown }
   /** `times` is how often the same request fails before the rest of the script follows. `Infinity` means always. */
-  | { do: 'error'; status: number; type: string; message: string; times: number }
+  | { do: 'error'; status: number; type: string; message: string; headers?: Record<string, string>; times: number }
   | { do: 'silence'; ms: number }
   | { do: 'stall' }
-  | { do: 'cut' }
+  /** The connection breaks: in the middle of a block that says `text`, or between two blocks if there is no text. */
+  | { do: 'cut'; text?: string }
+  /** The response ends without its end: in the middle of a block that says `text`, or after a block. */
+  | { do: 'unended'; text?: string }
+  /** The usage limit of the login is reached. It ends in so many seconds. */
+  | { do: 'limit'; seconds: number }
   | { do: 'stop'; reason: string }
   | { do: 'usage'; tokens: Partial<Record<'input' | 'output' | 'cache_read' | 'cache_write', number>> };
 
@@ -47,12 +52,14 @@ export function stepsDue(steps: Step[], answersGiven: number): Step[] {
 }
 
 /**
- * Returns whether the CLI sends another request after a step: with the result of a tool, or after an answer that broke
- * off.
+ * Returns whether the rest of the script belongs to the next answer: the one after the result of a tool, after an answer
+ * that broke off between two blocks, or in a further turn that the CLI begins by itself.
  */
 function endsAnswer(step: Step, answer: Step[]): boolean {
-  if (step.do === 'error') return answer.some(({ do: kind }) => kind === 'say' || kind === 'think');
-  return step.do === 'tool' || step.do === 'json' || (step.do === 'stop' && step.reason === 'max_tokens');
+  if (step.do === 'error' || step.do === 'cut' || step.do === 'unended') {
+    return answer.some(({ do: kind }) => kind === 'say' || kind === 'think');
+  }
+  return step.do === 'tool' || step.do === 'json' || step.do === 'stop';
 }
 
 function readStep(name: string, argument: string): Step | undefined {
@@ -73,8 +80,12 @@ function readStep(name: string, argument: string): Step | undefined {
     case 'silence':
       return { do: 'silence', ms: wholeNumber(name, argument) };
     case 'stall':
-    case 'cut':
       return { do: name };
+    case 'cut':
+    case 'unended':
+      return { do: name, ...(argument !== '' && { text: argument }) };
+    case 'limit':
+      return { do: 'limit', seconds: wholeNumber(name, argument) };
     case 'stop':
       return { do: 'stop', reason: argument };
     case 'refuse':
@@ -88,9 +99,13 @@ function readStep(name: string, argument: string): Step | undefined {
   }
 }
 
-/** Reads `529 overloaded_error Overloaded`, or `529x2 overloaded_error Overloaded` for an error that is sent twice. */
+/**
+ * Reads `529 overloaded_error Overloaded`, or `529x2 overloaded_error Overloaded` for an error that is sent twice. With
+ * `after 40` at its end, the answer has the header `retry-after: 40`.
+ */
 function readError(argument: string): Step {
-  const [, status, times, type, message] = /^(\d{3})(?:x(\d+))?(?:\s+(\S+))?(?:\s+(.*))?$/s.exec(argument) ?? [];
+  const [, status, times, type, message, after] =
+    /^(\d{3})(?:x(\d+))?(?:\s+(\S+))?(?:\s+(.*?))??(?:\s+after (\d+))?$/s.exec(argument) ?? [];
   if (!status) throw new Error(`Cannot follow the script: [[error: ${argument}]] has no status`);
   return {
     do: 'error',
@@ -98,6 +113,7 @@ function readError(argument: string): Step {
     type: type ?? 'api_error',
     message: message ?? 'Scripted error',
     times: times ? Number(times) : Number.POSITIVE_INFINITY,
+    ...(after && { headers: { 'retry-after': after } }),
   };
 }
 

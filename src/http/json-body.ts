@@ -7,6 +7,7 @@ import { setImmediate } from 'node:timers/promises';
 import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { ServiceError } from '../errors.ts';
+import { startOf } from '../truncate.ts';
 import { jsonSize, overJsonLimits } from './json-bounds.ts';
 
 export type JsonBody = { raw: Buffer; value: unknown };
@@ -62,7 +63,7 @@ function parseJson(raw: Buffer): unknown {
 
 /** Returns V8's message without the excerpt of the body that V8 adds to it. */
 function reasonOf(error: unknown): string {
-  return (error as Error).message.replace(/,? ?(\.\.\.)?".*$/s, '').slice(0, 100) || 'not well-formed';
+  return startOf((error as Error).message.replace(/,? ?(\.\.\.)?".*$/s, ''), 100) || 'not well-formed';
 }
 
 /** The limit on bodies counts decoded bytes, so a small compressed body cannot grow beyond it. */

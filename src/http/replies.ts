@@ -11,6 +11,7 @@ export function replyError(reply: FastifyReply, thrown: unknown, errorBody: Erro
   const { status, retry } = error.row;
   reply.code(status).header('x-should-retry', String(retry === 'later'));
   if (retry === 'later') reply.header('retry-after', String(retryAfter(error)));
+  else if (error.extra.resetsAt !== undefined) reply.header('retry-after', String(secondsUntil(error.extra.resetsAt)));
   if (error.extra.allow) reply.header('allow', error.extra.allow.join(', '));
   if (error.code === 'unauthorized' && !reply.hasHeader('www-authenticate')) {
     reply.header('www-authenticate', 'Bearer');
@@ -27,6 +28,11 @@ export function replyError(reply: FastifyReply, thrown: unknown, errorBody: Erro
  */
 function retryAfter({ extra, row }: ServiceError): number {
   return Math.min(60, Math.max(1, Math.ceil(extra.retryAfterSeconds ?? row.retryAfterSeconds ?? 2)));
+}
+
+/** Returns the whole seconds until a time in milliseconds since 1970, at least 1. */
+function secondsUntil(time: number): number {
+  return Math.max(1, Math.ceil((time - Date.now()) / 1000));
 }
 
 /**

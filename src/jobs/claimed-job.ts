@@ -10,6 +10,7 @@ import { cancelledWhileRunning, type EndState, type JobEnd, type JobRecord, type
 import type { JobStore } from '../store/job-store.ts';
 import { mayRunAgain } from '../store/requeue.ts';
 import type { Claim } from '../store/stored-run.ts';
+import { WrittenText } from '../store/written-text.ts';
 import type { Outcome, RunEvent, SyncReport, Task, WorkspaceResult } from '../task.ts';
 import { ClaimedRun } from './claimed-run.ts';
 import { collectWork } from './collect.ts';
@@ -30,12 +31,9 @@ export type ClaimedJobOptions = {
 /** The end of a job that was cancelled while it ran. */
 export const cancelledEnd = { state: 'cancelled', error: cancelledWhileRunning } as const;
 
-/** The most characters that are kept of the text that a job writes. */
-const maxOutput = 1_000_000;
-
 /** What is collected of a job while it runs. */
 type Left = {
-  output: string;
+  output: WrittenText;
   sync?: SyncReport;
   workspace?: WorkspaceResult;
   /** Whether the agent has begun to work, so that another attempt would do and cost the same again. */
@@ -51,7 +49,7 @@ type Left = {
 export function startClaimedJob(job: JobRecord, slot: Release, options: ClaimedJobOptions): ClaimedRun {
   const { store, hold, execute, maxAttempts, events } = options;
   const claim: Claim = { id: job.id, attempt: job.attempt };
-  const left: Left = { output: '', began: false };
+  const left: Left = { output: new WrittenText(), began: false };
   const began = () => {
     if (left.began) return;
     left.began = true;
@@ -73,7 +71,7 @@ export function startClaimedJob(job: JobRecord, slot: Release, options: ClaimedJ
           slot,
           signal,
           emit: (event) => {
-            if (event.type === 'text') left.output += event.text.slice(0, maxOutput - left.output.length);
+            left.output.read(event);
             if (event.type === 'workspace') left.sync = event.sync;
             if (isWork(event)) began();
             // The state `running` tells readers of the job the same.
@@ -151,7 +149,7 @@ function jobEnd(end: RunEnd, { output, sync, workspace }: Left): JobEnd {
   const ended = end.state === 'succeeded' ? endOfOutcome(end.outcome) : endOfError(end.error);
   return {
     ...ended,
-    output: storable(output || (ended.result ?? '')),
+    output: storable(output.text || (ended.result ?? '')),
     ...(sync && { sync }),
     ...(workspace && { workspace: storableWork(workspace) }),
   };
@@ -167,6 +165,7 @@ function endOfOutcome(outcome: Outcome): Omit<JobEnd, 'output'> {
     exitCode: outcome.exitCode ?? 0,
     ...(outcome.usage && { usage: outcome.usage }),
     ...(outcome.costUsd !== undefined && { costUsd: outcome.costUsd }),
+    ...(outcome.denials && { denials: outcome.denials }),
     ...(outcome.sessionId !== undefined && { sessionId: outcome.sessionId }),
   };
 }

@@ -46,8 +46,10 @@ export async function listMarked(test: (marker: string) => boolean): Promise<num
   const found: number[] = [];
   for (const pid of pids) {
     if (strangers.has(pid) || pid === process.pid) continue;
-    const marker = readMarker(pid);
-    if (marker === undefined) rememberStranger(pid);
+    const environment = readKernelFile(`/proc/${pid}/environ`);
+    const marker = markerIn(environment);
+    // A process that is just being replaced by another command (`exec`) shows no environment for a moment.
+    if (marker === undefined) rememberStranger(pid, environment !== '');
     else if (test(marker)) found.push(pid);
   }
   return found;
@@ -75,17 +77,22 @@ function forgetStrangers(living: Set<number>): void {
   for (const pid of strangers) if (!living.has(pid)) strangers.delete(pid);
 }
 
-function rememberStranger(pid: number): void {
+/** The parent of the kernel's own processes. */
+const kernelParent = 2;
+
+function rememberStranger(pid: number, hasEnvironment: boolean): void {
   const row = readStat(pid);
+  if (!row) return;
   // A zombie runs nothing any more, so it is remembered even if it is a child of the server that has not been reaped
   // yet.
-  if (row && (row.zombie || row.parent !== process.pid)) strangers.add(pid);
+  const isKnown = hasEnvironment ? row.parent !== process.pid : row.parent === kernelParent;
+  if (row.zombie || isKnown) strangers.add(pid);
 }
 
-function readMarker(pid: number): string | undefined {
-  const environment = `\0${readKernelFile(`/proc/${pid}/environ`)}`;
-  const start = environment.indexOf(`\0${treeMarker}=`);
-  return start === -1 ? undefined : environment.slice(start + treeMarker.length + 2).split('\0', 1)[0];
+function markerIn(environment: string): string | undefined {
+  const text = `\0${environment}`;
+  const start = text.indexOf(`\0${treeMarker}=`);
+  return start === -1 ? undefined : text.slice(start + treeMarker.length + 2).split('\0', 1)[0];
 }
 
 function readArguments(pid: number): string[] {

@@ -28,12 +28,15 @@ type Entry = {
   size: number;
 };
 
-/** Errors that no client has read. */
-const unread: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['client_gone', 'cancelled']);
+/** Errors that no client has read, or that the operator can change. */
+const notRemembered: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  ...(['client_gone', 'cancelled'] as const),
+  ...(['model_unknown', 'blocked_by_hook', 'agent_unknown'] as const),
+]);
 
 /** Returns whether a repeat of a request that ended with this error starts a new run. */
 function startsAnew(error: ServiceError): boolean {
-  return error.goesAway || unread.has(error.code);
+  return error.goesAway || notRemembered.has(error.code);
 }
 
 export class Repeats {

@@ -42,6 +42,8 @@ export class Run<Log extends EventSink = EventSink> {
   sync: SyncReport | undefined;
   /** Whether the agent has started to work. After that, repeating the request would cost a second run. */
   working = false;
+  /** Why the log could not keep an event. The answer of its readers would lack it. */
+  #notKept: ServiceError | undefined;
   readonly #abort = new AbortController();
   readonly #begun = Promise.withResolvers<void>();
 
@@ -73,6 +75,7 @@ export class Run<Log extends EventSink = EventSink> {
   async #work(work: (context: RunContext) => Promise<Outcome>): Promise<RunEnd> {
     try {
       const outcome = await work({ signal: this.#abort.signal, emit: (event) => this.#emit(event) });
+      if (this.#notKept) throw this.#notKept;
       return { state: 'succeeded', outcome };
     } catch (thrown) {
       return { state: 'failed', error: asServiceError(thrown) };
@@ -88,7 +91,8 @@ export class Run<Log extends EventSink = EventSink> {
     try {
       this.log.append(event);
     } catch (error) {
-      this.stop(asServiceError(error));
+      this.#notKept ??= asServiceError(error);
+      this.stop(this.#notKept);
     }
   }
 }

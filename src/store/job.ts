@@ -1,6 +1,16 @@
 /** The types of jobs: their states, requests, records, events and ends. */
 import type { ErrorCode } from '../errors.ts';
-import type { Effort, Limits, ModelUsage, Owner, RunEvent, SyncReport, Usage, WorkspaceResult } from '../task.ts';
+import type {
+  Denial,
+  Effort,
+  Limits,
+  ModelUsage,
+  Owner,
+  RunEvent,
+  SyncReport,
+  Usage,
+  WorkspaceResult,
+} from '../task.ts';
 
 export type JobState = 'queued' | 'running' | 'completed' | 'failed' | 'timeout' | 'cancelled' | 'interrupted';
 
@@ -100,6 +110,7 @@ export type JobRecord = JobSpec & {
   models?: Record<string, ModelUsage>;
   costUsd?: number;
   turns?: number;
+  denials?: Denial[];
   sessionId?: string;
   error?: JobError;
   sync?: SyncReport;
@@ -138,7 +149,17 @@ export type JobEnd = {
   error?: JobError;
 } & Pick<
   JobRecord,
-  'output' | 'stderr' | 'exitCode' | 'result' | 'usage' | 'models' | 'costUsd' | 'turns' | 'sessionId' | 'sync'
+  | 'output'
+  | 'stderr'
+  | 'exitCode'
+  | 'result'
+  | 'usage'
+  | 'models'
+  | 'costUsd'
+  | 'turns'
+  | 'denials'
+  | 'sessionId'
+  | 'sync'
 > & { workspace?: WorkspaceResult };
 
 export type JobFilter = {

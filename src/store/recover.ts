@@ -8,9 +8,7 @@ import { cancelledWhileRunning, type JobEnd, type JobError, type JobRecord } fro
 import { mayRunAgain, requeue } from './requeue.ts';
 import { recordColumns, toEvent, toRecord } from './rows.ts';
 import type { Claim } from './stored-run.ts';
-
-/** How many characters are kept of the text that an interrupted job has written. */
-const maxKeptOutput = 1_000_000;
+import { WrittenText } from './written-text.ts';
 
 /** Returns how many runs it recovered. */
 export async function recoverLost(store: Store, { maxAttempts }: { maxAttempts: number }): Promise<number> {
@@ -54,9 +52,10 @@ function endOfLostJob(job: JobRecord): { state: JobEnd['state']; error: JobError
 /** Returns the text that the agent wrote in this attempt, joined from its events. */
 async function writtenText(sql: Sql, id: string, after: number): Promise<string> {
   const rows = await sql(
-    `SELECT seq, at, body FROM agent_job_events WHERE job_id = $1 AND seq > $2 AND body LIKE '{"type":"text"%' ORDER BY seq`,
+    `SELECT seq, at, body FROM agent_job_events WHERE job_id = $1 AND seq > $2 AND body LIKE '{"type":"text%' ORDER BY seq`,
     [id, after],
   );
-  const texts = rows.map(toEvent).map((event) => (event.type === 'text' ? event.text : ''));
-  return texts.join('').slice(0, maxKeptOutput);
+  const written = new WrittenText();
+  for (const row of rows) written.read(toEvent(row));
+  return written.text;
 }

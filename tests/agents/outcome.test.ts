@@ -3,9 +3,12 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { outcomeOf } from '../../src/agents/outcome.ts';
 import { readResult } from '../../src/agents/protocol/result.ts';
+import { Turn } from '../../src/agents/turn.ts';
 import { chat } from '../support/pool.ts';
 
 const refusal = { is_error: true, stop_reason: 'refusal', result: 'API Error: the model cannot respond' };
+
+const silentTurn = () => new Turn(undefined, () => {});
 
 /** @param members those of the CLI's result message that the case is about */
 function outcomeFor(members: Record<string, unknown>, outputSchema?: Record<string, unknown>) {
@@ -16,7 +19,7 @@ function outcomeFor(members: Record<string, unknown>, outputSchema?: Record<stri
     stop_reason: 'end_turn',
     ...members,
   });
-  return outcomeOf(chat(['question'], outputSchema ? { outputSchema } : {}), result);
+  return outcomeOf(chat(['question'], outputSchema ? { outputSchema } : {}), silentTurn(), result);
 }
 
 describe('a refusal of the model', () => {
@@ -78,6 +81,6 @@ test('a number that is negative or no number counts as missing', () => {
 test('a total that is lower than after the turn before gives no negative usage', () => {
   const result = (inputTokens: number, outputTokens: number) =>
     readResult({ subtype: 'success', modelUsage: { haiku: { inputTokens, outputTokens } } });
-  const { usage } = outcomeOf(chat(['question']), result(7, 2), { before: result(5, 5) });
+  const { usage } = outcomeOf(chat(['question']), silentTurn(), result(7, 2), { before: result(5, 5) });
   assert.deepEqual([usage?.inputTokens, usage?.outputTokens], [2, 0]);
 });

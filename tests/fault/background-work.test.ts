@@ -1,11 +1,12 @@
 /** Background work of an agent: its results answer no question, and it ends with its run. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { type TestContext, test } from 'node:test';
-import { unsealed } from '../support/bubblewrap.ts';
-import { askFor, startScriptedService } from '../support/scripted-agent.ts';
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, type TestContext, test } from 'node:test';
+import type { MessagesRequest } from '../../src/fake-model/messages-api.ts';
+import { unsealed, withoutBubblewrap } from '../support/bubblewrap.ts';
+import { askFor, type Script, startScriptedService } from '../support/scripted-agent.ts';
 import { processesOf } from '../support/server-process.ts';
-import { ask, startFakeModelService, type TestService } from '../support/service.ts';
+import { ask, faultAgent, startFakeModelService, startTestService, type TestService } from '../support/service.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 type Answer = { choices: { message: { content: string } }[] };
@@ -74,22 +75,149 @@ function commandOf(pid: number): string {
   }
 }
 
-test('a job ends with its own answer, and its background command with it', async (t) => {
-  const { service } = await start(t);
-  const prompt = `${background(60)} [[say: JOB]]`;
+type JobRecord = { job_id: string; status: string; result: string; output: string; cost_usd: number };
+
+async function endedJob(service: TestService, prompt: string): Promise<JobRecord> {
   const { job_id } = (await (await service.post('/execute', { prompt })).json()) as { job_id: string };
-  const job = await waitUntil('the job has ended', async () => {
-    const record = (await (await service.get(`/jobs/${job_id}`)).json()) as { status: string; result: string };
+  return waitUntil('the job has ended', async () => {
+    const record = (await (await service.get(`/jobs/${job_id}`)).json()) as JobRecord;
     return record.status === 'completed' ? record : undefined;
   });
-  assert.equal(job.result, 'JOB');
-  await waitUntil('every command of the run has ended', async () => (await sleeping()).length === 0);
+}
+
+test('a job ends with its own answer, and its background command with it', async (t) => {
+  const { service, model } = await start(t);
+  for (const seconds of [60, 0.1]) {
+    assert.equal((await endedJob(service, `${background(seconds)} [[say: JOB ${seconds}]]`)).result, `JOB ${seconds}`);
+    await waitUntil('every process of the run has ended', async () => (await processesOf(process.pid)).length === 0);
+    if (seconds === 60) assert.equal(model.asked().length, 2, 'the model was asked for the job only');
+  }
 });
 
-test('a result that answers no line is ignored', async (t) => {
-  const service = await startScriptedService(t);
-  for (const api of ['/v1', '/openai/v1'] as const) {
-    const answer = await service.chat(api, askFor({ unasked: 'a notice', say: ['mine'] }));
-    assert.equal(await textOf(answer), 'mine');
+describe('a background sub-agent', () => {
+  const subAgent = (seconds: number) => {
+    const prompt = `[[tool: Bash {"command":"sleep ${seconds}"}]] [[say: SUB]]`;
+    return `[[tool: Agent ${JSON.stringify({ description: 'd', prompt, subagent_type: 'general-purpose', run_in_background: true })}]]`;
+  };
+  const slow = '[[tool: Bash {"command":"for i in 1 2 3; do sleep 1; done"}]]';
+  for (const [when, question] of [
+    ['before the end of the turn', `${subAgent(0)} ${slow} [[say: MAIN]]`],
+    ['after the turn', `${subAgent(1)} [[say: MAIN]]`],
+    ['long after the turn', `${subAgent(60)} [[say: MAIN]]`],
+  ] as const) {
+    test(`that ends ${when} adds nothing to the answer, and nothing is spent after it`, async (t) => {
+      const { service, model } = await start(t);
+      for (const api of ['/v1', '/openai/v1']) {
+        assert.equal(await textOf(await service.post(`${api}/chat/completions`, ask(question))), 'MAIN', api);
+        await waitUntil(
+          'every process of the run has ended',
+          async () => (await processesOf(process.pid)).length === 0,
+        );
+      }
+      assert.equal((await endedJob(service, question)).output, 'MAIN');
+      const before = model.asked().length;
+      assert.deepEqual(await converse(service, [question, '[[say: NEXT]]']), ['MAIN', 'NEXT']);
+      // A notice that comes within the turn is a part of it.
+      const own = model.asked().slice(before).filter(isOwnTurn).length;
+      if (when !== 'before the end of the turn') assert.equal(own, 0, 'how often the model was asked about the end');
+    });
   }
+});
+
+/** Whether the last message of a request tells the model of the end of a background task. */
+function isOwnTurn({ messages }: MessagesRequest): boolean {
+  return JSON.stringify(messages.at(-1)).includes('<task-notification>');
+}
+
+describe('a process that detached from the agent has ended after the answer', () => {
+  const ways = {
+    'with setsid': '(setsid sleep 300 >/dev/null 2>&1 &) ; true',
+    'with nohup': 'nohup sleep 300 >/dev/null 2>&1 & true',
+    'with a double fork': '( ( sleep 300 >/dev/null 2>&1 & ) & ) ; true',
+    'with another name': '(exec -a quiet setsid sleep 300 >/dev/null 2>&1 &) ; true',
+    'with an empty environment': '(env -i setsid sleep 300 >/dev/null 2>&1 &) ; true',
+  };
+  for (const SANDBOX of ['off', 'auto'] as const) {
+    for (const [way, command] of Object.entries(ways)) {
+      // Without a sandbox a process with an empty environment and no parent of ours cannot be known.
+      const skip = SANDBOX === 'auto' ? withoutBubblewrap : way === 'with an empty environment';
+      test(`${way}, SANDBOX=${SANDBOX}`, { skip }, async (t) => {
+        const { service } = await startFakeModelService(t, { AGENT_ACCESS: 'full', SANDBOX });
+        const question = `[[tool: Bash ${JSON.stringify({ command })}]] [[say: LEFT]]`;
+        for (const api of ['/v1', '/openai/v1']) {
+          assert.equal(await textOf(await service.post(`${api}/chat/completions`, ask(question))), 'LEFT');
+          await waitUntil(`${api}: the process has ended`, async () => (await detached()).length === 0);
+        }
+        assert.equal((await endedJob(service, question)).output, 'LEFT');
+        assert.deepEqual(await detached(), [], 'the processes of a job end before its record says that it has ended');
+      });
+    }
+  }
+});
+
+/** The processes on this machine that sleep for 300 s: only these tests start them. */
+async function detached(): Promise<number[]> {
+  const pids = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
+  return pids.filter((pid) => commandOf(pid).endsWith('sleep\x180\0') || commandOf(pid) === 'quiet\0sleep\x180\0');
+}
+
+describe('a turn that the agent begins by itself, before and after the turn of the client,', () => {
+  const script = { unasked: 'NOTICE', say: ['mi', 'ne'] };
+  const spent = { prompt_tokens: 3210, completion_tokens: 7 };
+
+  test('adds nothing to a whole answer and its figures', async (t) => {
+    const service = await startScriptedService(t);
+    const answer = await service.chat('/openai/v1', askFor(script));
+    const body = (await answer.json()) as Answer & { usage: Record<string, number>; agent: { cost_usd: number } };
+    assert.equal(body.choices[0]?.message.content, 'mine');
+    assert.equal(body.agent.cost_usd, 0.25);
+    const { prompt_tokens, completion_tokens } = body.usage;
+    assert.deepEqual({ prompt_tokens, completion_tokens }, spent);
+  });
+
+  test('adds nothing to a stream with all its events', async (t) => {
+    const service = await startScriptedService(t);
+    const answer = await service.chat('/openai/v1', askFor(script, { stream: true }), {
+      'x-agent-events': 'tools,thinking',
+    });
+    const text = await answer.text();
+    assert.doesNotMatch(text, /NOTICE|Bash/);
+    assert.match(text, /"content":"mi".*"content":"ne".*\[DONE\]/s);
+  });
+
+  test('adds nothing to a job', async (t) => {
+    const service = await startScriptedService(t);
+    const record = await endedJob(service, `#agent ${JSON.stringify(script)}`);
+    assert.deepEqual([record.result, record.output, record.cost_usd], ['mine', 'mine', 0.25]);
+    const events = await (await service.get(`/jobs/${record.job_id}/events`)).text();
+    assert.doesNotMatch(events, /NOTICE|Bash/);
+  });
+
+  test('ends an idle agent, and the follow-up is served by another', async (t) => {
+    const cases: [Script, number][] = [
+      [script, 2],
+      [{ say: ['mine'] }, 1],
+    ];
+    for (const [first, starts] of cases) {
+      // With one slot, the follow-up waits until the agent is idle.
+      const service = await startScriptedService(t, { MAX_CONCURRENT_RUNS: '1' });
+      const [question] = askFor(first).messages;
+      assert.equal(await textOf(await service.chat('/openai/v1', askFor(first))), 'mine');
+      if (starts === 2)
+        await waitUntil('the agent has ended', async () => (await processesOf(process.pid)).length === 0);
+      const messages = [question, { role: 'assistant', content: 'mine' }, ...askFor({ say: ['next'] }).messages];
+      assert.equal(await textOf(await service.chat('/openai/v1', { model: 'haiku', messages })), 'next');
+      assert.equal(service.starts().length, starts);
+      await service.close(0);
+    }
+  });
+
+  test('of an agent without marks is left out by its result', async (t) => {
+    const service = await startTestService(t, { CLAUDE_BIN: faultAgent('notices'), SANDBOX: 'off' });
+    for (const api of ['/v1', '/openai/v1'] as const) {
+      assert.equal(await textOf(await service.post(`${api}/chat/completions`, ask('hi'))), 'mine', api);
+    }
+  });
 });

@@ -27,6 +27,7 @@ describe('a record', () => {
       exit_code: 0,
       output: 'Paris.',
       result: 'Paris.',
+      denials: [],
       usage: { input_tokens: 10, cache_read_tokens: 200, cache_write_tokens: 3000, output_tokens: 7 },
       cost_usd: 0.25,
       num_turns: 1,

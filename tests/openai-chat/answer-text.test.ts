@@ -178,6 +178,7 @@ test('a whole answer has the fields of OpenAI, and what the run cost', () => {
       session_id: 's',
       cost_usd: 0.25,
       turns: 1,
+      denials: [],
       duration_ms: 1,
       models: { sonnet: { ...usage, cost_usd: 0.25 } },
     },
@@ -189,15 +190,30 @@ test('a whole answer has the fields of OpenAI, and what the run cost', () => {
     total_tokens: 0,
     prompt_tokens_details: { cached_tokens: 0, cache_write_tokens: 0 },
   });
-  assert.deepEqual(unknown.agent, { session_id: null, cost_usd: null, turns: 1, duration_ms: 1, models: {} });
+  assert.deepEqual(unknown.agent, {
+    session_id: null,
+    cost_usd: null,
+    turns: 1,
+    denials: [],
+    duration_ms: 1,
+    models: {},
+  });
 });
 
 for (const [stream, options, used] of [
-  ['a stream without agent events', plain, { text: 'whole', tool_call: 'brief' }],
+  ['a stream without agent events', plain, { text: 'whole', text_dropped: 'whole', tool_call: 'brief' }],
   [
     'a stream that shows tools',
     { ...plain, agentEvents: new Set(['tools']) },
-    { text: 'whole', tool_call: 'whole', tool_result: 'whole', retry: 'whole' },
+    {
+      text: 'whole',
+      text_dropped: 'whole',
+      tool_call: 'whole',
+      tool_result: 'whole',
+      tool_progress: 'whole',
+      retry: 'whole',
+      denied: 'whole',
+    },
   ],
   ['a stream with a schema', { ...plain, formatted: true }, { tool_call: 'brief' }],
 ] as [string, AnswerTextOptions, Record<string, string>][]) {

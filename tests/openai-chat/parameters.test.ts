@@ -221,9 +221,12 @@ describe('a parameter', () => {
     const response_format = { type: 'json_schema', json_schema: { name: 'x', schema } };
     const script = { say: [], result: { structured_output: { city: 'Rome' } } };
     assert.equal(await content(service, script, { response_format }), '{"city":"Rome"}');
-    const request = service.received().find(({ type }) => type === 'control_request')?.['request'];
+    const requests = service
+      .received()
+      .map(({ request }) => request as { subtype: string; jsonSchema?: unknown } | undefined);
+    const request = requests.find((sent) => sent?.subtype === 'initialize');
     const clean = { type: 'object', title: 'Place', properties: { city: { type: 'string' } } };
-    assert.deepEqual((request as { jsonSchema: unknown }).jsonSchema, { definitions: { Place: clean }, ...clean });
+    assert.deepEqual(request?.jsonSchema, { definitions: { Place: clean }, ...clean });
     assert.equal(await content(service, script, { response_format, stream: true }), '{"city":"Rome"}');
   });
 

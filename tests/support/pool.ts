@@ -29,6 +29,7 @@ export async function startPool(t: TestContext, overrides: Overrides = {}, works
     rooms: await openRooms(t, environment, overrides.containment),
     trustWorkspace: false,
     importSettings: false,
+    modelRetries: { chat: 3, job: 10 },
     markerOf: (id) => `pool-test:${dataDir}:${process.pid}:${id}`,
     onUnknown: () => {},
     onForced: () => {},

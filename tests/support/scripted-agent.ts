@@ -21,7 +21,7 @@ export type Script = {
   /** The text before the tool call. */
   before?: string;
   tool?: { name: string; input: unknown; result: string };
-  /** The text of a result that answers no line of the server. It is printed before the result of the script. */
+  /** The text of a whole turn that answers no line of the server. It is printed before and after the turn of the script. */
   unasked?: string;
   /** Members of the result that differ from the usual ones. */
   result?: Record<string, unknown>;

@@ -45,14 +45,14 @@ export function createPool({ workspaces, agents }: Stages, settings: PoolSetting
     const workspace = found && (await leaseFor(found, task, signal));
     if (!found || !workspace) return undefined;
     const { session, known } = found;
-    if (known > 0) return keptLease('continued', workspace, session, known);
+    if (known > 0) return sessionLease('continued', workspace, session, task, known);
     try {
       await (found.reset ?? session.reset(signal));
     } catch {
       await releaseBoth(workspace, session);
       return undefined;
     }
-    return keptLease('reset', workspace, session, 0);
+    return sessionLease('reset', workspace, session, task);
   };
 
   const leasePrewarmed = async (task: Task, signal: AbortSignal): Promise<AgentLease | undefined> => {
@@ -77,37 +77,53 @@ export function createPool({ workspaces, agents }: Stages, settings: PoolSetting
     }
   };
 
-  const sessionLease = (start: AgentStart, workspace: WorkspaceLease, session: Session, task: Task): AgentLease =>
-    task.reuse === 'kept' ? keptLease(start, workspace, session, 0) : singleLease(start, workspace, session);
-
   /**
-   * Returns the lease of an agent that may be kept after its run.
+   * Returns the lease of a session.
    * @param known how many messages of the task the agent's conversation contains
    */
-  const keptLease = (start: AgentStart, workspace: WorkspaceLease, session: Session, known: number): AgentLease => {
+  const sessionLease = (
+    start: AgentStart,
+    workspace: WorkspaceLease,
+    session: Session,
+    task: Task,
+    known = 0,
+  ): AgentLease => {
+    let current = session;
     let served: { task: Task; answers: string[] } | undefined;
+    const work = async (options: TurnOptions): Promise<Outcome> => {
+      try {
+        return await current.continueFrom(known, task, options);
+      } catch (error) {
+        // The fault is not that of the task if an agent ends while it waits.
+        if (start === 'new' || !current.lost || options.signal.aborted) throw error;
+        await current.release();
+        current = await agents.startSession(task.id, agents.fixedOf(task), task.model, workspace);
+        return await current.run(task, options);
+      }
+    };
     return {
       start,
       workspace,
-      async run(task, options) {
+      async run(_, options) {
         let streamed = '';
         const onEvent: TurnOptions['onEvent'] = (event) => {
           if (event.type === 'text') streamed += event.text;
+          if (event.type === 'text_dropped') streamed = streamed.slice(0, streamed.length - event.length);
           options.onEvent?.(event);
         };
-        const outcome = await session.continueFrom(known, task, { ...options, onEvent });
-        served = { task, answers: [outcome.text, streamed] };
+        const outcome = await work({ ...options, onEvent });
+        if (task.reuse === 'kept') served = { task, answers: [outcome.text, streamed] };
         return outcome;
       },
       async endAgent() {
         served = undefined;
-        await session.release();
+        await current.release();
       },
       async release() {
-        const isKept = served && idle.accepts(session) && (await session.isQuiet());
+        const isKept = served && idle.accepts(current) && (await current.isQuiet());
         const prepared = isKept ? await workspace.keep() : undefined;
-        if (served && prepared) idle.add({ ...served, session, prepared });
-        else await releaseBoth(workspace, session);
+        if (served && prepared) idle.add({ ...served, session: current, prepared });
+        else await releaseBoth(workspace, current);
       },
     };
   };

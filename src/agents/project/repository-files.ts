@@ -5,6 +5,7 @@
 import { constants } from 'node:fs';
 import { open, opendir, realpath } from 'node:fs/promises';
 import { join, sep } from 'node:path';
+import { startOf } from '../../truncate.ts';
 
 /** How many directory entries one call of `listFiles` reads. The rest of a larger folder is left out. */
 const maxEntries = 2000;
@@ -59,7 +60,7 @@ export async function readText(path: string, maxCharacters: number): Promise<str
     const buffer = Buffer.alloc(Math.min(maxCharacters * 4, status.size));
     const { bytesRead } = await file.read(buffer, 0, buffer.length, 0);
     const bytes = buffer.subarray(0, bytesRead);
-    return bytes.includes(0) ? undefined : bytes.toString('utf8').slice(0, maxCharacters);
+    return bytes.includes(0) ? undefined : startOf(bytes.toString('utf8'), maxCharacters);
   } catch {
     return undefined;
   } finally {

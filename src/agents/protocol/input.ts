@@ -41,6 +41,7 @@ export type ControlRequest =
   | { subtype: 'initialize'; appendSystemPrompt?: string; jsonSchema?: Record<string, unknown> }
   | { subtype: 'set_model'; model: string }
   | { subtype: 'get_session_cost' }
+  | { subtype: 'interrupt' }
   | { subtype: 'apply_flag_settings'; settings: Record<string, unknown> };
 
 export function controlLine(requestId: string, request: ControlRequest): string {

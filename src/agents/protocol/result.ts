@@ -1,5 +1,6 @@
 /** Reads the `result` message, with which the CLI ends a turn. */
-import type { ModelUsage, StopReason, Usage } from '../../task.ts';
+import type { Denial, ModelUsage, StopReason, Usage } from '../../task.ts';
+import { startOf } from '../../truncate.ts';
 import { array, type Json, number, object, string } from './json.ts';
 
 /** What a `result` message says. Costs and tokens are totals since the start of the process. */
@@ -16,6 +17,13 @@ export type AgentResult = {
   turns: number;
   durationMs: number;
   stopReason: StopReason;
+  /** The CLI's word for the cause of the end, such as `completed`, `api_error` or `prompt_too_long`. */
+  terminalReason: string;
+  /** The HTTP status with which the model API refused the last request. Undefined if there was no answer. */
+  apiStatus?: number;
+  /** The CLI's word for some failures of a request: `media_removed` for an image, or `connection_failed`. */
+  apiError: string;
+  denials: (Denial & { id: string })[];
   /** The ids of the lines that the result answers. Undefined if the CLI does not give them. */
   answers?: string[];
   /**
@@ -46,8 +54,24 @@ export function readResult(message: Json): AgentResult {
     turns: number(message['num_turns']) ?? 0,
     durationMs: number(message['duration_ms']) ?? 0,
     stopReason: readStopReason(message['stop_reason']),
+    terminalReason: string(message['terminal_reason']),
+    apiStatus: number(message['api_error_status']),
+    apiError: string(message['api_error']),
+    denials: array(message['permission_denials']).map((denial) => readDenial(object(denial))),
     answers: Array.isArray(message['user_message_uuids']) ? message['user_message_uuids'].map(String) : undefined,
     spontaneous: object(message['origin'])['kind'] !== undefined,
+  };
+}
+
+/** The most characters that are kept of a refused tool's input. */
+const maxDeniedInput = 500;
+
+function readDenial(denial: Json): Denial & { id: string } {
+  const input = JSON.stringify(denial['tool_input'] ?? {});
+  return {
+    id: string(denial['tool_use_id']),
+    tool: string(denial['tool_name']),
+    input: startOf(input, maxDeniedInput),
   };
 }
 

@@ -27,6 +27,12 @@ function renderEvent({ seq: _, at, ...event }: PublicEvent) {
       const next = { max_attempts: maxAttempts, delay_seconds: delayMs / 1000 };
       return { type, at: time, attempt, ...next, status: status ?? null };
     }
+    case 'tool_progress':
+      return { type: event.type, at: time, id: event.id, name: event.name, elapsed_seconds: event.seconds };
+    case 'denied':
+      return { type: event.type, at: time, id: event.id, tool: event.tool, reason: event.reason ?? null };
+    case 'text_dropped':
+      return { type: event.type, at: time, length: event.length };
     case 'cost':
       return { type: event.type, at: time, cost_usd: event.costUsd };
     case 'text':

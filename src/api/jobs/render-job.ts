@@ -2,7 +2,7 @@
 
 import type { JobView } from '../../jobs/jobs.ts';
 import type { JobSummary, WaitCause, WebhookReport } from '../../store/job.ts';
-import type { ModelUsage, Usage } from '../../task.ts';
+import type { Denial, ModelUsage, Usage } from '../../task.ts';
 
 export type JobJson = ReturnType<typeof renderJob>;
 export type ListedJobJson = ReturnType<typeof renderListedJob>;
@@ -14,6 +14,7 @@ export function renderJob(job: JobView) {
     output: job.output,
     stderr: job.stderr,
     result: job.result ?? null,
+    denials: (job.denials ?? []).map(denialOf),
     models: Object.fromEntries(Object.entries(job.models ?? {}).map(([name, used]) => [name, modelUsage(used)])),
     ...renderQueuePosition(job),
     workspace: workspaceOf(job),
@@ -72,6 +73,10 @@ export function renderQueuePosition({ position, expectedWaitMs }: JobView) {
 
 function waitCause({ code, message, since }: WaitCause) {
   return { code, message, since: isoTime(since) };
+}
+
+function denialOf({ tool, input, reason }: Denial) {
+  return { tool, input: input ?? null, reason: reason ?? null };
 }
 
 function workspaceOf({ workspace, sync }: JobView) {

@@ -25,6 +25,9 @@ const shownIn: Record<RunEvent['type'], 'answer' | AgentEventKind | 'nowhere'> =
   thinking: 'thinking',
   tool_result: 'tools',
   retry: 'tools',
+  denied: 'tools',
+  tool_progress: 'tools',
+  text_dropped: 'answer',
   started: 'nowhere',
   cost: 'nowhere',
   workspace: 'nowhere',
@@ -70,6 +73,12 @@ export class AnswerText {
         return this.#show('tools', `${event.isError ? 'failed' : 'done'}: ${shortened(event.text)}\n`);
       case 'retry':
         return this.#show('tools', `\nThe model API failed; retry ${event.attempt} of ${event.maxAttempts}\n`);
+      case 'denied':
+        return this.#show('tools', `refused: ${event.tool}: ${shortened(event.reason ?? 'no permission')}\n`);
+      case 'tool_progress':
+        return this.#show('tools', `${event.name} still runs, after ${Math.round(event.seconds)} s\n`);
+      // The stream ends then, because a text that was sent cannot be taken back.
+      case 'text_dropped':
       case 'started':
       case 'cost':
       case 'workspace':

@@ -57,6 +57,7 @@ export function agentFacts(outcome: Outcome): Record<string, unknown> {
     session_id: outcome.sessionId ?? null,
     cost_usd: outcome.costUsd ?? null,
     turns: outcome.turns,
+    denials: outcome.denials ?? [],
     duration_ms: outcome.durationMs,
     models: Object.fromEntries(
       Object.entries(outcome.models).map(([name, used]) => [name, { ...usageOf(used), cost_usd: used.costUsd }]),

@@ -20,4 +20,5 @@ const types: Record<ErrorKind, string> = {
 const codes: Partial<Record<ErrorCode, string>> = {
   unauthorized: 'invalid_api_key',
   unsupported_model: 'model_not_found',
+  model_rate_limited: 'rate_limit_exceeded',
 };

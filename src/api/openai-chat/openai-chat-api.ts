@@ -1,5 +1,6 @@
 /** OpenAI's chat completions, whole and streamed, served by prewarmed and idle agents. */
 import { z } from 'zod';
+import { ServiceError } from '../../errors.ts';
 import { frameOf, jsonLine } from '../../http/sse.ts';
 import { follow } from '../../runs/follow.ts';
 import type { Outcome } from '../../task.ts';
@@ -30,6 +31,7 @@ export const openaiChatApi: Api<ChatView> = {
     const answer = new AnswerText(view);
     yield frameOf(chunks.role);
     for await (const event of follow(run.log, 0, signal)) {
+      if (event.type === 'text_dropped') run.stop(brokenOff());
       const piece = answer.pieceOf(event);
       if (piece) yield frameOf(chunks.text(piece.channel, piece.text));
     }
@@ -67,6 +69,14 @@ export function askedOf(chat: ChatRequest, { agentEvents }: ReadContext): Asked<
     ignored,
     ...(user !== undefined && { user }),
   };
+}
+
+/** Returns the error of a stream whose text was dropped in part. A text that was sent cannot be taken back. */
+function brokenOff(): ServiceError {
+  return new ServiceError(
+    'model_unavailable',
+    "Cannot finish the stream: the model's response broke off and began anew",
+  );
 }
 
 export function wholeAnswer(run: ChatRun, outcome: Outcome, view: ChatView): string {

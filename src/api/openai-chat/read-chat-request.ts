@@ -1,6 +1,7 @@
 /** Reads a chat completion request: what the agent is to do, and how the caller wants the answer. */
 import { invalidField, ServiceError } from '../../errors.ts';
 import type { Effort } from '../../task.ts';
+import { startOf } from '../../truncate.ts';
 import type { ReadContext } from '../api.ts';
 import { parseBody } from '../parse-body.ts';
 import { enforceable, type Schema, Unenforceable } from '../schemas/json-schema.ts';
@@ -66,7 +67,7 @@ async function readFields(
     includeUsage: body.stream_options?.include_usage === true,
     stop: [body.stop ?? []].flat().filter((text) => text !== ''),
     ignored,
-    ...(body.user ? { user: body.user.slice(0, maxUserLength) } : {}),
+    ...(body.user ? { user: startOf(body.user, maxUserLength) } : {}),
   };
 }
 

@@ -7,7 +7,8 @@ export class StopTexts {
   #found = false;
 
   constructor(stops: string[]) {
-    this.#stops = stops;
+    // Half of a surrogate pair occurs in no text, but would be found within a character.
+    this.#stops = stops.filter((stop) => stop.isWellFormed());
   }
 
   /** @returns the part of the text so far that can be shown now */

@@ -3,6 +3,7 @@
  * API requires an object at the root.
  */
 import { jsonSize, overJsonLimits } from '../../http/json-bounds.ts';
+import { startOf } from '../../truncate.ts';
 
 export type Schema = Record<string, unknown>;
 
@@ -87,7 +88,7 @@ function definitionOf(schema: Schema, reference: string): unknown {
     const key = decodeURIComponent(name);
     return isSchema(definitions) && Object.hasOwn(definitions, key) ? definitions[key] : undefined;
   } catch {
-    throw new Unenforceable(`has a reference that is not well-formed: ${reference.slice(0, 100)}`);
+    throw new Unenforceable(`has a reference that is not well-formed: ${startOf(reference, 100)}`);
   }
 }
 

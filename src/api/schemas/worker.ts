@@ -5,6 +5,7 @@
  */
 import { parentPort } from 'node:worker_threads';
 import { Ajv, type Options } from 'ajv';
+import { startOf } from '../../truncate.ts';
 
 const options: Options = {
   strict: false,
@@ -26,7 +27,7 @@ function problemOf(schema: object): string | undefined {
     return undefined;
   } catch (error) {
     if (error instanceof RangeError) return 'is too complex to be compiled';
-    return `is not a valid JSON Schema: ${(error as Error).message.slice(0, 300)}`;
+    return `is not a valid JSON Schema: ${startOf((error as Error).message, 300)}`;
   }
 }
 

@@ -2,6 +2,7 @@
  * Shows the events of a job to a person: the agent's text as it is written, and every other event on a separate line.
  */
 import type { EventJson } from '../../api/jobs/job-event-stream.ts';
+import { truncate } from '../../truncate.ts';
 
 /** How many characters of a tool's input or result are shown. */
 const maxShown = 200;
@@ -64,6 +65,12 @@ function lineOf(event: Exclude<EventJson, { type: 'text' }>): string | undefined
       const detail = status === null ? '' : ` (${status})`;
       return `-- the model API failed${detail}: attempt ${attempt} of ${most} in ${delay} s`;
     }
+    case 'tool_progress':
+      return `-- ${event.name} still runs, after ${Math.round(event.elapsed_seconds)} s`;
+    case 'denied':
+      return `-- refused: ${event.tool}`;
+    case 'text_dropped':
+      return `-- the model's response broke off: its last ${event.length} characters are void`;
     case 'cost':
       return `-- cost so far: $${event.cost_usd}`;
     case 'events_full':
@@ -88,7 +95,7 @@ function stateLine({
 
 function short(text: string): string {
   const line = text.trim().replace(/\s+/g, ' ');
-  return line.length > maxShown ? `${line.slice(0, maxShown)}…` : line;
+  return truncate(line, maxShown);
 }
 
 /** Removes control characters, so that the text of an agent cannot control the terminal. */

@@ -1,4 +1,5 @@
 /** `jobs run`: submits a job. With `--wait`, shows the job's events and exits with the job's status. */
+import type { JobJson } from '../../api/jobs/render-job.ts';
 import { pause } from '../../waits.ts';
 import type { CommandContext } from '../command-context.ts';
 import { CommandFailure, exitStatus, exitStatusOf } from './exit-status.ts';
@@ -63,11 +64,18 @@ async function waitFor(client: JobClient, job: Submitted, options: WaitOptions):
     const delivery = record.workspace?.delivery;
     if (delivery)
       report(`The branch ${delivery.branch}: ${[delivery.state, delivery.detail].filter(Boolean).join(', ')}\n`);
+    if (record.denials.length > 0) report(`${deniedLine(record.denials)}\n`);
     return exitStatusOf(record);
   } finally {
     stop.removeEventListener('abort', cancel);
     ended.abort();
   }
+}
+
+function deniedLine(denials: JobJson['denials']): string {
+  const tools = [...new Set(denials.map(({ tool }) => tool))].join(', ');
+  const calls = denials.length === 1 ? '1 tool call was' : `${denials.length} tool calls were`;
+  return `${calls} refused, because the agent has no permission: ${tools}`;
 }
 
 function expectation({ expected_wait_seconds: seconds }: Submitted): string {

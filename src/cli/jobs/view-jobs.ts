@@ -1,5 +1,6 @@
 /** The commands of `jobs` that show or cancel existing jobs. */
 import type { ListedJobJson } from '../../api/jobs/render-job.ts';
+import { startOf } from '../../truncate.ts';
 import type { CommandContext } from '../command-context.ts';
 import { exitStatus } from './exit-status.ts';
 import { followEvents } from './follow-events.ts';
@@ -29,7 +30,7 @@ export async function listJobs(args: string[], { print, report }: CommandContext
 function lineOf({ job_id, status, created_at, cost_usd, prompt }: ListedJobJson): string {
   const cost = cost_usd === null ? '-' : `$${cost_usd.toFixed(2)}`;
   const words = prompt.replace(/[\s\p{Cc}]+/gu, ' ').trim();
-  return [job_id, status.padEnd(11), created_at, cost.padStart(8), words.slice(0, 60)].join('  ');
+  return [job_id, status.padEnd(11), created_at, cost.padStart(8), startOf(words, 60)].join('  ');
 }
 
 export async function showJob(args: string[], { print }: CommandContext): Promise<number> {
