@@ -87,7 +87,7 @@ export class ArgumentAgent implements Agent {
       .finally(() => clearTimeout(resultTimer));
     const ending = { exit: exit === 'never' ? { code: null, signal: null } : exit, stderr: process.stderr };
     if (result?.isError) return outcomeOf(task, turn, result, { ending });
-    if (exit !== 'never' && exit.code !== 0) throw failureOfExit(ending);
+    if (exit !== 'never' && exit.code !== 0) throw failureOfExit(ending, turn.askedModel || plain.text !== '');
     if (result) return outcomeOf(task, turn, result, { ending, fallbackText: plain.text });
     return plainOutcome(plain, ending.exit);
   }

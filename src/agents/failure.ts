@@ -36,11 +36,17 @@ export function stoppedByHook(spent: Spent): ServiceError {
   return new ServiceError('blocked_by_hook', message, { spent });
 }
 
-/** Returns the error for a process that ended without a result, or with a bad exit status. */
-export function failureOfExit(ending: Ending): ServiceError {
+/**
+ * Returns the error for a process that ended without a result, or with a bad exit status.
+ * @param began whether the agent had begun to work. If it ended before that and gave no reason, the command is broken
+ */
+export function failureOfExit(ending: Ending, began: boolean): ServiceError {
   const reason = redact(ending.stderr);
   if (/^(setpriv|bwrap): /.test(ending.stderr)) {
     return new ServiceError('agent_not_started', `Cannot start claude: ${reason}`, endingExtra(ending));
+  }
+  if (!began && (reason === '' || signalOf(ending.exit) !== undefined)) {
+    return new ServiceError('agent_not_started', reason || describeExit(ending.exit), endingExtra(ending));
   }
   const code = codeOfWords(reason) ?? 'agent_failed';
   return new ServiceError(code, withAdvice(code, reason || describeExit(ending.exit)), endingExtra(ending));
@@ -52,9 +58,25 @@ export function failureOfExit(ending: Ending): ServiceError {
  */
 export function failureOfStart(error: unknown): ServiceError {
   const name = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-  const advice = name === 'ENOENT' ? ' (the command or the workspace folder does not exist)' : '';
-  return new ServiceError('agent_not_started', `Cannot start claude: ${name}${advice}`, { cause: error });
+  const meaning = meanings[name];
+  const message = `Cannot start claude: ${name}${meaning ? ` (${meaning})` : ''}`;
+  return new ServiceError('agent_not_started', message, { cause: error });
 }
+
+/** What system errors mean when an agent is started. */
+const meanings: Record<string, string> = {
+  ENOENT: 'the command or the workspace folder does not exist',
+  EACCES: 'the command may not be executed',
+  ENOEXEC: 'the command is not a program of this system',
+  ETXTBSY: 'the command is being written',
+  EMFILE: 'the server has too many open files',
+  ENFILE: 'the system has too many open files',
+  EAGAIN: 'the user has too many processes',
+  ENOMEM: 'the system has no free memory',
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the disk quota is used up',
+  EROFS: 'the disk is read-only',
+};
 
 function codeOfResult(task: Task, turn: Turn, result: AgentResult, cause: string): ErrorCode {
   if (result.subtype === 'error_max_budget_usd') return 'budget_exceeded';
@@ -76,17 +98,17 @@ function codeOfWords(cause: string): ErrorCode | undefined {
 }
 
 function describeExit(exit: Exit): string {
-  const signal = exit.signal ?? signalOfStatus(exit.code);
+  const signal = signalOf(exit);
   if (signal) return `claude was ended by ${signal} before it gave a result`;
   return `claude exited with status ${exit.code} and gave no result`;
 }
 
 /**
- * Returns the signal that ended a wrapper's child. A wrapper such as bwrap then exits as a shell does: with the status
- * 128 plus the signal's number.
+ * Returns the signal that ended a process, or the child of a wrapper. A wrapper such as bwrap then exits as a shell does:
+ * with the status 128 plus the signal's number.
  */
-function signalOfStatus(code: number | null): string | undefined {
-  return Object.entries(constants.signals).find(([, number]) => code === 128 + number)?.[0];
+function signalOf({ signal, code }: Exit): string | undefined {
+  return signal ?? Object.entries(constants.signals).find(([, number]) => code === 128 + number)?.[0];
 }
 
 function endingExtra(ending?: Ending): { exitCode?: number; stderr?: string } {

@@ -241,7 +241,7 @@ export class SessionAgent implements Session {
         afterwards: this.#whileIdle,
         settleExit: (exit) => {
           this.lost = !this.#turn?.askedModel;
-          throw failureOfExit({ exit, stderr: this.#process.stderr });
+          throw failureOfExit({ exit, stderr: this.#process.stderr }, !this.lost);
         },
       });
     } catch (error) {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { fakeModelAgent } from '../support/fake-model-agent.ts';
+import { execute, jobOf } from '../support/http-jobs.ts';
 import { ask, startFakeModelService, startTestService, type TestService } from '../support/service.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
@@ -211,6 +212,10 @@ test('the usage limit of a login is an error of its own, with the time of its en
       assert.equal(model.asked().length - before, 1, 'the model was asked once');
     }
   }
-  const job = await endedJob(service, '[[limit: 7200]]');
-  assert.equal(job.error?.code, 'usage_limit');
+  const id = await execute(service, { prompt: '[[limit: 7200]]' });
+  const cause = await waitUntil('the job waits for the end of the limit', async () => {
+    const { waiting_for: cause, status } = await jobOf(service, id);
+    return status === 'queued' && cause;
+  });
+  assert.equal(cause.code, 'usage_limit');
 });
