@@ -32,8 +32,12 @@ export const errorTable = {
     status: 401,
     kind: 'unauthorized',
     retry: 'never',
-    about: 'The bearer token is missing or wrong.',
-    text: 'Cannot accept the request: the bearer token is missing or wrong',
+    about: 'The key is missing or wrong, or there are two; the message names the headers.',
+  },
+  host_not_allowed: {
+    ...invalid,
+    status: 403,
+    about: 'The server listens on loopback only, and the `Host` is not in `ALLOWED_HOSTS`.',
   },
   invalid_json: {
     ...invalid,

@@ -22,6 +22,8 @@ export type HttpApiSettings = ModelSettings &
   EventStreamSettings & {
     bodyLimitBytes: number;
     corsOrigins: string[];
+    host: string;
+    allowedHosts: string[];
     maxBudgetUsd: number;
     callbackAllowPrivate: boolean;
   };

@@ -7,6 +7,7 @@ import type { Owner } from '../task.ts';
 import { type Auth, createAuth } from './auth.ts';
 import { refuseBrokenRequest } from './broken-request.ts';
 import { applyCors } from './cors.ts';
+import { checkHost, type HostSettings } from './host.ts';
 import { readJsonBodies } from './json-body.ts';
 import { KnownPaths } from './known-paths.ts';
 import { type ErrorBody, replyError } from './replies.ts';
@@ -59,7 +60,7 @@ export type HttpLog = {
 };
 
 export type HttpDeps = {
-  settings: { bodyLimitBytes: number; corsOrigins: string[] };
+  settings: HostSettings & { bodyLimitBytes: number; corsOrigins: string[] };
   /** The accepted keys. If all of them are empty, only open routes can be used. */
   keys: string[];
   /** Adds the routes to the server. */
@@ -126,7 +127,7 @@ async function destroy(server: FastifyInstance): Promise<void> {
   clearTimeout(cutOff);
 }
 
-/** The checks before any route, in this order: request id, CORS, key, path. Bodies are read later. */
+/** The checks before any route, in this order: request id, host, CORS, key, path. Bodies are read later. */
 function checkEveryRequest(server: FastifyInstance, deps: HttpDeps, auth: Auth): void {
   const paths = new KnownPaths();
   server.decorateRequest('facts');
@@ -135,6 +136,7 @@ function checkEveryRequest(server: FastifyInstance, deps: HttpDeps, auth: Auth):
   server.addHook('onRequest', async (request, reply) => {
     prepare(request, reply);
     logWhenAnswered(request, reply, deps);
+    checkHost(request.raw.headersDistinct, boundAddress(server), deps.settings);
     if (applyCors(request, reply, deps.settings.corsOrigins).preflight) return reply.code(204).send();
     authenticate(request, reply, auth);
     if (!request.is404) return;
@@ -143,6 +145,11 @@ function checkEveryRequest(server: FastifyInstance, deps: HttpDeps, auth: Auth):
     if (request.method !== 'OPTIONS' || allow.length === 0) throw noRoute(request.method, path, allow, deps);
     return reply.code(204).header('allow', allow.join(', ')).send();
   });
+}
+
+function boundAddress({ server }: FastifyInstance): string {
+  const address = server.address();
+  return typeof address === 'object' && address ? address.address : '';
 }
 
 function noRoute(method: string, path: string, allow: string[], { hintFor }: HttpDeps): ServiceError {
@@ -157,7 +164,7 @@ function authenticate(request: FastifyRequest, reply: FastifyReply, auth: Auth):
   const { open, page } = request.routeOptions.config;
   if (open) return;
   if (page) reply.header('www-authenticate', 'Bearer, Basic realm="claude-agent-server"');
-  request.owner = auth.ownerOf(request.headers.authorization, page === true);
+  request.owner = auth.ownerOf(request.raw.headersDistinct, page === true);
   reply.removeHeader('www-authenticate');
 }
 

@@ -9,6 +9,7 @@ type Told = [status: number, retry: 'never' | 'later', native: string, openaiTyp
 
 const told: Record<ErrorCode, Told> = {
   unauthorized: [401, 'never', 'unauthorized', 'authentication_error', 'invalid_api_key'],
+  host_not_allowed: [403, 'never', 'host not allowed', 'invalid_request_error', 'host_not_allowed'],
   invalid_json: [400, 'never', 'invalid request', 'invalid_request_error', 'invalid_json'],
   invalid_request: [400, 'never', 'invalid request', 'invalid_request_error', 'invalid_request'],
   unsupported_model: [400, 'never', 'unsupported model', 'invalid_request_error', 'model_not_found'],
