@@ -65,6 +65,7 @@ export const serverOperations: Operation[] = [
   { method: 'get', path: '/ready', summary: 'Whether it takes work: 200 or 503', errors: [503] },
   { method: 'get', path: '/metrics', summary: 'Counters in the text format of Prometheus' },
   { method: 'get', path: '/openapi.json', summary: 'This description' },
+  { method: 'get', path: '/docs', summary: 'This description, for people' },
 ];
 
 function describeApi(version: string, operations: Operation[]): object {

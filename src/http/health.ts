@@ -13,19 +13,19 @@ export type HealthDeps = {
 };
 
 export function healthRoutes(server: FastifyInstance, deps: HealthDeps): void {
-  server.get('/health', { config: { open: true } }, async () => ({
+  server.get('/health', { config: { open: true, foreignQuery: true } }, async () => ({
     status: 'ok',
     version: deps.version,
     ...deps.state(),
   }));
 
-  server.get('/ready', async () => {
+  server.get('/ready', { config: { foreignQuery: true } }, async () => {
     const error = await deps.notReady();
     if (error) throw error;
     return { status: 'ready' };
   });
 
-  server.get('/metrics', async (_request, reply) => {
+  server.get('/metrics', { config: { foreignQuery: true } }, async (_request, reply) => {
     const { contentType, text } = await deps.metrics();
     return reply.type(contentType).send(text);
   });

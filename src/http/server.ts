@@ -10,6 +10,7 @@ import { applyCors } from './cors.ts';
 import { checkHost, type HostSettings } from './host.ts';
 import { readJsonBodies } from './json-body.ts';
 import { KnownPaths } from './known-paths.ts';
+import { checkQuery, refuseUnreadBody } from './query.ts';
 import { type ErrorBody, replyError } from './replies.ts';
 
 declare module 'fastify' {
@@ -20,6 +21,13 @@ declare module 'fastify' {
     open?: boolean;
     /** Whether the route is a page for people. A browser's password dialogue is accepted there too. */
     page?: boolean;
+    /** The query parameters that the route reads. */
+    query?: string[];
+    /**
+     * Whether clients of other servers use the route. They add query parameters of their own, which are named in the
+     * answer. Elsewhere an unknown parameter is an error.
+     */
+    foreignQuery?: boolean;
   }
   interface FastifyRequest {
     /** Further fields of the request's log line. */
@@ -127,7 +135,7 @@ async function destroy(server: FastifyInstance): Promise<void> {
   clearTimeout(cutOff);
 }
 
-/** The checks before any route, in this order: request id, host, CORS, key, path. Bodies are read later. */
+/** The checks before any route, in this order: request id, host, CORS, key, path, query. Bodies are read later. */
 function checkEveryRequest(server: FastifyInstance, deps: HttpDeps, auth: Auth): void {
   const paths = new KnownPaths();
   server.decorateRequest('facts');
@@ -139,7 +147,11 @@ function checkEveryRequest(server: FastifyInstance, deps: HttpDeps, auth: Auth):
     checkHost(request.raw.headersDistinct, boundAddress(server), deps.settings);
     if (applyCors(request, reply, deps.settings.corsOrigins).preflight) return reply.code(204).send();
     authenticate(request, reply, auth);
-    if (!request.is404) return;
+    if (!request.is404) {
+      checkQuery(request, reply);
+      refuseUnreadBody(request);
+      return;
+    }
     const path = pathOf(request);
     const allow = paths.methodsOf(path);
     if (request.method !== 'OPTIONS' || allow.length === 0) throw noRoute(request.method, path, allow, deps);

@@ -141,6 +141,29 @@ describe('a conversation', () => {
   });
 
   test(
+    requirement('item-21', 'a tool that returned nothing has an empty result, and large numbers stay exact'),
+    async (t) => {
+      const { say } = await start(t);
+      const ids = '{"id":12345678901234567890}';
+      const { heard } = await say([
+        { role: 'user', content: 'look' },
+        { role: 'assistant', content: null, tool_calls: [{ id: 'a', function: { name: 'f', arguments: ids } }] },
+        { role: 'tool', tool_call_id: 'a', content: null },
+        { role: 'user', content: 'and?' },
+      ]);
+      const blocks = heard.flatMap(({ blocks: each }) => each);
+      assert.deepEqual(
+        blocks.flatMap((block) => (block.type === 'tool_use' ? [block.input] : [])),
+        [{ arguments: ids }],
+      );
+      assert.deepEqual(
+        blocks.flatMap((block) => (block.type === 'tool_result' ? [flat(block.content)] : [])),
+        [''],
+      );
+    },
+  );
+
+  test(
     requirement('item-21', 'tool calls without a result, and results without a call, reach the model as text'),
     async (t) => {
       const { say } = await start(t);
@@ -163,7 +186,14 @@ describe('a conversation', () => {
     const { say, service } = await start(t);
     const part = (url: unknown) => ({ type: 'image_url', image_url: url });
     const image = { type: 'image', source: { type: 'base64', media_type: 'image/png', data: png } };
-    for (const given of [{ url: `data:image/png;base64,${png}`, detail: 'low' }, `data:image/jpeg;base64,${png}`]) {
+    const lines = png.replace(/.{20}/g, '$&\r\n ');
+    assert.ok(png.endsWith('='));
+    for (const given of [
+      { url: `data:image/png;base64,${png}`, detail: 'low' },
+      `data:image/jpeg;base64,${png}`,
+      `data:image/png;base64,\n${lines}\n`,
+      ` data:image/png;base64,${png.replace(/=+$/, '')}`,
+    ]) {
       const { heard } = await say([{ role: 'user', content: [{ type: 'text', text: 'what is this?' }, part(given)] }]);
       assert.deepEqual(heard[0]?.blocks, [text('what is this?'), image]);
     }

@@ -59,13 +59,15 @@ describe('a parameter', () => {
       [{ presence_penalty: 2.5 }, 'presence_penalty'],
       [{ frequency_penalty: -3 }, 'frequency_penalty'],
       [{ seed: 1.5 }, 'seed'],
-      [{ max_tokens: 0 }, 'max_tokens'],
+      [{ max_tokens: 2.5 }, 'max_tokens'],
       [{ max_completion_tokens: 2.5 }, 'max_completion_tokens'],
       [{ logit_bias: [] }, 'logit_bias'],
       [{ top_logprobs: 21 }, 'top_logprobs'],
       [{ stop: 5 }, 'stop'],
       [{ stop: ['a', 'b', 'c', 'd', 'e'] }, 'stop'],
       [{ stop: ['a', 3] }, 'stop[1]'],
+      [{ stop: 'x'.repeat(1001) }, 'stop'],
+      [{ stop: ['a', 'x'.repeat(1001)] }, 'stop[1]'],
       [{ tools: {} }, 'tools'],
       [{ tools: ['x'] }, 'tools[0]'],
       [{ modalities: ['text', 'audio'] }, 'modalities[1]'],
@@ -116,7 +118,11 @@ describe('a parameter', () => {
         some_new_thing: 1,
       };
       assert.deepEqual(await ignored(service, { ...sent, tool_choice: 'auto' }), Object.keys(sent).sort());
-      assert.deepEqual(await ignored(service, { store: false, logprobs: false, user: null, 'bad name\n': 1 }), []);
+      assert.deepEqual(await ignored(service, { store: false, logprobs: false, user: null }), []);
+      for (const noLimit of [0, -1, -2]) {
+        assert.deepEqual(await ignored(service, { max_tokens: noLimit }), ['max_tokens']);
+        assert.deepEqual(await ignored(service, { max_completion_tokens: noLimit }), ['max_completion_tokens']);
+      }
     },
   );
 
@@ -135,6 +141,8 @@ describe('a parameter', () => {
     const allowed = (mode: string) => ({ type: 'allowed_tools', allowed_tools: { mode, tools: [] } });
     await refused(service, { tool_choice: allowed('required') }, 'tool_choice');
     assert.deepEqual(await ignored(service, { tool_choice: 'none', function_call: 'none' }), []);
+    for (const type of ['auto', 'none']) assert.deepEqual(await ignored(service, { tool_choice: { type } }), []);
+    await refused(service, { tool_choice: { type: 'required' } }, 'tool_choice');
     assert.deepEqual(await ignored(service, { tool_choice: allowed('auto') }), []);
   });
 
@@ -225,6 +233,37 @@ describe('a parameter', () => {
     const clean = { type: 'object', title: 'Place', properties: { city: { type: 'string' } } };
     assert.deepEqual((request as { jsonSchema: unknown }).jsonSchema, { definitions: { Place: clean }, ...clean });
     assert.equal(await content(service, script, { response_format, stream: true }), '{"city":"Rome"}');
+  });
+
+  test(requirement('item-38', 'a schema beside json_object, and a description, have their effect too'), async (t) => {
+    const service = await startScriptedService(t);
+    const script: Script = { result: { structured_output: { city: 'Rome' } } };
+    const properties = { city: { type: 'string' } };
+    for (const [response_format, jsonSchema] of [
+      [
+        { type: 'json_object', schema: { properties } },
+        { type: 'object', properties },
+      ],
+      [
+        { type: 'json_object', schema: { type: 'object', title: 'x', properties } },
+        { type: 'object', title: 'x', properties },
+      ],
+      [{ type: 'json_object' }, { type: 'object' }],
+      [
+        {
+          type: 'json_schema',
+          json_schema: { name: 'x', description: 'A city', schema: { type: 'object', properties } },
+        },
+        { description: 'A city', type: 'object', properties },
+      ],
+    ] as const) {
+      assert.equal(await content(service, script, { response_format }), '{"city":"Rome"}');
+      const requests = service.received().filter(({ type }) => type === 'control_request');
+      assert.deepEqual(requests.at(-1)?.['request'], { ...(requests.at(-1)?.['request'] as object), jsonSchema });
+    }
+    const broken = { type: 'json_object', schema: { properties: 3 } };
+    await refused(service, { response_format: broken }, 'response_format.schema');
+    await refused(service, { response_format: { type: 'json_object', schema: 'x' } }, 'response_format.schema');
   });
 
   test(requirement('item-47'), async (t) => {

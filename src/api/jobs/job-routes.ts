@@ -48,7 +48,7 @@ export function jobRoutes(server: FastifyInstance, deps: JobRoutesDeps): void {
       .send({ job_id: job.id, status: job.state, ...renderQueuePosition(job) });
   });
 
-  server.get('/jobs', async (request) => {
+  server.get('/jobs', { config: { query: Object.keys(listQueryShape.shape) } }, async (request) => {
     const filter = readListQuery(request.query);
     const { jobs: page, nextCursor } = await jobs.list({ ...filter, ...visible.filterFor(request) });
     return { jobs: page.map(renderListedJob), next_cursor: nextCursor ?? null };
@@ -85,7 +85,8 @@ function eventRoute(server: FastifyInstance, deps: JobRoutesDeps, visible: Visib
   server.addHook('preClose', async () => streams.endAll());
 
   // There is no HEAD route: its answer would be a stream that nobody reads.
-  server.get<ForJob>('/jobs/:id/events', { exposeHeadRoute: false }, async (request, reply): Promise<FastifyReply> => {
+  const options = { exposeHeadRoute: false, config: { query: ['after'] } };
+  server.get<ForJob>('/jobs/:id/events', options, async (request, reply): Promise<FastifyReply> => {
     const after = readAfter(request.headers['last-event-id'], request.query);
     const job = await visible.find(request);
     // A browser reconnects whenever a stream ends. Status 204 tells it to stop, because there is nothing more to read.
