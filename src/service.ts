@@ -1,5 +1,5 @@
 /** The composition root: builds every part of the server once, in order, and closes the parts in reverse order. */
-import { readFile, realpath } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { createSlots } from './admission/slots.ts';
 import { openAgents, requireContainment } from './agents/open-agents.ts';
 import { createPool, type PoolSettings } from './agents/pool/pool.ts';
@@ -13,6 +13,7 @@ import { loadApiKey } from './config/api-key.ts';
 import type { Config, Environment } from './config/config.ts';
 import { ServiceError } from './errors.ts';
 import { ownerOfKey } from './http/auth.ts';
+import { listenProblem } from './http/listen-problem.ts';
 import { openJobs } from './jobs/open-jobs.ts';
 import { createMarkers } from './processes/orphans.ts';
 import { redactValues } from './redact.ts';
@@ -22,6 +23,7 @@ import { execute } from './runs/execute.ts';
 import { Repeats } from './runs/repeats.ts';
 import { lockFolder } from './store/folder-lock.ts';
 import { createTelemetry, type Telemetry } from './telemetry.ts';
+import { readVersion } from './version.ts';
 import { settledWithin } from './waits.ts';
 import { createWorkspaces } from './workspaces/create.ts';
 
@@ -130,8 +132,8 @@ async function build(given: Config, environment: Environment, apis: AnyApi[], re
     log: telemetry,
   });
   const url = await server.listen({ host: config.host, port: config.port }).catch((error: NodeJS.ErrnoException) => {
-    const why = error.code === 'EADDRINUSE' ? 'another process has it' : error.code;
-    throw new Error(`Cannot listen on HOST=${config.host} PORT=${config.port}: ${why}`, { cause: error });
+    const { what, fix } = listenProblem(config, error.code);
+    throw new Error(`Cannot listen: ${what}. To fix it: ${fix}`, { cause: error });
   });
   telemetry.listening(url);
 
@@ -228,10 +230,4 @@ function poolSettings(config: Config, telemetry: Telemetry): PoolSettings {
 function secretsIn(environment: Environment): string[] {
   const isSecret = (name: string) => /(KEY|TOKEN|SECRET|PASSWORD)$/.test(name);
   return Object.entries(environment).flatMap(([name, value]) => (value && isSecret(name) ? [value] : []));
-}
-
-/** Reads the version of this package. */
-async function readVersion(): Promise<string> {
-  const manifest = await readFile(new URL('../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(manifest) as { version: string }).version;
 }

@@ -22,6 +22,8 @@ export type JobView = JobRecord & {
   expectedWaitMs?: number;
 };
 
+export type ListedJobs = Omit<JobPage, 'jobs'> & { jobs: (JobPage['jobs'][number] & Pick<JobView, 'position'>)[] };
+
 export type Jobs = {
   /**
    * Accepts a job. The job is on disk when this settles. If the owner has used the idempotency key before, `created` is
@@ -30,7 +32,8 @@ export type Jobs = {
    */
   submit(request: JobRequest): Promise<{ job: JobView; created: boolean }>;
   get(id: string): Promise<JobView | undefined>;
-  list(filter: JobFilter): Promise<JobPage>;
+  /** Returns a page of jobs. Waiting jobs have their position. */
+  list(filter: JobFilter): Promise<ListedJobs>;
   /**
    * Cancels a job. `never_started`: the job was waiting. `stopping`: its agent is being ended, which takes up to 5 s;
    * the job's events show the end. Throws `not_found` or `job_finished`.
@@ -180,8 +183,15 @@ class StoredJobs implements Jobs {
     return job && this.#view(job);
   }
 
-  list(filter: JobFilter): Promise<JobPage> {
-    return this.#store.list(filter);
+  async list(filter: JobFilter): Promise<ListedJobs> {
+    const page = await this.#store.list(filter);
+    if (!page.jobs.some(({ state }) => state === 'queued')) return page;
+    const positions = await this.#store.positions();
+    const jobs = page.jobs.map((job) => {
+      const position = positions.get(job.id);
+      return job.state === 'queued' && position !== undefined ? { ...job, position } : job;
+    });
+    return { ...page, jobs };
   }
 
   async cancel(id: string) {

@@ -14,7 +14,7 @@ import type { JobEnd, JobFilter, JobPage, JobRecord, JobSpec, JobState, StoredEv
 import type { JobStore, Outlook, Retention, SubmitOptions } from './job-store.ts';
 import { keepSecret } from './keep-secret.ts';
 import { Notifications } from './notifications.ts';
-import { outlook } from './outlook.ts';
+import { outlook, positions } from './outlook.ts';
 import { recoverLost } from './recover.ts';
 import { removeOld } from './remove-old.ts';
 import { requeue } from './requeue.ts';
@@ -46,7 +46,7 @@ export class SqlJobStore implements JobStore {
     return row && toRecord(row);
   }
 
-  async list({ state, agent, owner, limit, cursor }: JobFilter): Promise<JobPage> {
+  async list({ state, agent, owner, idPrefix, limit, cursor }: JobFilter): Promise<JobPage> {
     const values: Value[] = [];
     const where = [`kind = 'job'`];
     const only = (condition: string, value: Value | undefined) => {
@@ -56,6 +56,7 @@ export class SqlJobStore implements JobStore {
     only('agent =', agent);
     only('owner =', owner);
     only('id <', cursor);
+    only('id LIKE', idPrefix && `${idPrefix}%`);
     const bound = `LIMIT $${values.push(limit + 1)}`;
     const rows = await this.#sql(
       `SELECT ${summaryColumns} FROM agent_jobs WHERE ${where.join(' AND ')} ORDER BY id DESC ${bound}`,
@@ -64,6 +65,10 @@ export class SqlJobStore implements JobStore {
     const jobs = rows.slice(0, limit).map(toSummary);
     const last = jobs.at(-1);
     return { jobs, ...(rows.length > limit && last && { nextCursor: last.id }) };
+  }
+
+  positions(): Promise<Map<string, number>> {
+    return positions(this.#sql);
   }
 
   outlook(id: string): Promise<Outlook | undefined> {

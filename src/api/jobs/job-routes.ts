@@ -51,10 +51,14 @@ export function jobRoutes(server: FastifyInstance, deps: JobRoutesDeps): void {
   server.get('/jobs', { config: { query: Object.keys(listQueryShape.shape) } }, async (request) => {
     const filter = readListQuery(request.query);
     const { jobs: page, nextCursor } = await jobs.list({ ...filter, ...visible.filterFor(request) });
-    return { jobs: page.map(renderListedJob), next_cursor: nextCursor ?? null };
+    const rendered = page.map((job) => ({ ...renderListedJob(job), ...visible.ownerOf(job, request) }));
+    return { jobs: rendered, next_cursor: nextCursor ?? null };
   });
 
-  server.get<ForJob>('/jobs/:id', async (request) => renderJob(await visible.find(request)));
+  server.get<ForJob>('/jobs/:id', async (request) => {
+    const job = await visible.find(request);
+    return { ...renderJob(job), ...visible.ownerOf(job, request) };
+  });
 
   server.get<ForJob>('/jobs/:id/diff', async (request, reply) => {
     const job = await visible.find(request);
@@ -108,6 +112,15 @@ class VisibleJobs {
 
   filterFor({ owner }: FastifyRequest): { owner?: Owner } {
     return owner === this.#operator ? {} : { owner };
+  }
+
+  /**
+   * Returns the field that names the owner of a job. Only the operator gets it: a webhook with it would help its
+   * receiver to guess the key.
+   */
+  ownerOf({ owner }: { owner: Owner }, request: FastifyRequest): { owner?: string } {
+    if (request.owner !== this.#operator) return {};
+    return { owner: owner === this.#operator ? 'operator' : owner };
   }
 
   /** Throws `not_found`. */

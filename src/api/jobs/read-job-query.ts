@@ -22,6 +22,10 @@ export const listQueryShape = z.object({
   status: z.enum(states).optional(),
   agent: agentName.optional(),
   limit: z.coerce.number().int('must be a whole number').min(1).max(200).default(50),
+  id: z
+    .string()
+    .regex(/^[\da-f-]{1,36}$/, 'must be the beginning of the id of a job')
+    .optional(),
   cursor: z.string().regex(uuid, 'must be the next_cursor of the page before').optional(),
 });
 
@@ -30,11 +34,12 @@ export function readListQuery(query: unknown): JobFilter {
   const given = Object.entries((query ?? {}) as object).filter(([, value]) => value !== '');
   const parsed = listQueryShape.safeParse(Object.fromEntries(given));
   if (!parsed.success) throw fromZod(parsed.error);
-  const { status, agent, limit, cursor } = parsed.data;
+  const { status, agent, limit, id, cursor } = parsed.data;
   return {
     limit,
     ...(status ? { state: status } : {}),
     ...(agent ? { agent } : {}),
+    ...(id ? { idPrefix: id } : {}),
     ...(cursor ? { cursor } : {}),
   };
 }

@@ -84,7 +84,8 @@ export function jobRequestShape({ maxBudgetUsd, allowPrivateCallbacks }: JobBoun
   });
 }
 
-type JobBody = z.infer<JobRequestShape>;
+/** The body after it was checked. */
+export type JobBody = z.infer<JobRequestShape>;
 
 export type ReadJobOptions = {
   shape: JobRequestShape;
