@@ -78,6 +78,7 @@ async function build(given: Config, environment: Environment, apis: AnyApi[], re
     waitMs: config.queueTimeoutSeconds * 1000,
     jobShare: config.jobShare,
     chatReserved: config.chatReservedSlots,
+    unqueuedShare: config.v1Share,
   });
   const telemetry = createTelemetry(config.logLevel, () => slots.counters());
   const contained = await requireContainment(config, environment);
@@ -97,7 +98,7 @@ async function build(given: Config, environment: Environment, apis: AnyApi[], re
   });
   releases.push(() => jobs.destroy());
 
-  const freeHere = () => config.role !== 'gateway' && slots.hasFree('chat');
+  const freeHere = (whenBusy: 'refuse' | 'queue') => config.role !== 'gateway' && slots.hasFree('chat', whenBusy);
   const chats = chooseMachine(
     (task, { whenBusy, ...options }) =>
       execute(stages, task, { ...options, slot: slots.acquire(task, { signal: options.signal, whenBusy }) }),

@@ -11,17 +11,17 @@ export type MachineChoice = {
   drain(): Promise<void>;
 };
 
-/** @param freeHere returns whether a run would get a slot of this process at once */
+/** @param freeHere returns whether a run with this `whenBusy` would get a slot of this process at once */
 export function chooseMachine(
   here: RunTask,
-  freeHere: () => boolean,
+  freeHere: (whenBusy: RunTaskOptions['whenBusy']) => boolean,
   remotely: RunRemotely | undefined,
 ): MachineChoice {
   const away = new Set<Promise<Outcome>>();
   let draining = false;
   return {
     async run(task, options) {
-      if (!remotely || freeHere()) return here(task, options);
+      if (!remotely || freeHere(options.whenBusy)) return here(task, options);
       if (draining) throw new ServiceError('shutting_down');
       const outcome = remotely(task, options);
       away.add(outcome);
