@@ -97,6 +97,7 @@ async function build(given: Config, environment: Environment, apis: AnyApi[], re
     forget: (runId) => workspaces.forgetPatch(runId),
   });
   releases.push(() => jobs.destroy());
+  telemetry.showWaitingJobs(() => jobs.waiting());
 
   const freeHere = (whenBusy: 'refuse' | 'queue') => config.role !== 'gateway' && slots.hasFree('chat', whenBusy);
   const chats = chooseMachine(
@@ -124,9 +125,9 @@ async function build(given: Config, environment: Environment, apis: AnyApi[], re
     repeats,
     schemaProblem: (owner, json, signal) => schemas.problemOf(owner, json, signal),
     jobs,
-    state() {
+    async state() {
       const { active, queued, capacity } = slots.counters();
-      return { busy: active >= capacity, active, queued, capacity };
+      return { busy: active >= capacity, active, queued, capacity, jobs_waiting: (await jobs.waiting()) ?? null };
     },
     notReady,
     metrics: telemetry.metrics,

@@ -98,6 +98,18 @@ export function createTelemetry(level: LogLevel, gauges: () => { active: number;
     orphansEnded: (count: number) => log.warn({ count }, 'ended orphaned processes of a dead server'),
     agentForced: (run: string) => log.warn({ run }, 'an agent ignored SIGTERM and was ended with SIGKILL'),
 
+    /** Adds the number of waiting jobs to the metrics. `count` returns undefined if it is not known. */
+    showWaitingJobs: (count: () => Promise<number | undefined>) => {
+      new Gauge({
+        name: 'agent_jobs_waiting',
+        help: 'Jobs that wait for a slot, on all machines. NaN if the job store does not answer.',
+        registers: [registry],
+        async collect() {
+          this.set((await count()) ?? Number.NaN);
+        },
+      });
+    },
+
     /** Returns all metrics in the text format of Prometheus, with the content type of that format. */
     metrics: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
   };

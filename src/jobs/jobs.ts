@@ -13,6 +13,7 @@ import { cancelledEnd, type ExecuteTask, startClaimedJob } from './claimed-job.t
 import { Dispatcher } from './dispatcher.ts';
 import { startHousekeeping } from './housekeeping.ts';
 import { fingerprintOf, type JobDefaults, type JobRequest, specOf } from './spec.ts';
+import { WaitingCount } from './waiting-count.ts';
 
 /** A job's record. For a queued job also its position in the queue. */
 export type JobView = JobRecord & {
@@ -32,6 +33,8 @@ export type Jobs = {
    */
   submit(request: JobRequest): Promise<{ job: JobView; created: boolean }>;
   get(id: string): Promise<JobView | undefined>;
+  /** Returns how many jobs wait. Returns `undefined` if the store does not answer soon. */
+  waiting(): Promise<number | undefined>;
   /** Returns a page of jobs. Waiting jobs have their position. */
   list(filter: JobFilter): Promise<ListedJobs>;
   /**
@@ -152,6 +155,7 @@ function startDispatchers({ store, worker, maxAttempts, events, log }: JobsOptio
 class StoredJobs implements Jobs {
   readonly #options: JobsOptions;
   readonly #store: JobStore;
+  readonly #waiting: WaitingCount;
   readonly #dispatchers: Dispatcher[];
   readonly #close: () => Promise<void>;
   readonly #closing = new AbortController();
@@ -161,6 +165,7 @@ class StoredJobs implements Jobs {
   constructor(options: JobsOptions, dispatchers: Dispatcher[], close: () => Promise<void>) {
     this.#options = options;
     this.#store = options.store;
+    this.#waiting = new WaitingCount(options.store);
     this.#dispatchers = dispatchers;
     this.#close = close;
   }
@@ -181,6 +186,10 @@ class StoredJobs implements Jobs {
   async get(id: string): Promise<JobView | undefined> {
     const job = await this.#store.get(id);
     return job && this.#view(job);
+  }
+
+  waiting(): Promise<number | undefined> {
+    return this.#waiting.get();
   }
 
   async list(filter: JobFilter): Promise<ListedJobs> {

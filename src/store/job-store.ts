@@ -67,6 +67,7 @@ export type JobStore = {
   submit(spec: JobSpec, options: SubmitOptions): Promise<{ job: JobRecord; created: boolean }>;
   get(id: string): Promise<JobRecord | undefined>;
   list(filter: JobFilter): Promise<JobPage>;
+  countWaiting(): Promise<number>;
   /** Returns the positions of all waiting jobs, from 1, by id. */
   positions(): Promise<Map<string, number>>;
   /** Returns `undefined` if the job does not wait. */

@@ -20,7 +20,7 @@ import { removeOld } from './remove-old.ts';
 import { requeue } from './requeue.ts';
 import { recordColumns, summaryColumns, toEvent, toRecord, toSummary } from './rows.ts';
 import type { Claim, NewEvent, RunKind } from './stored-run.ts';
-import { submit } from './submit.ts';
+import { countWaiting, submit } from './submit.ts';
 
 export class SqlJobStore implements JobStore {
   readonly engine: Engine;
@@ -65,6 +65,10 @@ export class SqlJobStore implements JobStore {
     const jobs = rows.slice(0, limit).map(toSummary);
     const last = jobs.at(-1);
     return { jobs, ...(rows.length > limit && last && { nextCursor: last.id }) };
+  }
+
+  countWaiting(): Promise<number> {
+    return countWaiting(this.#sql, 'job');
   }
 
   positions(): Promise<Map<string, number>> {
