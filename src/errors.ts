@@ -90,6 +90,10 @@ export const errorTable = {
     ...busy,
     about: 'Every slot is taken and `MAX_QUEUED_RUNS` requests wait; no agent was started.',
   },
+  too_many_bodies: {
+    ...busy,
+    about: 'Too many large bodies are read at once, and this one has waited 10 s; nothing was started.',
+  },
   schemas_waiting: {
     ...busy,
     about: 'Too many JSON Schemas of this key wait to be checked; no agent was started.',

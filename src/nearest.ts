@@ -20,7 +20,7 @@ export function nearestName(given: string, known: string[]): string | undefined 
   if (given.length > maxLength) return undefined;
   const candidates = known.map((name) => ({ name, edits: editsBetween(plain(given), plain(name)) }));
   const spelt = candidates
-    .filter(({ name, edits }) => edits <= mostEdits(Math.min(plain(given).length, plain(name).length)))
+    .filter(({ name, edits }) => edits <= mostEdits(Math.max(plain(given).length, plain(name).length)))
     .sort((one, other) => one.edits - other.edits)[0];
   return spelt?.name ?? sharingWords(given, known);
 }

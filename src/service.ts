@@ -123,6 +123,8 @@ async function build(given: Config, environment: Environment, apis: AnyApi[], re
     version: await readVersion(),
     run: chats.run,
     repeats,
+    // With a store that machines share, another machine may have a free slot.
+    refusal: (task, whenBusy) => (remotely ? undefined : slots.refusal(task, whenBusy)),
     schemaProblem: (owner, json, signal) => schemas.problemOf(owner, json, signal),
     jobs,
     async state() {

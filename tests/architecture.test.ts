@@ -60,7 +60,7 @@ const mayImport: Record<string, string[]> = {
   config: ['nearest'],
   errors: ['type:task'],
   'fake-model': ['type:config'],
-  http: ['errors', 'nearest', 'type:task'],
+  http: ['errors', 'nearest', 'type:releases', 'type:task'],
   jobs: [
     'errors',
     'runs',

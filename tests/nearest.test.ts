@@ -19,6 +19,7 @@ describe('the nearest name', () => {
     ['max_budget', 'max_budget_usd'],
     ['budget', 'max_budget_usd'],
     ['callback', 'callback_url'],
+    ['nn', undefined],
     ['run_at', undefined],
     ['m', undefined],
     ['', undefined],

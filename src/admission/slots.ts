@@ -30,6 +30,8 @@ export type Slots = {
    * taken.
    */
   acquire(task: Candidate, options: AcquireOptions): Promise<Release>;
+  /** Returns the error with which `acquire` would refuse the task at once. Returns `undefined` if it would not. */
+  refusal(task: Candidate, whenBusy: AcquireOptions['whenBusy']): ServiceError | undefined;
   /** Returns whether a task of this kind would get a slot at once. `refuse` and `queue` may differ. */
   hasFree(kind: Kind, whenBusy?: AcquireOptions['whenBusy']): boolean;
   /**
@@ -106,19 +108,25 @@ class SharedSlots implements Slots {
 
   async acquire(task: Candidate, { signal, whenBusy }: AcquireOptions): Promise<Release> {
     signal.throwIfAborted();
-    if (this.#closed) throw shuttingDown();
+    const refusal = this.refusal(task, whenBusy);
+    if (refusal) throw refusal;
     if (this.hasFree(task.kind, whenBusy)) {
-      this.#unqueued.end();
+      if (whenBusy === 'refuse') this.#unqueued.end();
       return this.#take(task.kind);
     }
+    if (whenBusy === 'queue' && this.#isFull()) this.#displaceableFor(task)?.();
+    return this.#wait(task, signal, whenBusy === 'queue');
+  }
+
+  refusal(task: Candidate, whenBusy: AcquireOptions['whenBusy']): ServiceError | undefined {
+    if (this.#closed) return shuttingDown();
+    if (this.hasFree(task.kind, whenBusy)) return undefined;
     if (whenBusy === 'refuse') {
       this.#unqueued.refused();
-      throw new ServiceError('agent_busy', undefined, { retryAfterSeconds: this.#retryAfter(1) });
+      return new ServiceError('agent_busy', undefined, { retryAfterSeconds: this.#retryAfter(1) });
     }
-    if (whenBusy === 'queue' && this.#queued >= this.#options.maxQueued && !this.#displaceFor(task)) {
-      throw this.#queueFull();
-    }
-    return this.#wait(task, signal, whenBusy === 'queue');
+    const isRefused = whenBusy === 'queue' && this.#isFull() && !this.#displaceableFor(task);
+    return isRefused ? this.#queueFull() : undefined;
   }
 
   hasFree(kind: Kind, whenBusy?: AcquireOptions['whenBusy']): boolean {
@@ -206,11 +214,15 @@ class SharedSlots implements Slots {
     }
   }
 
+  #isFull(): boolean {
+    return this.#queued >= this.#options.maxQueued;
+  }
+
   /**
-   * Makes room in the full queue for a task whose owner has fewer waiting tasks than another, so that no owner can fill
-   * the queue. Returns whether there is room.
+   * Returns a function that makes room in the full queue for a task whose owner has fewer waiting tasks than another, so
+   * that no owner can fill the queue. Returns `undefined` if no other owner has more.
    */
-  #displaceFor({ kind, owner }: Candidate): boolean {
+  #displaceableFor({ kind, owner }: Candidate): (() => void) | undefined {
     let own = 0;
     let most: Waiter[] = [];
     for (const [each, items] of this.#queues[kind].byOwner()) {
@@ -218,9 +230,8 @@ class SharedSlots implements Slots {
       if (each === owner) own = bounded.length;
       else if (bounded.length > most.length) most = bounded;
     }
-    if (most.length <= own + 1) return false;
-    most.at(-1)?.refuse(this.#displaced(most.length));
-    return true;
+    const newest = most.length > own + 1 ? most.at(-1) : undefined;
+    return newest && (() => newest.refuse(this.#displaced(most.length)));
   }
 
   /**

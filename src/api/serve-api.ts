@@ -11,7 +11,7 @@ import type { Owner, SyncReport } from '../task.ts';
 import { pause } from '../waits.ts';
 import type { AnyApi, Asked, ChatRun } from './api.ts';
 import type { Models } from './models.ts';
-import { agentEventsOf, findOrStartRun, type RunSettings, type StartRunDeps } from './start-run.ts';
+import { agentEventsOf, findOrStartRun, type RunSettings, refuseWithoutBody, type StartRunDeps } from './start-run.ts';
 
 export type AnswerSettings = RunSettings & {
   ignoredParams: 'accept' | 'reject';
@@ -46,8 +46,8 @@ export function answerRoutes(server: FastifyInstance, api: AnyApi, deps: AnswerD
     });
     const ignored = nameIgnored(reply, asked.ignored);
     const { audience, repeat } = findOrStartRun(deps, api, asked, request);
-    // Frees the body, which may be megabytes, since the run may take a quarter of an hour.
-    request.body = undefined;
+    // The body may have megabytes, and the run may take a quarter of an hour.
+    request.freeBody();
     const { run } = audience;
     if (repeat) {
       const how = run.end ? 'the answer of' : 'joined';
@@ -60,8 +60,10 @@ export function answerRoutes(server: FastifyInstance, api: AnyApi, deps: AnswerD
     return reply;
   }
 
-  for (const base of api.bases)
-    server.post(`${base}${api.path}`, { config: { errorBody: api.error, foreignQuery: true } }, answer);
+  const refuseEarly = async (request: FastifyRequest, bytes: number | undefined) =>
+    refuseWithoutBody(deps, api, request, bytes);
+  const options = { config: { errorBody: api.error, foreignQuery: true, refuseEarly } };
+  for (const base of api.bases) server.post(`${base}${api.path}`, options, answer);
 }
 
 type Exchange = { api: AnyApi; asked: Asked<unknown>; audience: Audience; reply: FastifyReply };

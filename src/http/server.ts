@@ -5,6 +5,7 @@ import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify }
 import { ServiceError } from '../errors.ts';
 import type { Owner } from '../task.ts';
 import { type Auth, createAuth } from './auth.ts';
+import { BodyRoom } from './body-room.ts';
 import { refuseBrokenRequest } from './broken-request.ts';
 import { applyCors } from './cors.ts';
 import { checkHost, type HostSettings } from './host.ts';
@@ -93,6 +94,9 @@ export type HttpServer = {
 /** How long clients may take to read the last answers, in milliseconds. */
 const lastAnswersMs = 2000;
 
+/** How many bodies of the largest size are read at once. */
+const bodiesAtOnce = 6;
+
 export function createServer(deps: HttpDeps): HttpServer {
   const server = fastify({
     bodyLimit: deps.settings.bodyLimitBytes,
@@ -121,7 +125,9 @@ export function createServer(deps: HttpDeps): HttpServer {
     request.facts.error = error.code;
     if (error.code === 'internal') deps.log.fault({ requestId: request.id, error: error.extra.cause ?? error });
   });
-  readJsonBodies(server);
+  const { bodyLimitBytes } = deps.settings;
+  const room = new BodyRoom({ total: bodiesAtOnce * bodyLimitBytes, perOwner: (bodiesAtOnce / 2) * bodyLimitBytes });
+  readJsonBodies(server, bodyLimitBytes, room);
   deps.addRoutes(server);
   return { listen: (address) => server.listen(address), destroy: () => destroy(server) };
 }

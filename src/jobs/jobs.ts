@@ -5,7 +5,7 @@ import { follow } from '../runs/follow.ts';
 import type { EventBounds } from '../runs/log-writer.ts';
 import { storedLog } from '../runs/stored-log.ts';
 import type { JobFilter, JobPage, JobRecord, StoredEvent, WebhookReport } from '../store/job.ts';
-import type { JobStore, OwnerLimits, Retention } from '../store/job-store.ts';
+import type { JobStore, OwnerLimits, Retention, SubmitOptions } from '../store/job-store.ts';
 import type { Owner } from '../task.ts';
 import { startWebhooks, type WebhookOptions } from '../webhooks/webhooks.ts';
 import { startClaimedChat } from './claimed-chat.ts';
@@ -32,6 +32,8 @@ export type Jobs = {
    * or `shutting_down`.
    */
   submit(request: JobRequest): Promise<{ job: JobView; created: boolean }>;
+  /** Throws the error with which every job of this owner would be refused now: `job_queue_full` or `shutting_down`. */
+  checkRoom(owner: Owner): Promise<void>;
   get(id: string): Promise<JobView | undefined>;
   /** Returns how many jobs wait. Returns `undefined` if the store does not answer soon. */
   waiting(): Promise<number | undefined>;
@@ -172,15 +174,22 @@ class StoredJobs implements Jobs {
 
   async submit(request: JobRequest) {
     if (this.#draining) throw new ServiceError('shutting_down');
-    const { defaults, operator, maxWaiting, ownerLimits } = this.#options;
-    const { job, created } = await this.#store.submit(specOf(request, defaults), {
-      maxWaiting,
-      ...(request.owner !== operator && {
-        ownerLimits: { ...ownerLimits, ...(operator !== undefined && { operator }) },
-      }),
+    const { job, created } = await this.#store.submit(specOf(request, this.#options.defaults), {
+      ...this.#boundsOf(request.owner),
       fingerprint: fingerprintOf(request),
     });
     return { job: await this.#view(job), created };
+  }
+
+  async checkRoom(owner: Owner): Promise<void> {
+    if (this.#draining) throw new ServiceError('shutting_down');
+    await this.#store.checkRoom(owner, this.#boundsOf(owner));
+  }
+
+  #boundsOf(owner: Owner): Omit<SubmitOptions, 'fingerprint'> {
+    const { operator, maxWaiting, ownerLimits } = this.#options;
+    const limits = { ...ownerLimits, ...(operator !== undefined && { operator }) };
+    return { maxWaiting, ...(owner !== operator && { ownerLimits: limits }) };
   }
 
   async get(id: string): Promise<JobView | undefined> {

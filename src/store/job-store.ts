@@ -65,6 +65,8 @@ export type JobStore = {
    * `idempotency_conflict`.
    */
   submit(spec: JobSpec, options: SubmitOptions): Promise<{ job: JobRecord; created: boolean }>;
+  /** Throws `job_queue_full` if a job of this owner would be refused now. */
+  checkRoom(owner: Owner, options: Omit<SubmitOptions, 'fingerprint'>): Promise<void>;
   get(id: string): Promise<JobRecord | undefined>;
   list(filter: JobFilter): Promise<JobPage>;
   countWaiting(): Promise<number>;

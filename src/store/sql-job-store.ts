@@ -1,4 +1,5 @@
 /** Implements the job store in SQL, with the same code for both engines. */
+import type { Owner } from '../task.ts';
 import { appendEvents } from './append-events.ts';
 import { cancel } from './cancel.ts';
 import { createChatStore } from './chat-requests.ts';
@@ -20,7 +21,7 @@ import { removeOld } from './remove-old.ts';
 import { requeue } from './requeue.ts';
 import { recordColumns, summaryColumns, toEvent, toRecord, toSummary } from './rows.ts';
 import type { Claim, NewEvent, RunKind } from './stored-run.ts';
-import { countWaiting, submit } from './submit.ts';
+import { checkBounds, countWaiting, submit } from './submit.ts';
 
 export class SqlJobStore implements JobStore {
   readonly engine: Engine;
@@ -39,6 +40,10 @@ export class SqlJobStore implements JobStore {
 
   submit(spec: JobSpec, options: SubmitOptions) {
     return submit(this, spec, options);
+  }
+
+  checkRoom(owner: Owner, options: Omit<SubmitOptions, 'fingerprint'>): Promise<void> {
+    return checkBounds(this.#sql, owner, options);
   }
 
   async get(id: string): Promise<JobRecord | undefined> {

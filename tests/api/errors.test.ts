@@ -27,6 +27,7 @@ const told: Record<ErrorCode, Told> = {
   client_gone: [499, 'never', 'execution failed', 'execution_failed', 'client_gone'],
   agent_busy: [503, 'later', 'execution failed', 'overloaded_error', 'agent_busy'],
   queue_full: [503, 'later', 'execution failed', 'overloaded_error', 'queue_full'],
+  too_many_bodies: [503, 'later', 'execution failed', 'overloaded_error', 'too_many_bodies'],
   schemas_waiting: [503, 'later', 'execution failed', 'overloaded_error', 'schemas_waiting'],
   job_queue_full: [429, 'later', 'queue full', 'overloaded_error', 'job_queue_full'],
   job_finished: [409, 'never', 'job finished', 'invalid_request_error', 'job_finished'],

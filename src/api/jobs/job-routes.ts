@@ -15,7 +15,7 @@ import { type JobRequestShape, readJobRequest } from './read-job-request.ts';
 import { renderJob, renderListedJob, renderQueuePosition } from './render-job.ts';
 
 export type JobRoutesDeps = {
-  jobs: Pick<Jobs, 'submit' | 'get' | 'list' | 'cancel' | 'events' | 'patch' | 'webhookSecret'>;
+  jobs: Pick<Jobs, 'submit' | 'checkRoom' | 'get' | 'list' | 'cancel' | 'events' | 'patch' | 'webhookSecret'>;
   models: Models;
   shape: JobRequestShape;
   /** The owner of the operator's key, who sees the jobs of all owners. Undefined if there is no such key. */
@@ -31,7 +31,11 @@ export function jobRoutes(server: FastifyInstance, deps: JobRoutesDeps): void {
   const { jobs, operator } = deps;
   const visible = new VisibleJobs(jobs, operator);
 
-  server.post('/execute', async (request, reply) => {
+  // A repeat of a request gets its job also while the queue is full.
+  const refuseEarly = async (request: FastifyRequest) => {
+    if (idempotencyKeyOf(request) === undefined) await jobs.checkRoom(request.owner);
+  };
+  server.post('/execute', { config: { refuseEarly } }, async (request, reply) => {
     const jobRequest = readJobRequest((request.body as JsonBody | undefined)?.value, {
       shape: deps.shape,
       models: deps.models,
@@ -39,6 +43,7 @@ export function jobRoutes(server: FastifyInstance, deps: JobRoutesDeps): void {
       isOperator: request.owner === operator,
       idempotencyKey: idempotencyKeyOf(request),
     });
+    request.freeBody();
     const { job, created } = await jobs.submit(jobRequest);
     request.facts = { ...request.facts, runId: job.id, model: job.model, ...(created ? {} : { repeat: true }) };
     if (!created) reply.header('x-repeat', `the job ${job.id}; a new Idempotency-Key makes another job`);
@@ -55,10 +60,7 @@ export function jobRoutes(server: FastifyInstance, deps: JobRoutesDeps): void {
     return { jobs: rendered, next_cursor: nextCursor ?? null };
   });
 
-  server.get<ForJob>('/jobs/:id', async (request) => {
-    const job = await visible.find(request);
-    return { ...renderJob(job), ...visible.ownerOf(job, request) };
-  });
+  server.get<ForJob>('/jobs/:id', async (request) => renderJob(await visible.find(request)));
 
   server.get<ForJob>('/jobs/:id/diff', async (request, reply) => {
     const job = await visible.find(request);
@@ -115,8 +117,8 @@ class VisibleJobs {
   }
 
   /**
-   * Returns the field that names the owner of a job. Only the operator gets it: a webhook with it would help its
-   * receiver to guess the key.
+   * Returns the field that names the owner of a job in a list. Only the operator gets it, because only the operator sees
+   * jobs of several owners.
    */
   ownerOf({ owner }: { owner: Owner }, request: FastifyRequest): { owner?: string } {
     if (request.owner !== this.#operator) return {};
