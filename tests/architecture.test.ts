@@ -39,7 +39,7 @@ const mayImport: Record<string, string[]> = {
     'type:task',
     'waits',
   ],
-  'api/jobs': ['api', 'errors', 'http', 'jobs', 'truncate', 'type:store', 'type:task', 'webhooks'],
+  'api/jobs': ['api', 'errors', 'http', 'jobs', 'truncate', 'type:store', 'type:task', 'waits', 'webhooks'],
   'api/native': ['api/openai-chat', 'errors', 'redact', 'type:api', 'type:task'],
   'api/openai-chat': ['api', 'api/schemas', 'errors', 'http', 'runs', 'truncate', 'type:task'],
   'api/schemas': ['errors', 'http', 'type:task'],

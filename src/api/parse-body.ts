@@ -67,7 +67,7 @@ function problemOf(issue: z.core.$ZodIssue): string {
     case 'too_big':
       return issue.origin === 'number' || issue.origin === 'int'
         ? `must be at most ${issue.maximum}`
-        : `must have at most ${issue.maximum} items`;
+        : `must have at most ${issue.maximum} ${issue.origin === 'string' ? 'characters' : 'items'}`;
     case 'invalid_value':
       return issue.message.startsWith('Invalid')
         ? `must be one of ${issue.values.map((value) => JSON.stringify(value)).join(', ')}`

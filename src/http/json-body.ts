@@ -4,7 +4,7 @@
 import type { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { type ErrorCode, ServiceError } from '../errors.ts';
+import { asServiceError, ServiceError } from '../errors.ts';
 import type { BodyRoom } from './body-room.ts';
 import { jsonSize, overJsonLimits } from './json-bounds.ts';
 import { readBody } from './read-body.ts';
@@ -26,11 +26,6 @@ declare module 'fastify' {
 }
 
 const largeBytes = 64 * 1024;
-
-/** The errors for which the client may repeat the request on the same connection. */
-const refusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  ...(['agent_busy', 'queue_full', 'job_queue_full', 'too_many_bodies', 'shutting_down', 'store_unavailable'] as const),
-]);
 
 /** @param limit the size limit of a body, in bytes */
 export function readJsonBodies(server: FastifyInstance, limit: number, room: BodyRoom): void {
@@ -58,9 +53,9 @@ export function readJsonBodies(server: FastifyInstance, limit: number, room: Bod
       return { raw, value: await parse(raw) } satisfies JsonBody;
     } catch (error) {
       request.freeBody();
-      // Fastify closes the connection after an error of this function, even while the client still sends.
-      if (error instanceof ServiceError && refusals.has(error.code)) return error;
-      throw error;
+      // After an error of this function Fastify would close the connection. A client that still sends would then not get
+      // the answer.
+      return asServiceError(error);
     }
   });
   server.addHook('preValidation', async ({ body }) => {

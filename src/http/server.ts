@@ -1,6 +1,6 @@
 /** The HTTP server: request ids, authentication, errors and logging. The routes are passed to it. */
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
+import { createServer as createHttpServer, type IncomingMessage } from 'node:http';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { ServiceError } from '../errors.ts';
 import type { Owner } from '../task.ts';
@@ -11,6 +11,7 @@ import { applyCors } from './cors.ts';
 import { checkHost, type HostSettings } from './host.ts';
 import { readJsonBodies } from './json-body.ts';
 import { KnownPaths } from './known-paths.ts';
+import { limitPipelining } from './pipelining.ts';
 import { checkQuery, refuseUnreadBody } from './query.ts';
 import { type ErrorBody, replyError } from './replies.ts';
 
@@ -100,13 +101,14 @@ const bodiesAtOnce = 6;
 export function createServer(deps: HttpDeps): HttpServer {
   const server = fastify({
     bodyLimit: deps.settings.bodyLimitBytes,
-    // This is longer than clients keep an idle connection, so the client closes it, not the server.
-    keepAliveTimeout: 75_000,
-    requestTimeout: 120_000,
+    // 75 s is longer than clients keep an idle connection, so the client closes it, not the server.
+    serverFactory: (handle) =>
+      createHttpServer({ keepAliveTimeout: 75_000, requestTimeout: 120_000 }, limitPipelining(handle)),
     genReqId: requestId,
     return503OnClosing: false,
     forceCloseConnections: false,
-    routerOptions: { ignoreTrailingSlash: true, ignoreDuplicateSlashes: true, maxParamLength: 500 },
+    // The head of a request is shorter, so no path is refused for its length.
+    routerOptions: { ignoreTrailingSlash: true, ignoreDuplicateSlashes: true, maxParamLength: 20_000 },
     frameworkErrors: (error, request, reply) => {
       prepare(request, reply);
       logWhenAnswered(request, reply, deps);

@@ -1,5 +1,6 @@
 /** Implements the job store in SQL, with the same code for both engines. */
 import type { Owner } from '../task.ts';
+import { mapInTurns } from '../waits.ts';
 import { appendEvents } from './append-events.ts';
 import { cancel } from './cancel.ts';
 import { createChatStore } from './chat-requests.ts';
@@ -67,7 +68,8 @@ export class SqlJobStore implements JobStore {
       `SELECT ${summaryColumns} FROM agent_jobs WHERE ${where.join(' AND ')} ORDER BY id DESC ${bound}`,
       values,
     );
-    const jobs = rows.slice(0, limit).map(toSummary);
+    // Each job may have 64 KB of metadata.
+    const jobs = await mapInTurns(rows.slice(0, limit), toSummary);
     const last = jobs.at(-1);
     return { jobs, ...(rows.length > limit && last && { nextCursor: last.id }) };
   }

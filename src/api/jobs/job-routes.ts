@@ -6,6 +6,7 @@ import type { JsonBody } from '../../http/json-body.ts';
 import { headerText } from '../../http/replies.ts';
 import { type Jobs, type JobView, noSuchJob } from '../../jobs/jobs.ts';
 import type { Owner } from '../../task.ts';
+import { mapInTurns } from '../../waits.ts';
 import { idempotencyKeyOf } from '../idempotency-key.ts';
 import type { Models } from '../models.ts';
 import type { Operation } from '../openapi.ts';
@@ -53,11 +54,14 @@ export function jobRoutes(server: FastifyInstance, deps: JobRoutesDeps): void {
       .send({ job_id: job.id, status: job.state, ...renderQueuePosition(job) });
   });
 
-  server.get('/jobs', { config: { query: Object.keys(listQueryShape.shape) } }, async (request) => {
+  server.get('/jobs', { config: { query: Object.keys(listQueryShape.shape) } }, async (request, reply) => {
     const filter = readListQuery(request.query);
     const { jobs: page, nextCursor } = await jobs.list({ ...filter, ...visible.filterFor(request) });
-    const rendered = page.map((job) => ({ ...renderListedJob(job), ...visible.ownerOf(job, request) }));
-    return { jobs: rendered, next_cursor: nextCursor ?? null };
+    const rendered = await mapInTurns(page, (job) =>
+      JSON.stringify({ ...renderListedJob(job), ...visible.ownerOf(job, request) }),
+    );
+    const json = `{"jobs":[${rendered.join(',')}],"next_cursor":${JSON.stringify(nextCursor ?? null)}}`;
+    return reply.type('application/json; charset=utf-8').send(json);
   });
 
   server.get<ForJob>('/jobs/:id', async (request) => renderJob(await visible.find(request)));

@@ -27,8 +27,20 @@ export function readImage(url: string, param: string): Block {
 
 /** Removes line breaks, which many encoders add, and adds padding, which some leave out. The model API refuses both. */
 function standardBase64(text: string): string {
-  const joined = /\s/.test(text) ? text.replace(/\s+/g, '') : text;
+  const joined = /\s/.test(text) ? withoutWhiteSpace(text) : text;
   return joined.length % 4 < 2 || joined.endsWith('=') ? joined : joined + '='.repeat(4 - (joined.length % 4));
+}
+
+/** Replacing by a pattern would take a third of a second for megabytes of very short lines. */
+function withoutWhiteSpace(text: string): string {
+  const bytes = Buffer.from(text, 'latin1');
+  let length = 0;
+  for (const byte of bytes) {
+    if (byte === 0x20 || (byte >= 0x09 && byte <= 0x0d)) continue;
+    bytes[length] = byte;
+    length += 1;
+  }
+  return bytes.toString('latin1', 0, length);
 }
 
 /**

@@ -84,7 +84,7 @@ const responseFormat = z.discriminatedUnion(
 );
 
 /** While an answer comes, each of its last characters is compared with the stop texts. */
-const stopText = z.string().max(1000, 'must have at most 1000 characters');
+const stopText = z.string().max(1000);
 
 /** Fields that have an effect. */
 const honoured = {
