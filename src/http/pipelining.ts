@@ -6,7 +6,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import type { Socket } from 'node:net';
 
 /** Clients that send several requests at once send a few dozen. */
-const maxUnanswered = 200;
+const maxUnanswered = 100;
 
 /** Returns a handler that closes the connection of a client that sends more, and handles none of the further ones. */
 export function limitPipelining(handle: RequestListener): RequestListener {
