@@ -1,6 +1,7 @@
 /** Implements the job store in SQL, with the same code for both engines. */
+
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Owner } from '../task.ts';
-import { mapInTurns } from '../waits.ts';
 import { appendEvents } from './append-events.ts';
 import { cancel } from './cancel.ts';
 import { createChatStore } from './chat-requests.ts';
@@ -12,7 +13,17 @@ import type { Engine } from './engine.ts';
 import { expireWaiting } from './expire.ts';
 import { finish } from './finish.ts';
 import { heartbeat } from './heartbeat.ts';
-import type { JobEnd, JobFilter, JobPage, JobRecord, JobSpec, JobState, StoredEvent, WebhookReport } from './job.ts';
+import type {
+  JobEnd,
+  JobFilter,
+  JobPage,
+  JobRecord,
+  JobSpec,
+  JobState,
+  JobSummary,
+  StoredEvent,
+  WebhookReport,
+} from './job.ts';
 import type { JobStore, Outlook, Retention, SubmitOptions } from './job-store.ts';
 import { keepSecret } from './keep-secret.ts';
 import { Notifications } from './notifications.ts';
@@ -23,6 +34,9 @@ import { requeue } from './requeue.ts';
 import { recordColumns, summaryColumns, toEvent, toRecord, toSummary } from './rows.ts';
 import type { Claim, NewEvent, RunKind } from './stored-run.ts';
 import { checkBounds, countWaiting, submit } from './submit.ts';
+
+/** How many jobs of a list are read by one statement. */
+const readAtOnce = 20;
 
 export class SqlJobStore implements JobStore {
   readonly engine: Engine;
@@ -63,15 +77,25 @@ export class SqlJobStore implements JobStore {
     only('owner =', owner);
     only('id <', cursor);
     only('id LIKE', idPrefix && `${idPrefix}%`);
-    const bound = `LIMIT $${values.push(limit + 1)}`;
-    const rows = await this.#sql(
-      `SELECT ${summaryColumns} FROM agent_jobs WHERE ${where.join(' AND ')} ORDER BY id DESC ${bound}`,
+    const ids = await this.#sql(
+      `SELECT id FROM agent_jobs WHERE ${where.join(' AND ')} ORDER BY id DESC LIMIT $${values.push(limit + 1)}`,
       values,
     );
-    // Each job may have 64 KB of metadata.
-    const jobs = await mapInTurns(rows.slice(0, limit), toSummary);
-    const last = jobs.at(-1);
-    return { jobs, ...(rows.length > limit && last && { nextCursor: last.id }) };
+    const page = ids.slice(0, limit).map((row) => String(row['id']));
+    const jobs: JobSummary[] = [];
+    for (let at = 0; at < page.length; at += readAtOnce) {
+      // Each job may have 64 KB of metadata, so other work goes on between two groups.
+      if (at > 0) await nextTurn();
+      const group = page.slice(at, at + readAtOnce);
+      const marks = group.map((_, index) => `$${index + 1}`).join(', ');
+      const rows = await this.#sql(
+        `SELECT ${summaryColumns} FROM agent_jobs WHERE id IN (${marks}) ORDER BY id DESC`,
+        group,
+      );
+      jobs.push(...rows.map(toSummary));
+    }
+    const last = page.at(-1);
+    return { jobs, ...(ids.length > limit && last !== undefined && { nextCursor: last }) };
   }
 
   countWaiting(): Promise<number> {
