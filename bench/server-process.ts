@@ -37,7 +37,7 @@ export async function startServer({ folder, environment, settings, nodeFlags }: 
     env: { ...environment, API_BEARER_TOKEN: token, PORT: '0', DATA_DIR: join(folder, 'data'), ...settings },
     stdio: ['ignore', 'pipe', log],
   });
-  const url = await printed(child, / listens on (http:\S+)/).catch((error: Error) => {
+  const url = await printed(child, / listens on (http:[^\s"]+)/).catch((error: Error) => {
     throw new Error(`${error.message}\n${readFileSync(logFile, 'utf8').slice(-2000)}`);
   });
   await until('the server is healthy', async () => (await fetch(`${url}/health`)).ok, 5000);

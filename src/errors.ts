@@ -37,8 +37,12 @@ export const errorTable = {
     status: 401,
     kind: 'unauthorized',
     retry: 'never',
-    about: 'The bearer token is missing or wrong.',
-    text: 'Cannot accept the request: the bearer token is missing or wrong',
+    about: 'The key is missing or wrong, or there are two; the message names the headers.',
+  },
+  host_not_allowed: {
+    ...invalid,
+    status: 403,
+    about: 'The server listens on loopback only, and the `Host` is not in `ALLOWED_HOSTS`.',
   },
   invalid_json: {
     ...invalid,
@@ -90,6 +94,10 @@ export const errorTable = {
   queue_full: {
     ...busy,
     about: 'Every slot is taken and `MAX_QUEUED_RUNS` requests wait; no agent was started.',
+  },
+  too_many_bodies: {
+    ...busy,
+    about: 'Too many large bodies are read at once, and this one has waited 10 s; nothing was started.',
   },
   schemas_waiting: {
     ...busy,

@@ -1,4 +1,5 @@
 /** The process: its arguments, its signals, and the only place that ends it. */
+import { text } from 'node:stream/consumers';
 import { parseCommand } from './cli/command.ts';
 
 const { run } = parseCommand(process.argv.slice(2));
@@ -22,6 +23,9 @@ try {
     stopNow: stopNow.signal,
     outputClosed: outputClosed.signal,
     terminal: process.stdout.isTTY === true,
+    errorTerminal: process.stderr.isTTY === true,
+    width: process.stdout.isTTY ? process.stdout.columns : undefined,
+    readInput: () => text(process.stdin),
     print: (line) => process.stdout.write(`${line}\n`),
     report: (text) => process.stderr.write(text),
   });

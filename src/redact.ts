@@ -95,6 +95,11 @@ export function redactValues(values: Iterable<string>): () => void {
   };
 }
 
+/** Returns the text without the values that were given to `redactValues`. */
+export function withoutSecrets(text: string): string {
+  return secrets.reduce((clean, secret) => clean.replaceAll(secret, '[key]'), text);
+}
+
 export type RedactOptions = {
   /** The longest text that is returned, in UTF-16 code units. The default is 500. */
   maxLength?: number;
@@ -107,8 +112,7 @@ export type RedactOptions = {
 
 /** Returns the text as one line without secrets, host paths and stack traces, cut to the maximum length. */
 export function redact(text: string, { maxLength = 500, fileNames = false }: RedactOptions = {}): string {
-  let clean = examinedPart(text);
-  for (const secret of secrets) clean = clean.replaceAll(secret, '[key]');
+  let clean = withoutSecrets(examinedPart(text));
   for (const { pattern, replacement } of rules) {
     clean =
       replacement === undefined

@@ -1,5 +1,5 @@
 /** The composition root: builds every part of the server once, in order, and closes the parts in reverse order. */
-import { readFile, realpath } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { createSlots } from './admission/slots.ts';
 import { openAgents, requireContainment } from './agents/open-agents.ts';
 import { createPool, type PoolSettings } from './agents/pool/pool.ts';
@@ -13,6 +13,7 @@ import { loadApiKey } from './config/api-key.ts';
 import type { Config, Environment } from './config/config.ts';
 import { ServiceError } from './errors.ts';
 import { ownerOfKey } from './http/auth.ts';
+import { listenProblem } from './http/listen-problem.ts';
 import { openJobs } from './jobs/open-jobs.ts';
 import { createMarkers } from './processes/orphans.ts';
 import { redactValues } from './redact.ts';
@@ -22,6 +23,7 @@ import { execute } from './runs/execute.ts';
 import { Repeats } from './runs/repeats.ts';
 import { lockFolder } from './store/folder-lock.ts';
 import { createTelemetry, type Telemetry } from './telemetry.ts';
+import { readVersion } from './version.ts';
 import { settledWithin } from './waits.ts';
 import { createWorkspaces } from './workspaces/create.ts';
 
@@ -80,6 +82,7 @@ async function build(given: Config, environment: Environment, apis: AnyApi[], re
     waitMs: config.queueTimeoutSeconds * 1000,
     jobShare: config.jobShare,
     chatReserved: config.chatReservedSlots,
+    unqueuedShare: config.v1Share,
   });
   const telemetry = createTelemetry(config.logLevel, () => slots.counters());
   const contained = await requireContainment(config, environment);
@@ -99,9 +102,11 @@ async function build(given: Config, environment: Environment, apis: AnyApi[], re
     forget: (runId) => workspaces.forgetPatch(runId),
   });
   releases.push(() => jobs.destroy());
+  telemetry.showWaitingJobs(() => jobs.waiting());
 
   // Without the store no other machine can be asked, so the run waits for a slot of this machine.
-  const preferHere = () => config.role !== 'gateway' && (slots.hasFree('chat') || jobs.problems().store !== undefined);
+  const preferHere = (whenBusy: 'refuse' | 'queue') =>
+    config.role !== 'gateway' && (slots.hasFree('chat', whenBusy) || jobs.problems().store !== undefined);
   const chats = chooseMachine(
     (task, { whenBusy, ...options }) =>
       execute(stages, task, { ...options, slot: slots.acquire(task, { signal: options.signal, whenBusy }) }),
@@ -126,19 +131,21 @@ async function build(given: Config, environment: Environment, apis: AnyApi[], re
     version: await readVersion(),
     run: chats.run,
     repeats,
+    // With a store that machines share, another machine may have a free slot.
+    refusal: (task, whenBusy) => (remotely ? undefined : slots.refusal(task, whenBusy)),
     schemaProblem: (owner, json, signal) => schemas.problemOf(owner, json, signal),
     jobs,
-    state() {
+    async state() {
       const { active, queued, capacity } = slots.counters();
-      return { busy: active >= capacity, active, queued, capacity };
+      return { busy: active >= capacity, active, queued, capacity, jobs_waiting: (await jobs.waiting()) ?? null };
     },
     notReady,
     metrics: telemetry.metrics,
     log: telemetry,
   });
   const url = await server.listen({ host: config.host, port: config.port }).catch((error: NodeJS.ErrnoException) => {
-    const why = error.code === 'EADDRINUSE' ? 'another process has it' : error.code;
-    throw new Error(`Cannot listen on HOST=${config.host} PORT=${config.port}: ${why}`, { cause: error });
+    const { what, fix } = listenProblem(config, error.code);
+    throw new Error(`Cannot listen: ${what}. To fix it: ${fix}`, { cause: error });
   });
   telemetry.listening(url);
 
@@ -235,10 +242,4 @@ function poolSettings(config: Config, telemetry: Telemetry): PoolSettings {
 function secretsIn(environment: Environment): string[] {
   const isSecret = (name: string) => /(KEY|TOKEN|SECRET|PASSWORD)$/.test(name);
   return Object.entries(environment).flatMap(([name, value]) => (value && isSecret(name) ? [value] : []));
-}
-
-/** Reads the version of this package. */
-async function readVersion(): Promise<string> {
-  const manifest = await readFile(new URL('../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(manifest) as { version: string }).version;
 }

@@ -4,6 +4,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { FoundContainment } from './agents/sandbox/containment.ts';
 import type { ServiceError } from './errors.ts';
 import type { Answered } from './http/server.ts';
+import { withoutSecrets } from './redact.ts';
 import type { JobRecord, WebhookReport } from './store/job.ts';
 import type { AgentStart, Outcome, SyncReport, Task } from './task.ts';
 
@@ -13,7 +14,10 @@ export type Telemetry = ReturnType<typeof createTelemetry>;
 
 /** Log lines are JSON on standard error. Prompts, answers and keys are never logged. */
 export function createTelemetry(level: LogLevel, gauges: () => { active: number; queued: number; capacity: number }) {
-  const log = pino({ level, base: undefined, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination(2));
+  const output = pino.destination(2);
+  // A client may send a key anywhere, such as in a path.
+  const redacted = { write: (line: string) => void output.write(withoutSecrets(line)) };
+  const log = pino({ level, base: undefined, timestamp: pino.stdTimeFunctions.isoTime }, redacted);
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const metrics = createMetrics(registry, gauges);
@@ -114,6 +118,18 @@ export function createTelemetry(level: LogLevel, gauges: () => { active: number;
     },
     orphansEnded: (count: number) => log.warn({ count }, 'ended orphaned processes of a dead server'),
     agentForced: (run: string) => log.warn({ run }, 'an agent ignored SIGTERM and was ended with SIGKILL'),
+
+    /** Adds the number of waiting jobs to the metrics. `count` returns undefined if it is not known. */
+    showWaitingJobs: (count: () => Promise<number | undefined>) => {
+      new Gauge({
+        name: 'agent_jobs_waiting',
+        help: 'Jobs that wait for a slot, on all machines. NaN if the job store does not answer.',
+        registers: [registry],
+        async collect() {
+          this.set((await count()) ?? Number.NaN);
+        },
+      });
+    },
 
     /** Returns all metrics in the text format of Prometheus, with the content type of that format. */
     metrics: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),

@@ -41,6 +41,11 @@ export class FairQueue<Item> {
     this.#size -= 1;
   }
 
+  /** Returns the items of each owner, in order of arrival. */
+  byOwner(): Iterable<[Owner, ReadonlySet<Item>]> {
+    return this.#itemsOf;
+  }
+
   /** Empties the queue and returns the items that were in it. */
   clear(): Item[] {
     const all = [...this.#itemsOf.values()].flatMap((items) => [...items]);

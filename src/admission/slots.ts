@@ -4,6 +4,7 @@ import type { Release } from '../releases.ts';
 import type { Task } from '../task.ts';
 import { RunTimes, retryAfterSeconds } from './estimates.ts';
 import { FairQueue } from './fair-queue.ts';
+import { UnqueuedShare } from './unqueued-share.ts';
 
 type Kind = Task['kind'];
 
@@ -15,7 +16,9 @@ export type AcquireOptions = {
   signal: AbortSignal;
   /**
    * What happens if no slot is free. `refuse`: throw `agent_busy` at once. `queue`: wait, within the limits of the
-   * queue. `wait`: wait without a limit, for a caller that has its own limited queue, such as the jobs in the store.
+   * queue. `wait`: wait without a limit, for a caller that has its own limited queue, such as the jobs in the store. When
+   * the queue is full, a task of an owner with fewer waiting tasks takes the place of the newest task of the owner with
+   * the most, which is then refused with `queue_full`.
    */
   whenBusy: 'refuse' | 'queue' | 'wait';
 };
@@ -27,8 +30,10 @@ export type Slots = {
    * taken.
    */
   acquire(task: Candidate, options: AcquireOptions): Promise<Release>;
-  /** Returns whether a task of this kind would get a slot at once. */
-  hasFree(kind: Kind): boolean;
+  /** Returns the error with which `acquire` would refuse the task at once. Returns `undefined` if it would not. */
+  refusal(task: Candidate, whenBusy: AcquireOptions['whenBusy']): ServiceError | undefined;
+  /** Returns whether a task of this kind would get a slot at once. `refuse` and `queue` may differ. */
+  hasFree(kind: Kind, whenBusy?: AcquireOptions['whenBusy']): boolean;
   /**
    * `active` is the number of used slots, `queued` the number of requests that wait with `queue`, and `capacity` the
    * number of all slots.
@@ -52,13 +57,24 @@ export type SlotsOptions = {
    * free slots.
    */
   jobShare?: number;
+  /**
+   * The part of the released slots, from 0 to 1, that is held free for tasks with `refuse` while other tasks wait and
+   * tasks with `refuse` were refused. `holdMs` is how long, in milliseconds; the default is 1 s.
+   */
+  unqueuedShare?: number;
+  holdMs?: number;
   /** How many slots jobs never get, so that chat need not wait for a long job to end. */
   chatReserved?: number;
   /** A monotonic clock, in milliseconds. */
   now?: () => number;
 };
 
-type Waiter = Candidate & { grant(release: Release): void; refuse(reason: unknown): void };
+type Waiter = Candidate & {
+  /** Whether it counts for the limit of the queue. */
+  bounded: boolean;
+  grant(release: Release): void;
+  refuse(reason: unknown): void;
+};
 
 export function createSlots(options: SlotsOptions): Slots {
   return new SharedSlots(options);
@@ -70,6 +86,7 @@ class SharedSlots implements Slots {
   readonly #shares: Record<Kind, number>;
   readonly #active: Record<Kind, number> = { chat: 0, job: 0 };
   readonly #queues: Record<Kind, FairQueue<Waiter>> = { chat: new FairQueue(), job: new FairQueue() };
+  readonly #unqueued: UnqueuedShare;
   /** How many tasks wait with `queue`. */
   #queued = 0;
   #closed = false;
@@ -80,21 +97,40 @@ class SharedSlots implements Slots {
     const jobShare = options.jobShare ?? 0.5;
     this.#shares = { chat: 1 - jobShare, job: jobShare };
     this.#runTimes = new RunTimes(options.now);
+    this.#unqueued = new UnqueuedShare({
+      share: options.unqueuedShare ?? 0,
+      holdMs: options.holdMs ?? 1000,
+      now: options.now ?? (() => performance.now()),
+      onUnused: () => this.#fill(),
+    });
     this.#idle.resolve();
   }
 
   async acquire(task: Candidate, { signal, whenBusy }: AcquireOptions): Promise<Release> {
     signal.throwIfAborted();
-    if (this.#closed) throw shuttingDown();
-    if (this.hasFree(task.kind)) return this.#take(task.kind);
-    if (whenBusy === 'refuse') {
-      throw new ServiceError('agent_busy', undefined, { retryAfterSeconds: this.#retryAfter(1) });
+    const refusal = this.refusal(task, whenBusy);
+    if (refusal) throw refusal;
+    if (this.hasFree(task.kind, whenBusy)) {
+      if (whenBusy === 'refuse') this.#unqueued.end();
+      return this.#take(task.kind);
     }
-    if (whenBusy === 'queue' && this.#queued >= this.#options.maxQueued) throw this.#queueFull();
+    if (whenBusy === 'queue' && this.#isFull()) this.#displaceableFor(task)?.();
     return this.#wait(task, signal, whenBusy === 'queue');
   }
 
-  hasFree(kind: Kind): boolean {
+  refusal(task: Candidate, whenBusy: AcquireOptions['whenBusy']): ServiceError | undefined {
+    if (this.#closed) return shuttingDown();
+    if (this.hasFree(task.kind, whenBusy)) return undefined;
+    if (whenBusy === 'refuse') {
+      this.#unqueued.refused();
+      return new ServiceError('agent_busy', undefined, { retryAfterSeconds: this.#retryAfter(1) });
+    }
+    const isRefused = whenBusy === 'queue' && this.#isFull() && !this.#displaceableFor(task);
+    return isRefused ? this.#queueFull() : undefined;
+  }
+
+  hasFree(kind: Kind, whenBusy?: AcquireOptions['whenBusy']): boolean {
+    if (whenBusy === 'refuse' && this.#unqueued.holding) return this.#isBelowLimit(kind);
     return this.#mayStart(kind) && this.#queues[kind].size === 0;
   }
 
@@ -104,6 +140,7 @@ class SharedSlots implements Slots {
 
   close(): void {
     this.#closed = true;
+    this.#unqueued.end();
     const waiters = Object.values(this.#queues).flatMap((queue) => queue.clear());
     for (const waiter of waiters) waiter.refuse(shuttingDown());
   }
@@ -122,6 +159,7 @@ class SharedSlots implements Slots {
     };
     const waiter: Waiter = {
       ...task,
+      bounded,
       grant(release) {
         leave();
         resolve(release);
@@ -141,7 +179,13 @@ class SharedSlots implements Slots {
     return promise;
   }
 
+  /** Returns whether a waiting task of this kind may take a slot. A held slot is not for waiting tasks. */
   #mayStart(kind: Kind): boolean {
+    const held = this.#unqueued.holding ? 1 : 0;
+    return this.counters().active + held < this.#options.capacity && this.#isBelowLimit(kind);
+  }
+
+  #isBelowLimit(kind: Kind): boolean {
     const { active, capacity } = this.counters();
     const limit = kind === 'job' ? capacity - (this.#options.chatReserved ?? 0) : capacity;
     return active < capacity && this.#active[kind] < limit;
@@ -163,9 +207,31 @@ class SharedSlots implements Slots {
   }
 
   #fill(): void {
+    if (this.#nextKind()) this.#unqueued.consider();
     for (let kind = this.#nextKind(); kind; kind = this.#nextKind()) {
+      this.#unqueued.granted();
       this.#queues[kind].take()?.grant(this.#take(kind));
     }
+  }
+
+  #isFull(): boolean {
+    return this.#queued >= this.#options.maxQueued;
+  }
+
+  /**
+   * Returns a function that makes room in the full queue for a task whose owner has fewer waiting tasks than another, so
+   * that no owner can fill the queue. Returns `undefined` if no other owner has more.
+   */
+  #displaceableFor({ kind, owner }: Candidate): (() => void) | undefined {
+    let own = 0;
+    let most: Waiter[] = [];
+    for (const [each, items] of this.#queues[kind].byOwner()) {
+      const bounded = [...items].filter((waiter) => waiter.bounded);
+      if (each === owner) own = bounded.length;
+      else if (bounded.length > most.length) most = bounded;
+    }
+    const newest = most.length > own + 1 ? most.at(-1) : undefined;
+    return newest && (() => newest.refuse(this.#displaced(most.length)));
   }
 
   /**
@@ -190,6 +256,13 @@ class SharedSlots implements Slots {
         : `${maxQueued} of ${maxQueued} waiting requests, the limit of MAX_QUEUED_RUNS`;
     return new ServiceError('queue_full', `Cannot queue the run: ${state}`, {
       retryAfterSeconds: this.#retryAfter(this.#queued + 1),
+    });
+  }
+
+  #displaced(waiting: number): ServiceError {
+    const state = `${waiting} requests of this key waited, and another key needed one of the ${this.#options.maxQueued} places (MAX_QUEUED_RUNS)`;
+    return new ServiceError('queue_full', `Cannot queue the run: ${state}`, {
+      retryAfterSeconds: this.#retryAfter(this.#queued),
     });
   }
 

@@ -64,6 +64,8 @@ export type ReadContext = {
   ignoredParams: 'accept' | 'reject';
   /** The events that the client wants to see besides the text. */
   agentEvents: ReadonlySet<AgentEventKind>;
+  /** The query parameters of the request, none of which has an effect. */
+  unknownQuery: string[];
   /** Returns what is wrong with a JSON Schema, as the end of a sentence. Returns `undefined` if the schema can be used. */
   schemaProblem(json: string): Promise<string | undefined>;
 };

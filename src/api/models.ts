@@ -44,7 +44,7 @@ export function createModels(settings: ModelSettings, created: number): Models {
 
 /** Adds the routes of the models under one base path. Several APIs may share a base. */
 export function modelRoutes(server: FastifyInstance, base: string, errorBody: ErrorBody, models: Models): void {
-  const options = { config: { errorBody } };
+  const options = { config: { errorBody, foreignQuery: true } };
   server.get(`${base}/models`, options, async () => models.list());
   // A wildcard is needed, because some clients ask for ids that contain a slash.
   server.get<{ Params: { '*': string } }>(`${base}/models/*`, options, async (request) => {

@@ -22,6 +22,8 @@ export type HttpApiSettings = ModelSettings &
   EventStreamSettings & {
     bodyLimitBytes: number;
     corsOrigins: string[];
+    host: string;
+    allowedHosts: string[];
     maxBudgetUsd: number;
     callbackAllowPrivate: boolean;
   };
@@ -36,12 +38,13 @@ export type HttpApiDeps = HealthDeps &
     operator: Owner | undefined;
     run: RunTask;
     repeats: Repeats;
+    refusal: AnswerDeps['refusal'];
     jobs: Jobs;
     log: HttpLog;
   };
 
 export function createHttpApi(deps: HttpApiDeps): HttpServer {
-  const { settings, apis, run, repeats, schemaProblem, jobs, operator, log } = deps;
+  const { settings, apis, run, repeats, refusal, schemaProblem, jobs, operator, log } = deps;
   const models = createModels(settings, Math.floor(Date.now() / 1000));
   const shape = jobRequestShape({
     maxBudgetUsd: settings.maxBudgetUsd,
@@ -52,7 +55,8 @@ export function createHttpApi(deps: HttpApiDeps): HttpServer {
     settings,
     keys: deps.keys,
     addRoutes(server) {
-      for (const api of apis) answerRoutes(server, api, { settings, models, run, repeats, schemaProblem, onBroken });
+      for (const api of apis)
+        answerRoutes(server, api, { settings, models, run, repeats, refusal, schemaProblem, onBroken });
       for (const base of new Set(apis.flatMap(({ bases }) => bases))) {
         modelRoutes(server, base, apis.find(({ bases }) => bases.includes(base))?.error ?? errorBody, models);
       }

@@ -2,7 +2,7 @@
  * Describes all routes for machines (`/openapi.json`) and for people (`/docs`), from the shapes that check the
  * requests.
  */
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { errorTable } from '../errors.ts';
 import type { AnyApi } from './api.ts';
 
@@ -26,13 +26,19 @@ export type Operation = {
 
 export function openapiRoutes(server: FastifyInstance, version: string, operations: () => Operation[]): void {
   let description: object | undefined;
-  server.get('/openapi.json', async () => {
+  // A page, so that a browser that has shown `/docs` can follow its link.
+  server.get('/openapi.json', { config: { page: true } }, async () => {
     description ??= describeApi(version, operations());
     return description;
   });
-  server.get('/docs', { config: { page: true } }, async (_request, reply) =>
-    reply.type('text/html; charset=utf-8').send(docsPage(operations(), version)),
+  server.get('/docs', { config: { page: true } }, async (request, reply) =>
+    reply.type('text/html; charset=utf-8').send(docsPage(operations(), version, baseUrlOf(request))),
   );
+}
+
+/** Returns the URL under which the reader has reached this server, for the examples. */
+function baseUrlOf({ host, socket }: FastifyRequest): string {
+  return `http://${/^[\w.:[\]-]+$/.test(host) ? host : `localhost:${socket.localPort}`}`;
 }
 
 /** Returns the operations of the APIs, under their base paths with a version. */
@@ -59,6 +65,7 @@ export const serverOperations: Operation[] = [
   { method: 'get', path: '/ready', summary: 'Whether it takes work: 200 or 503', errors: [503] },
   { method: 'get', path: '/metrics', summary: 'Counters in the text format of Prometheus' },
   { method: 'get', path: '/openapi.json', summary: 'This description' },
+  { method: 'get', path: '/docs', summary: 'This description, for people' },
 ];
 
 function describeApi(version: string, operations: Operation[]): object {
@@ -104,7 +111,7 @@ function errorResponses(withBody: boolean, more: number[] = []): Record<string, 
 }
 
 /** Returns an HTML page that lists the operations. The page loads nothing. */
-function docsPage(operations: Operation[], version: string): string {
+function docsPage(operations: Operation[], version: string, base: string): string {
   const rows = operations.map(
     ({ method, path, summary }) =>
       `<tr><td><b>${method.toUpperCase()}</b></td><td><code>${escaped(path)}</code></td><td>${escaped(summary)}</td></tr>`,
@@ -117,14 +124,15 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto
 td { padding: .3rem 1rem .3rem 0; vertical-align: top } pre { overflow: auto; padding: 1rem; border: 1px solid #8886 }
 </style></head><body>
 <h1>claude-agent-server ${escaped(version)}</h1>
-<p>Every request but <code>GET /health</code> needs <code>Authorization: Bearer KEY</code>.
+<p>Every request but <code>GET /health</code> needs <code>Authorization: Bearer KEY</code>, <code>x-api-key: KEY</code> or <code>api-key: KEY</code>.
+A browser asks for a name and a password here: any name, and the key as the password.
 All of this for machines: <a href="/openapi.json">/openapi.json</a>.</p>
 <table>${rows.join('\n')}</table>
 <h2>For example</h2>
-<pre>curl http://localhost:8000/v1/chat/completions \\
+<pre>curl ${base}/v1/chat/completions \\
   -H "Authorization: Bearer $API_BEARER_TOKEN" -H "Content-Type: application/json" \\
   -d '{"messages":[{"role":"user","content":"What does this repository do?"}]}'</pre>
-<p>For OpenAI clients with streaming the base URL is <code>http://localhost:8000/openai/v1</code>.</p>
+<p>For OpenAI clients with streaming the base URL is <code>${base}/openai/v1</code>.</p>
 </body></html>
 `;
 }

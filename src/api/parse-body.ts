@@ -1,6 +1,7 @@
 /** Checks a request body against its shape. An error names the first field that is wrong. */
-import type { z } from 'zod';
+import { z } from 'zod';
 import { invalidField, ServiceError } from '../errors.ts';
+import { suggestionFor } from '../nearest.ts';
 
 /**
  * Returns the checked body. Throws `invalid_json` if the body is not an object, and `invalid_request` if a field is
@@ -15,6 +16,17 @@ export function parseBody<Shape extends z.ZodType>(shape: Shape, body: unknown):
   return parsed.data;
 }
 
+/** Returns the shape of an object that has no other fields. The error for another field suggests the nearest name. */
+export function onlyFields<Fields extends z.ZodRawShape>(fields: Fields) {
+  const names = Object.keys(fields);
+  return z.strictObject(fields, {
+    error: (issue) =>
+      issue.code === 'unrecognized_keys'
+        ? `there is no such field; ${suggestionFor(issue.keys[0] ?? '', names)}`
+        : undefined,
+  });
+}
+
 /**
  * An option that makes Zod stop at the first problem. Otherwise 100,000 wrong items would become as many problems,
  * which takes half a second. The option is not public, so a test checks that it works.
@@ -25,7 +37,8 @@ export const firstFault: z.core.ParseContextInternal<z.core.$ZodIssue> = { abort
 export function fromZod(error: z.ZodError): ServiceError {
   const issue = error.issues[0] as z.core.$ZodIssue;
   const found = deepest(issue);
-  return invalidField(pathOf(found.path), problemOf(found));
+  const unknown = found.code === 'unrecognized_keys' ? found.keys.slice(0, 1) : [];
+  return invalidField(pathOf([...found.path, ...unknown]), problemOf(found));
 }
 
 /** If Zod tried several shapes, returns the problem of the shape that matched furthest. */
@@ -54,7 +67,7 @@ function problemOf(issue: z.core.$ZodIssue): string {
     case 'too_big':
       return issue.origin === 'number' || issue.origin === 'int'
         ? `must be at most ${issue.maximum}`
-        : `must have at most ${issue.maximum} items`;
+        : `must have at most ${issue.maximum} ${issue.origin === 'string' ? 'characters' : 'items'}`;
     case 'invalid_value':
       return issue.message.startsWith('Invalid')
         ? `must be one of ${issue.values.map((value) => JSON.stringify(value)).join(', ')}`

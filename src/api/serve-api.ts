@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ServiceError } from '../errors.ts';
 import { goneSignal, watchAnswer } from '../http/client-gone.ts';
 import type { JsonBody } from '../http/json-body.ts';
+import { nameIgnored, unknownQuery } from '../http/query.ts';
 import { headerText } from '../http/replies.ts';
 import { frameOf, type SilenceFrame, sendFrames } from '../http/sse.ts';
 import type { Audience } from '../runs/audience.ts';
@@ -10,7 +11,7 @@ import type { Owner, SyncReport } from '../task.ts';
 import { pause } from '../waits.ts';
 import type { AnyApi, Asked, ChatRun } from './api.ts';
 import type { Models } from './models.ts';
-import { agentEventsOf, findOrStartRun, type RunSettings, type StartRunDeps } from './start-run.ts';
+import { agentEventsOf, findOrStartRun, type RunSettings, refuseWithoutBody, type StartRunDeps } from './start-run.ts';
 
 export type AnswerSettings = RunSettings & {
   ignoredParams: 'accept' | 'reject';
@@ -40,31 +41,35 @@ export function answerRoutes(server: FastifyInstance, api: AnyApi, deps: AnswerD
       owner: request.owner,
       ignoredParams: deps.settings.ignoredParams,
       agentEvents: agentEventsOf(request),
+      unknownQuery: unknownQuery(request),
       schemaProblem: (json) => schemaProblem(request.owner, json, goneSignal(reply)),
     });
-    if (asked.ignored.length > 0) reply.header('x-ignored-params', asked.ignored.join(','));
+    const ignored = nameIgnored(reply, asked.ignored);
     const { audience, repeat } = findOrStartRun(deps, api, asked, request);
-    // Frees the body, which may be megabytes, since the run may take a quarter of an hour.
-    request.body = undefined;
+    // The body may have megabytes, and the run may take a quarter of an hour.
+    request.freeBody();
     const { run } = audience;
     if (repeat) {
       const how = run.end ? 'the answer of' : 'joined';
       reply.header('x-repeat', `${how} run ${run.id}; a new Idempotency-Key starts another run`);
     }
-    request.facts = { ...request.facts, ...factsOf(run, asked, repeat) };
+    request.facts = { ...request.facts, ...factsOf(run, asked, ignored, repeat) };
     const exchange: Exchange = { api, asked, audience, reply };
     if (asked.stream) await answerStream(exchange, deps.settings, (error) => deps.onBroken(request, error));
     else await answerWhole(exchange);
     return reply;
   }
 
-  for (const base of api.bases) server.post(`${base}${api.path}`, { config: { errorBody: api.error } }, answer);
+  const refuseEarly = async (request: FastifyRequest, bytes: number | undefined) =>
+    refuseWithoutBody(deps, api, request, bytes);
+  const options = { config: { errorBody: api.error, foreignQuery: true, refuseEarly } };
+  for (const base of api.bases) server.post(`${base}${api.path}`, options, answer);
 }
 
 type Exchange = { api: AnyApi; asked: Asked<unknown>; audience: Audience; reply: FastifyReply };
 
 /** Returns the facts for the log line of the request. */
-function factsOf(run: ChatRun, { task, stream, ignored, user }: Asked<unknown>, repeat: boolean) {
+function factsOf(run: ChatRun, { task, stream, user }: Asked<unknown>, ignored: string[], repeat: boolean) {
   return {
     runId: run.id,
     model: task.model,

@@ -9,7 +9,7 @@ import { MemoryLog } from '../runs/memory-log.ts';
 import type { Repeats, RequestMark } from '../runs/repeats.ts';
 import { Run } from '../runs/run.ts';
 import type { Task } from '../task.ts';
-import { type AgentEventKind, type AnyApi, type Asked, agentEventKinds, type ChatRun } from './api.ts';
+import { type AgentEventKind, type AnyApi, type Asked, agentEventKinds, type ChatRun, type Policy } from './api.ts';
 import { idempotencyKeyOf } from './idempotency-key.ts';
 
 /** Settings, with the names that they have in the configuration. */
@@ -21,7 +21,13 @@ export type RunSettings = {
   clientGraceSeconds: number;
 };
 
-export type StartRunDeps = { settings: RunSettings; run: RunTask; repeats: Repeats };
+export type StartRunDeps = {
+  settings: RunSettings;
+  run: RunTask;
+  repeats: Repeats;
+  /** Returns the error with which a run would be refused now. Returns `undefined` if it would start or wait. */
+  refusal(task: Pick<Task, 'kind' | 'owner'>, whenBusy: Policy['whenBusy']): ServiceError | undefined;
+};
 
 /** @returns `repeat` is true if the run existed before this request */
 export function findOrStartRun(
@@ -63,16 +69,41 @@ function taskOf(api: AnyApi, asked: Asked<unknown>, { owner }: FastifyRequest, s
   };
 }
 
+/**
+ * Throws the error with which a run of the request would be refused now, if no run can be joined. Called before a large
+ * body is read.
+ */
+export function refuseWithoutBody(
+  { repeats, refusal }: StartRunDeps,
+  api: AnyApi,
+  request: FastifyRequest,
+  bytes: number | undefined,
+): void {
+  const scope = scopeOf(api, request);
+  const key = idempotencyKeyOf(request);
+  const idempotencyKey = key === undefined ? undefined : `${scope} ${key}`;
+  if (repeats.mayFind({ scope, bytes, idempotencyKey })) return;
+  const error = refusal({ kind: 'chat', owner: request.owner }, api.policy.whenBusy);
+  if (error) throw error;
+}
+
+function scopeOf(api: AnyApi, { owner }: FastifyRequest): string {
+  return `${owner} ${api.name}`;
+}
+
 /** Returns what identifies repeats of the request. Throws `invalid_request`. */
 function markOf(api: AnyApi, request: FastifyRequest): RequestMark {
-  const scope = `${request.owner} ${api.name}`;
+  const scope = scopeOf(api, request);
+  const { raw } = request.body as JsonBody;
   const digest = createHash('sha256')
     .update(`${scope} ${[...agentEventsOf(request)].join()}\n`)
-    .update((request.body as JsonBody).raw)
+    .update(raw)
     .digest('base64');
   const key = idempotencyKeyOf(request);
   return {
     digest,
+    scope,
+    bytes: raw.length,
     idempotencyKey: key === undefined ? undefined : `${scope} ${key}`,
     // The official clients count their attempts in this header.
     retry: Number(request.headers['x-stainless-retry-count'] ?? 0) >= 1,

@@ -10,7 +10,9 @@ import { findContainment } from '../agents/sandbox/containment.ts';
 import { imported, operatorFolder } from '../agents/sandbox/homes.ts';
 import { createRooms } from '../agents/sandbox/rooms.ts';
 import { findSignIn, type SignIn } from '../agents/sign-in.ts';
+import { apiKeyPath, findApiKey } from '../config/api-key.ts';
 import type { Config, Environment } from '../config/config.ts';
+import { listenProblem } from '../http/listen-problem.ts';
 import { examineWorkspace } from '../workspaces/examine.ts';
 
 export type Finding = {
@@ -117,25 +119,30 @@ export async function checkDataDir(folder: string): Promise<Finding> {
   return { state: 'ok', what: `${what} can be written` };
 }
 
+export async function checkKey({ apiBearerToken, dataDir }: Config): Promise<Finding> {
+  if (apiBearerToken === '') {
+    const what = 'API_BEARER_TOKEN is empty: every request but /health is refused';
+    return { state: 'warning', what, fix: 'set API_BEARER_TOKEN to a key, or unset it' };
+  }
+  try {
+    const key = await findApiKey(apiBearerToken, dataDir);
+    if (apiBearerToken !== undefined) return { state: 'ok', what: 'The API key is that of API_BEARER_TOKEN' };
+    const kept = `The API key is in ${apiKeyPath(dataDir)}`;
+    return { state: 'ok', what: key === undefined ? 'An API key will be made on the first start' : kept };
+  } catch (error) {
+    const fix = `remove ${apiKeyPath(dataDir)}, and the next start makes a key; or set API_BEARER_TOKEN`;
+    return { state: 'failure', what: (error as Error).message, fix };
+  }
+}
+
 export function checkPort(host: string, port: number): Promise<Finding> {
-  const what = `Port ${port} of ${host}`;
-  const fixes: Record<string, string> = {
-    EADDRINUSE: `end the process that uses it, or set PORT=${port + 1}`,
-    EACCES: 'set PORT to a number above 1023',
-    EADDRNOTAVAIL: 'set HOST to an address of this machine, such as 127.0.0.1',
-    ENOTFOUND: 'set HOST to an address of this machine, such as 127.0.0.1',
-  };
   return new Promise((resolve) => {
     const probe = createServer();
-    probe.once('error', ({ code = 'unknown error' }: NodeJS.ErrnoException) => {
-      const problem = code === 'EADDRINUSE' ? 'is taken' : `cannot be used: ${code}`;
-      resolve({
-        state: 'failure',
-        what: `${what} ${problem}`,
-        fix: fixes[code] ?? 'set HOST and PORT to other values',
-      });
+    probe.once('error', ({ code }: NodeJS.ErrnoException) => {
+      resolve({ state: 'failure', ...listenProblem({ host, port }, code) });
     });
-    probe.listen(port, host, () => probe.close(() => resolve({ state: 'ok', what: `${what} is free` })));
+    const free: Finding = { state: 'ok', what: `Port ${port} of ${host} is free` };
+    probe.listen(port, host, () => probe.close(() => resolve(free)));
   });
 }
 

@@ -56,17 +56,18 @@ async function startDemo(flags: string[], releases: Releases, print: CommandCont
 }
 
 /**
- * Returns the settings of the demo. They come from flags but not from environment variables, so that the demo is the
- * same on every machine.
+ * Returns the settings of the demo. They come from flags. Of the environment variables only PORT counts, so that the
+ * demo is the same on every machine.
  */
 function demoConfig(flags: string[], dataDir: string): Config {
-  return loadConfig(flags, {
-    PORT: '0',
+  const environment = {
+    PORT: hostEnvironment()['PORT'] ?? '0',
     DATA_DIR: dataDir,
     LOG_LEVEL: 'error',
     // The demo uses the packaged `claude`, because the `claude` on PATH may have any version.
     CLAUDE_BIN: findClaude(undefined, ''),
-  });
+  };
+  return loadConfig(flags, environment, ['--once']);
 }
 
 async function askAndShow(

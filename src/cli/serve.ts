@@ -3,6 +3,7 @@
  * them.
  */
 import { once } from 'node:events';
+import { networkInterfaces } from 'node:os';
 import { findVersion, tooOldMessage } from '../agents/cli-version.ts';
 import { findClaude } from '../agents/find-claude.ts';
 import type { FoundContainment } from '../agents/sandbox/containment.ts';
@@ -18,12 +19,14 @@ import type { CommandContext } from './command-context.ts';
  */
 const hurriedReleaseMs = 5000;
 
-export async function serve(args: string[], { stop, stopNow, terminal, print }: CommandContext): Promise<number> {
+export async function serve(args: string[], context: CommandContext): Promise<number> {
+  const { stop, stopNow, terminal } = context;
+  const print = terminal ? context.print : (line: string) => context.print(logLine(line));
   const config = loadConfig(args);
   const environment = hostEnvironment();
   const version = await checkVersion(config, environment, stop);
   const service = await startService(config, environment);
-  print(`claude-agent-server listens on ${service.url}`);
+  print(`claude-agent-server listens on ${service.url}${boundNote(config, service.url)}`);
   print(`  native API ${service.url}/v1   OpenAI API ${service.url}/openai/v1`);
   if (service.tokenCreated) {
     // The key is printed only on a terminal, because other output may be stored in the log of a service manager or a
@@ -42,6 +45,27 @@ export async function serve(args: string[], { stop, stopNow, terminal, print }: 
   await Promise.race([service.close(), aborted(stopNow).then(() => service.close(0, hurriedReleaseMs))]);
   await settledWithin(advised, hurriedReleaseMs);
   return 0;
+}
+
+/**
+ * Returns a line as JSON, as the log has it. What is not a terminal may be stored together with the log, and a reader of
+ * logs expects JSON in every line.
+ */
+function logLine(line: string): string {
+  const level = line.includes('WARNING') ? 40 : 30;
+  return JSON.stringify({ level, time: new Date().toISOString(), msg: line.trim() });
+}
+
+/** Returns what to say after the URL if the server listens on all addresses, so that others can reach it too. */
+function boundNote({ host }: Config, url: string): string {
+  if (host !== '0.0.0.0' && host !== '::') return '';
+  const { port } = new URL(url);
+  const others = Object.values(networkInterfaces())
+    .flat()
+    .filter((each) => each?.family === 'IPv4' && !each.internal)
+    .map((each) => `http://${each?.address}:${port}`);
+  const elsewhere = others.length > 0 ? `; from other machines: ${others.join(', ')}` : '';
+  return ` (bound to ${host === '::' ? '[::]' : host}:${port}, all addresses of this machine${elsewhere})`;
 }
 
 /**

@@ -68,6 +68,12 @@ export const agentSettings = {
     [0, 1],
     'The part of the slots that jobs get while chat requests wait too. Each may use the free slots of the other.',
   ),
+  v1Share: decimal(
+    'V1_SHARE',
+    0.25,
+    [0, 0.5],
+    'The part of the released slots that is held free for `/v1` for up to a second, while other requests wait and `/v1` had to refuse requests. Requests to `/v1` do not wait, so without it they would never get a slot then. With 0 none is held.',
+  ),
   chatReservedSlots: integer(
     'CHAT_RESERVED_SLOTS',
     0,

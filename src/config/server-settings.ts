@@ -16,6 +16,11 @@ export const serverSettings = {
   ),
   host: text('HOST', '127.0.0.1', 'The address to listen on.'),
   port: integer('PORT', 8000, [0, 65535], 'The port to listen on. With 0 it is any free port.'),
+  allowedHosts: list(
+    'ALLOWED_HOSTS',
+    [],
+    'Further names under which clients may call a server that listens on loopback only, such as the name of a reverse proxy that passes `Host` on. `*` allows every name. Without it a web page could call the server under a name of its own.',
+  ),
   dataDir: text(
     'DATA_DIR',
     join(homedir(), '.local', 'share', 'claude-agent-server'),

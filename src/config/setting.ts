@@ -25,7 +25,11 @@ function setting<T>(name: string, fallback: T, about: string, options: Options, 
     name,
     default: options.shownDefault ?? (fallback === undefined ? 'none' : String(fallback)),
     about,
-    parse: (raw) => (raw === undefined || raw === '' ? fallback : read(raw)),
+    parse(raw) {
+      // A value that comes from a file, such as a secret, often ends in a line break.
+      const value = raw?.replace(/[\r\n]+$/, '');
+      return value === undefined || value === '' ? fallback : read(value);
+    },
   };
 }
 

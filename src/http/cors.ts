@@ -16,6 +16,15 @@ export function applyCors(request: FastifyRequest, reply: FastifyReply, origins:
   reply.header('access-control-allow-methods', 'GET, POST, DELETE, OPTIONS').header('access-control-max-age', '600');
   // The SDKs send their own headers, whose names change, so every requested header is allowed.
   const headers = request.headers['access-control-request-headers'];
-  if (headers !== undefined) reply.header('access-control-allow-headers', headers);
+  if (headers !== undefined) reply.header('access-control-allow-headers', headerNames(headers));
   return { preflight: true };
+}
+
+/** Returns the list without what cannot be the name of a header. */
+function headerNames(list: string): string {
+  return list
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => /^[\w!#$%&'*+.^`|~-]+$/.test(name))
+    .join(', ');
 }

@@ -5,7 +5,14 @@ import type { ServiceError } from '../errors.ts';
 export type HealthDeps = {
   version: string;
   /** Returns what `/health` shows. */
-  state(): { busy: boolean; active: number; queued: number; capacity: number };
+  state(): Promise<{
+    busy: boolean;
+    active: number;
+    queued: number;
+    capacity: number;
+    /** How many jobs wait. Null if the job store does not answer. */
+    jobs_waiting: number | null;
+  }>;
   /** Returns why the server cannot take work. Returns `undefined` if it can. */
   notReady(): Promise<ServiceError | undefined>;
   /** Returns the metrics in the text format of Prometheus. */
@@ -13,19 +20,19 @@ export type HealthDeps = {
 };
 
 export function healthRoutes(server: FastifyInstance, deps: HealthDeps): void {
-  server.get('/health', { config: { open: true } }, async () => ({
+  server.get('/health', { config: { open: true, foreignQuery: true } }, async () => ({
     status: 'ok',
     version: deps.version,
-    ...deps.state(),
+    ...(await deps.state()),
   }));
 
-  server.get('/ready', async () => {
+  server.get('/ready', { config: { foreignQuery: true } }, async () => {
     const error = await deps.notReady();
     if (error) throw error;
     return { status: 'ready' };
   });
 
-  server.get('/metrics', async (_request, reply) => {
+  server.get('/metrics', { config: { foreignQuery: true } }, async (_request, reply) => {
     const { contentType, text } = await deps.metrics();
     return reply.type(contentType).send(text);
   });

@@ -1,42 +1,69 @@
 /**
- * Reads request bodies. They must be JSON, may be compressed, and have limits. The bytes are kept to recognise repeated
- * requests.
+ * Reads request bodies as JSON, which has limits. The bytes are kept to recognise repeated requests.
  */
 import type { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
-import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { ServiceError } from '../errors.ts';
+import { asServiceError, ServiceError } from '../errors.ts';
 import { startOf } from '../truncate.ts';
+import type { BodyRoom } from './body-room.ts';
 import { jsonSize, overJsonLimits } from './json-bounds.ts';
+import { readBody } from './read-body.ts';
 
 export type JsonBody = { raw: Buffer; value: unknown };
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /**
+     * Called before a large body is read. Throws the error if the request would be refused whatever its body says.
+     * @param announced the length of the body in bytes. Undefined if it is not known
+     */
+    refuseEarly?(request: FastifyRequest, announced: number | undefined): Promise<void>;
+  }
+  interface FastifyRequest {
+    /** Frees the memory of the body. Called as soon as the body is no longer needed; a run may take long. */
+    freeBody(): void;
+  }
+}
+
 const largeBytes = 64 * 1024;
 
-const decoders = {
-  gzip: createGunzip,
-  'x-gzip': createGunzip,
-  deflate: createInflate,
-  br: createBrotliDecompress,
-  zstd: createZstdDecompress,
-} as const;
-
-export function readJsonBodies(server: FastifyInstance): void {
+/** @param limit the size limit of a body, in bytes */
+export function readJsonBodies(server: FastifyInstance, limit: number, room: BodyRoom): void {
   server.removeAllContentTypeParsers();
-  server.addContentTypeParser(
-    'application/json',
-    { parseAs: 'buffer' },
-    async (request: FastifyRequest, raw: Buffer) => {
+  server.decorateRequest('freeBody');
+  server.addHook('onRequest', async (request) => {
+    request.freeBody = () => {
+      request.body = undefined;
+    };
+  });
+  server.addContentTypeParser('application/json', async (request: FastifyRequest, payload: Readable) => {
+    const { refuseEarly } = request.routeOptions.config;
+    try {
+      const { raw, release } = await readBody(request, payload, {
+        limit,
+        room,
+        refuseEarly: async (announced) => refuseEarly?.(request, announced),
+      });
+      request.freeBody = () => {
+        request.body = undefined;
+        release();
+      };
       // Some clients send a content type without a body.
       if (raw.length === 0 && request.method === 'DELETE') return undefined;
       return { raw, value: await parse(raw) } satisfies JsonBody;
-    },
-  );
-  server.addHook('preParsing', async (request, _reply, payload) => {
-    const encoding = request.headers['content-encoding']?.trim().toLowerCase() ?? 'identity';
-    return encoding === 'identity' ? payload : decoded(payload, encoding);
+    } catch (error) {
+      request.freeBody();
+      // After an error of this function Fastify would close the connection. A client that still sends would then not get
+      // the answer.
+      return asServiceError(error);
+    }
   });
+  server.addHook('preValidation', async ({ body }) => {
+    if (body instanceof ServiceError) throw body;
+  });
+  server.addHook('onResponse', async (request) => request.freeBody());
+  server.addHook('onRequestAbort', async (request) => request.freeBody());
 }
 
 async function parse(raw: Buffer): Promise<unknown> {
@@ -64,20 +91,4 @@ function parseJson(raw: Buffer): unknown {
 /** Returns V8's message without the excerpt of the body that V8 adds to it. */
 function reasonOf(error: unknown): string {
   return startOf((error as Error).message.replace(/,? ?(\.\.\.)?".*$/s, ''), 100) || 'not well-formed';
-}
-
-/** The limit on bodies counts decoded bytes, so a small compressed body cannot grow beyond it. */
-function decoded(payload: Readable, encoding: string): Readable {
-  const create = Object.hasOwn(decoders, encoding) ? decoders[encoding as keyof typeof decoders] : undefined;
-  if (!create) {
-    const known = Object.keys(decoders).join(', ');
-    throw new ServiceError('unsupported_media_type', `Cannot read the request: content-encoding must be ${known}`);
-  }
-  const decoder: Readable & { receivedEncodedLength?: number } = payload.pipe(create());
-  decoder.receivedEncodedLength = 0;
-  payload.on('data', (chunk: Buffer) => {
-    decoder.receivedEncodedLength = (decoder.receivedEncodedLength ?? 0) + chunk.length;
-  });
-  payload.once('error', (error) => decoder.destroy(error));
-  return decoder;
 }

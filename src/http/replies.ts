@@ -1,4 +1,4 @@
-/** Turns an error into an answer: status, headers, reason phrase and body. No other file does that. */
+/** Turns an error into an answer: status, headers and body. No other file does that. */
 import type { FastifyReply } from 'fastify';
 import { asServiceError, ServiceError } from '../errors.ts';
 
@@ -16,8 +16,6 @@ export function replyError(reply: FastifyReply, thrown: unknown, errorBody: Erro
   if (error.code === 'unauthorized' && !reply.hasHeader('www-authenticate')) {
     reply.header('www-authenticate', 'Bearer');
   }
-  // Some clients show only the reason phrase of an answer.
-  reply.raw.statusMessage = headerText(error.message).slice(0, 120).trim();
   void reply.type('application/json; charset=utf-8').send(JSON.stringify(errorBody(error)));
   return error;
 }

@@ -1,14 +1,18 @@
 /** The HTTP server: request ids, authentication, errors and logging. The routes are passed to it. */
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
+import { createServer as createHttpServer, type IncomingMessage } from 'node:http';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { ServiceError } from '../errors.ts';
 import type { Owner } from '../task.ts';
 import { type Auth, createAuth } from './auth.ts';
+import { BodyRoom } from './body-room.ts';
 import { refuseBrokenRequest } from './broken-request.ts';
 import { applyCors } from './cors.ts';
+import { checkHost, type HostSettings } from './host.ts';
 import { readJsonBodies } from './json-body.ts';
 import { KnownPaths } from './known-paths.ts';
+import { limitPipelining } from './pipelining.ts';
+import { checkQuery, refuseUnreadBody } from './query.ts';
 import { type ErrorBody, replyError } from './replies.ts';
 
 declare module 'fastify' {
@@ -19,6 +23,13 @@ declare module 'fastify' {
     open?: boolean;
     /** Whether the route is a page for people. A browser's password dialogue is accepted there too. */
     page?: boolean;
+    /** The query parameters that the route reads. */
+    query?: string[];
+    /**
+     * Whether clients of other servers use the route. They add query parameters of their own, which are named in the
+     * answer. Elsewhere an unknown parameter is an error.
+     */
+    foreignQuery?: boolean;
   }
   interface FastifyRequest {
     /** Further fields of the request's log line. */
@@ -59,7 +70,7 @@ export type HttpLog = {
 };
 
 export type HttpDeps = {
-  settings: { bodyLimitBytes: number; corsOrigins: string[] };
+  settings: HostSettings & { bodyLimitBytes: number; corsOrigins: string[] };
   /** The accepted keys. If all of them are empty, only open routes can be used. */
   keys: string[];
   /** Adds the routes to the server. */
@@ -84,16 +95,20 @@ export type HttpServer = {
 /** How long clients may take to read the last answers, in milliseconds. */
 const lastAnswersMs = 2000;
 
+/** How many bodies of the largest size are read at once. */
+const bodiesAtOnce = 6;
+
 export function createServer(deps: HttpDeps): HttpServer {
   const server = fastify({
     bodyLimit: deps.settings.bodyLimitBytes,
-    // This is longer than clients keep an idle connection, so the client closes it, not the server.
-    keepAliveTimeout: 75_000,
-    requestTimeout: 120_000,
+    // 75 s is longer than clients keep an idle connection, so the client closes it, not the server.
+    serverFactory: (handle) =>
+      createHttpServer({ keepAliveTimeout: 75_000, requestTimeout: 120_000 }, limitPipelining(handle)),
     genReqId: requestId,
     return503OnClosing: false,
     forceCloseConnections: false,
-    routerOptions: { ignoreTrailingSlash: true, ignoreDuplicateSlashes: true, maxParamLength: 500 },
+    // The head of a request is shorter, so no path is refused for its length.
+    routerOptions: { ignoreTrailingSlash: true, ignoreDuplicateSlashes: true, maxParamLength: 20_000 },
     frameworkErrors: (error, request, reply) => {
       prepare(request, reply);
       logWhenAnswered(request, reply, deps);
@@ -112,7 +127,9 @@ export function createServer(deps: HttpDeps): HttpServer {
     request.facts.error = error.code;
     if (error.code === 'internal') deps.log.fault({ requestId: request.id, error: error.extra.cause ?? error });
   });
-  readJsonBodies(server);
+  const { bodyLimitBytes } = deps.settings;
+  const room = new BodyRoom({ total: bodiesAtOnce * bodyLimitBytes, perOwner: (bodiesAtOnce / 2) * bodyLimitBytes });
+  readJsonBodies(server, bodyLimitBytes, room);
   deps.addRoutes(server);
   return { listen: (address) => server.listen(address), destroy: () => destroy(server) };
 }
@@ -126,7 +143,7 @@ async function destroy(server: FastifyInstance): Promise<void> {
   clearTimeout(cutOff);
 }
 
-/** The checks before any route, in this order: request id, CORS, key, path. Bodies are read later. */
+/** The checks before any route, in this order: request id, host, CORS, key, path, query. Bodies are read later. */
 function checkEveryRequest(server: FastifyInstance, deps: HttpDeps, auth: Auth): void {
   const paths = new KnownPaths();
   server.decorateRequest('facts');
@@ -135,14 +152,24 @@ function checkEveryRequest(server: FastifyInstance, deps: HttpDeps, auth: Auth):
   server.addHook('onRequest', async (request, reply) => {
     prepare(request, reply);
     logWhenAnswered(request, reply, deps);
+    checkHost(request.raw.headersDistinct, boundAddress(server), deps.settings);
     if (applyCors(request, reply, deps.settings.corsOrigins).preflight) return reply.code(204).send();
     authenticate(request, reply, auth);
-    if (!request.is404) return;
+    if (!request.is404) {
+      checkQuery(request, reply);
+      refuseUnreadBody(request);
+      return;
+    }
     const path = pathOf(request);
     const allow = paths.methodsOf(path);
     if (request.method !== 'OPTIONS' || allow.length === 0) throw noRoute(request.method, path, allow, deps);
     return reply.code(204).header('allow', allow.join(', ')).send();
   });
+}
+
+function boundAddress({ server }: FastifyInstance): string {
+  const address = server.address();
+  return typeof address === 'object' && address ? address.address : '';
 }
 
 function noRoute(method: string, path: string, allow: string[], { hintFor }: HttpDeps): ServiceError {
@@ -157,7 +184,7 @@ function authenticate(request: FastifyRequest, reply: FastifyReply, auth: Auth):
   const { open, page } = request.routeOptions.config;
   if (open) return;
   if (page) reply.header('www-authenticate', 'Bearer, Basic realm="claude-agent-server"');
-  request.owner = auth.ownerOf(request.headers.authorization, page === true);
+  request.owner = auth.ownerOf(request.raw.headersDistinct, page === true);
   reply.removeHeader('www-authenticate');
 }
 

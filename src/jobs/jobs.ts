@@ -5,7 +5,7 @@ import { follow } from '../runs/follow.ts';
 import type { EventBounds } from '../runs/log-writer.ts';
 import { storedLog } from '../runs/stored-log.ts';
 import type { JobFilter, JobPage, JobRecord, JobSummary, StoredEvent, WebhookReport } from '../store/job.ts';
-import type { JobStore, OwnerLimits, Retention } from '../store/job-store.ts';
+import type { JobStore, OwnerLimits, Retention, SubmitOptions } from '../store/job-store.ts';
 import type { Owner } from '../task.ts';
 import { startWebhooks, type WebhookOptions } from '../webhooks/webhooks.ts';
 import { startClaimedChat } from './claimed-chat.ts';
@@ -14,6 +14,7 @@ import { Dispatcher } from './dispatcher.ts';
 import { Hold, type HoldOptions } from './hold.ts';
 import { startHousekeeping } from './housekeeping.ts';
 import { fingerprintOf, type JobDefaults, type JobRequest, specOf } from './spec.ts';
+import { WaitingCount } from './waiting-count.ts';
 
 /** A job's record. For a queued job also its position in the queue. */
 export type JobView = JobRecord & {
@@ -23,6 +24,8 @@ export type JobView = JobRecord & {
   expectedWaitMs?: number;
 };
 
+export type ListedJobs = Omit<JobPage, 'jobs'> & { jobs: (JobPage['jobs'][number] & Pick<JobView, 'position'>)[] };
+
 export type Jobs = {
   /**
    * Accepts a job. The job is on disk when this settles. If the owner has used the idempotency key before, `created` is
@@ -30,8 +33,13 @@ export type Jobs = {
    * or `shutting_down`.
    */
   submit(request: JobRequest): Promise<{ job: JobView; created: boolean }>;
+  /** Throws the error with which every job of this owner would be refused now: `job_queue_full` or `shutting_down`. */
+  checkRoom(owner: Owner): Promise<void>;
   get(id: string): Promise<JobView | undefined>;
-  list(filter: JobFilter): Promise<JobPage>;
+  /** Returns how many jobs wait. Returns `undefined` if the store does not answer soon. */
+  waiting(): Promise<number | undefined>;
+  /** Returns a page of jobs. Waiting jobs have their position. */
+  list(filter: JobFilter): Promise<ListedJobs>;
   /**
    * Cancels a job. `never_started`: the job was waiting. `stopping`: its agent is being ended, which takes up to 5 s;
    * the job's events show the end. Throws `not_found` or `job_finished`.
@@ -162,6 +170,7 @@ function startDispatchers(
 class StoredJobs implements Jobs {
   readonly #options: JobsOptions;
   readonly #store: JobStore;
+  readonly #waiting: WaitingCount;
   readonly #dispatchers: Dispatcher[];
   readonly #hold: Hold | undefined;
   readonly #close: () => Promise<void>;
@@ -176,6 +185,7 @@ class StoredJobs implements Jobs {
   ) {
     this.#options = options;
     this.#store = options.store;
+    this.#waiting = new WaitingCount(options.store);
     this.#dispatchers = dispatchers;
     this.#hold = hold;
     this.#close = close;
@@ -183,15 +193,22 @@ class StoredJobs implements Jobs {
 
   async submit(request: JobRequest) {
     if (this.#draining) throw new ServiceError('shutting_down');
-    const { defaults, operator, maxWaiting, ownerLimits } = this.#options;
-    const { job, created } = await this.#store.submit(specOf(request, defaults), {
-      maxWaiting,
-      ...(request.owner !== operator && {
-        ownerLimits: { ...ownerLimits, ...(operator !== undefined && { operator }) },
-      }),
+    const { job, created } = await this.#store.submit(specOf(request, this.#options.defaults), {
+      ...this.#boundsOf(request.owner),
       fingerprint: fingerprintOf(request),
     });
     return { job: await this.#view(job), created };
+  }
+
+  async checkRoom(owner: Owner): Promise<void> {
+    if (this.#draining) throw new ServiceError('shutting_down');
+    await this.#store.checkRoom(owner, this.#boundsOf(owner));
+  }
+
+  #boundsOf(owner: Owner): Omit<SubmitOptions, 'fingerprint'> {
+    const { operator, maxWaiting, ownerLimits } = this.#options;
+    const limits = { ...ownerLimits, ...(operator !== undefined && { operator }) };
+    return { maxWaiting, ...(owner !== operator && { ownerLimits: limits }) };
   }
 
   async get(id: string): Promise<JobView | undefined> {
@@ -199,9 +216,20 @@ class StoredJobs implements Jobs {
     return job && this.#view(job);
   }
 
-  async list(filter: JobFilter): Promise<JobPage> {
+  waiting(): Promise<number | undefined> {
+    return this.#waiting.get();
+  }
+
+  async list(filter: JobFilter): Promise<ListedJobs> {
     const page = await this.#store.list(filter);
-    return { ...page, jobs: page.jobs.map((job) => this.#withCause(job)) };
+    if (!page.jobs.some(({ state }) => state === 'queued')) return page;
+    const positions = await this.#store.positions();
+    const jobs = page.jobs.map((job) => {
+      if (job.state !== 'queued') return job;
+      const position = positions.get(job.id);
+      return { ...this.#withCause(job), ...(position !== undefined && { position }) };
+    });
+    return { ...page, jobs };
   }
 
   async cancel(id: string) {

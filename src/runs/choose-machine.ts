@@ -11,17 +11,17 @@ export type MachineChoice = {
   drain(): Promise<void>;
 };
 
-/** @param preferHere returns whether a run is to get a slot of this process, even if it must wait for it */
+/** @param preferHere returns whether a run with this `whenBusy` is to get a slot of this process, even if it must wait */
 export function chooseMachine(
   here: RunTask,
-  preferHere: () => boolean,
+  preferHere: (whenBusy: RunTaskOptions['whenBusy']) => boolean,
   remotely: RunRemotely | undefined,
 ): MachineChoice {
   const away = new Set<Promise<Outcome>>();
   let draining = false;
   return {
     async run(task, options) {
-      if (!remotely || preferHere()) return here(task, options);
+      if (!remotely || preferHere(options.whenBusy)) return here(task, options);
       if (draining) throw new ServiceError('shutting_down');
       const outcome = remotely(task, options);
       away.add(outcome);

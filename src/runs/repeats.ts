@@ -6,6 +6,9 @@ import { shutdownError } from './run.ts';
 export type RequestMark = {
   /** The same for requests with the same key, API, wanted events and body. */
   digest: string;
+  /** The API key and the API of the request, and how many bytes its body has. */
+  scope: string;
+  bytes: number;
   /** The request's `Idempotency-Key` with its API key and API. Undefined if the request has no such header. */
   idempotencyKey: string | undefined;
   /** Whether the client says that it repeats a request. */
@@ -73,6 +76,23 @@ export class Repeats {
       return mark.idempotencyKey !== undefined || mark.retry || !audience.delivered ? audience : undefined;
     }
     return audience;
+  }
+
+  /**
+   * Returns whether a request may be a repeat, before its body is read. `bytes` is the length of the body; undefined if
+   * it is not known.
+   */
+  mayFind({
+    scope,
+    bytes,
+    idempotencyKey,
+  }: Pick<RequestMark, 'scope' | 'idempotencyKey'> & { bytes: number | undefined }): boolean {
+    for (const { mark } of this.#entries.values()) {
+      if (mark.scope !== scope) continue;
+      if (bytes === undefined || mark.bytes === bytes) return true;
+      if (idempotencyKey !== undefined && mark.idempotencyKey === idempotencyKey) return true;
+    }
+    return false;
   }
 
   /** Remembers a new run for its repeats. */

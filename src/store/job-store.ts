@@ -82,8 +82,13 @@ export type JobStore = {
    * `idempotency_conflict`.
    */
   submit(spec: JobSpec, options: SubmitOptions): Promise<{ job: JobRecord; created: boolean }>;
+  /** Throws `job_queue_full` if a job of this owner would be refused now. */
+  checkRoom(owner: Owner, options: Omit<SubmitOptions, 'fingerprint'>): Promise<void>;
   get(id: string): Promise<JobRecord | undefined>;
   list(filter: JobFilter): Promise<JobPage>;
+  countWaiting(): Promise<number>;
+  /** Returns the positions of all waiting jobs, from 1, by id. */
+  positions(): Promise<Map<string, number>>;
   /** Returns `undefined` if the job does not wait. */
   outlook(id: string): Promise<Outlook | undefined>;
   patch(id: string): Promise<string | undefined>;

@@ -166,6 +166,8 @@ export type JobFilter = {
   state?: JobState;
   agent?: string;
   owner?: Owner;
+  /** The beginning of the ids, in lower case. */
+  idPrefix?: string;
   /** How many jobs to return, from 1 to 200. */
   limit: number;
   /** The `nextCursor` of the previous page. Undefined for the first page. */

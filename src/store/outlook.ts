@@ -20,6 +20,14 @@ export async function outlook(sql: Sql, id: string): Promise<Outlook | undefined
   return { position, ...(expectedWaitMs !== undefined && { expectedWaitMs }) };
 }
 
+/** Returns the positions of all waiting jobs, from 1, by id. */
+export async function positions(sql: Sql): Promise<Map<string, number>> {
+  const rows = await sql(
+    `SELECT id FROM agent_jobs WHERE kind = 'job' AND state = 'queued' ORDER BY priority DESC, turn, id`,
+  );
+  return new Map(rows.map((row, at) => [String(row['id']), at + 1]));
+}
+
 /**
  * Returns the expected time until `runs` runs of the kind have ended, in milliseconds. Returns `undefined` if no run
  * has ended yet.

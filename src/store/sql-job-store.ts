@@ -1,5 +1,8 @@
 /** Implements the job store in SQL, with the same code for both engines. */
+
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ServiceError } from '../errors.ts';
+import type { Owner } from '../task.ts';
 import { appendEvents } from './append-events.ts';
 import { cancel } from './cancel.ts';
 import { createChatStore } from './chat-requests.ts';
@@ -18,6 +21,7 @@ import type {
   JobRecord,
   JobSpec,
   JobState,
+  JobSummary,
   Setbacks,
   StoredEvent,
   WebhookReport,
@@ -25,14 +29,17 @@ import type {
 import type { JobStore, Outlook, Retention, SubmitOptions } from './job-store.ts';
 import { keepSecret } from './keep-secret.ts';
 import { Notifications } from './notifications.ts';
-import { outlook } from './outlook.ts';
+import { outlook, positions } from './outlook.ts';
 import { recoverLost } from './recover.ts';
 import { removeOld } from './remove-old.ts';
 import { requeue } from './requeue.ts';
 import { recordColumns, summaryColumns, toEvent, toRecord, toSummary } from './rows.ts';
 import type { StoreHealth } from './store-health.ts';
 import type { Claim, NewEvent, RunKind } from './stored-run.ts';
-import { submit } from './submit.ts';
+import { checkBounds, countWaiting, submit } from './submit.ts';
+
+/** How many jobs of a list are read by one statement. */
+const readAtOnce = 20;
 
 export class SqlJobStore implements JobStore {
   readonly engine: Engine;
@@ -71,12 +78,16 @@ export class SqlJobStore implements JobStore {
     return submit(this, spec, options);
   }
 
+  checkRoom(owner: Owner, options: Omit<SubmitOptions, 'fingerprint'>): Promise<void> {
+    return checkBounds(this.#sql, owner, options);
+  }
+
   async get(id: string): Promise<JobRecord | undefined> {
     const [row] = await this.#sql(`SELECT ${recordColumns} FROM agent_jobs WHERE id = $1 AND kind = 'job'`, [id]);
     return row && toRecord(row);
   }
 
-  async list({ state, agent, owner, limit, cursor }: JobFilter): Promise<JobPage> {
+  async list({ state, agent, owner, idPrefix, limit, cursor }: JobFilter): Promise<JobPage> {
     const values: Value[] = [];
     const where = [`kind = 'job'`];
     const only = (condition: string, value: Value | undefined) => {
@@ -86,14 +97,34 @@ export class SqlJobStore implements JobStore {
     only('agent =', agent);
     only('owner =', owner);
     only('id <', cursor);
-    const bound = `LIMIT $${values.push(limit + 1)}`;
-    const rows = await this.#sql(
-      `SELECT ${summaryColumns} FROM agent_jobs WHERE ${where.join(' AND ')} ORDER BY id DESC ${bound}`,
+    only('id LIKE', idPrefix && `${idPrefix}%`);
+    const ids = await this.#sql(
+      `SELECT id FROM agent_jobs WHERE ${where.join(' AND ')} ORDER BY id DESC LIMIT $${values.push(limit + 1)}`,
       values,
     );
-    const jobs = rows.slice(0, limit).map(toSummary);
-    const last = jobs.at(-1);
-    return { jobs, ...(rows.length > limit && last && { nextCursor: last.id }) };
+    const page = ids.slice(0, limit).map((row) => String(row['id']));
+    const jobs: JobSummary[] = [];
+    for (let at = 0; at < page.length; at += readAtOnce) {
+      // Each job may have 64 KB of metadata, so other work goes on between two groups.
+      if (at > 0) await nextTurn();
+      const group = page.slice(at, at + readAtOnce);
+      const marks = group.map((_, index) => `$${index + 1}`).join(', ');
+      const rows = await this.#sql(
+        `SELECT ${summaryColumns} FROM agent_jobs WHERE id IN (${marks}) ORDER BY id DESC`,
+        group,
+      );
+      jobs.push(...rows.map(toSummary));
+    }
+    const last = page.at(-1);
+    return { jobs, ...(ids.length > limit && last !== undefined && { nextCursor: last }) };
+  }
+
+  countWaiting(): Promise<number> {
+    return countWaiting(this.#sql, 'job');
+  }
+
+  positions(): Promise<Map<string, number>> {
+    return positions(this.#sql);
   }
 
   outlook(id: string): Promise<Outlook | undefined> {

@@ -49,7 +49,8 @@ async function findEarlier(sql: Sql, spec: JobSpec): Promise<{ job: JobRecord; f
   return row && { job: toRecord(row), fingerprint: String(row['fingerprint']) };
 }
 
-async function checkBounds(sql: Sql, owner: Owner, bounds: Bounds): Promise<void> {
+/** Throws `job_queue_full` if there is no room for a job of the owner. */
+export async function checkBounds(sql: Sql, owner: Owner, bounds: Bounds): Promise<void> {
   const reached = await reachedBound(sql, owner, bounds);
   if (reached === undefined) return;
   throw new ServiceError('job_queue_full', `Cannot queue the job: ${reached}`, {

@@ -9,6 +9,7 @@ type Told = [status: number, retry: 'never' | 'later', native: string, openaiTyp
 
 const told: Record<ErrorCode, Told> = {
   unauthorized: [401, 'never', 'unauthorized', 'authentication_error', 'invalid_api_key'],
+  host_not_allowed: [403, 'never', 'host not allowed', 'invalid_request_error', 'host_not_allowed'],
   invalid_json: [400, 'never', 'invalid request', 'invalid_request_error', 'invalid_json'],
   invalid_request: [400, 'never', 'invalid request', 'invalid_request_error', 'invalid_request'],
   unsupported_model: [400, 'never', 'unsupported model', 'invalid_request_error', 'model_not_found'],
@@ -26,6 +27,7 @@ const told: Record<ErrorCode, Told> = {
   client_gone: [499, 'never', 'execution failed', 'execution_failed', 'client_gone'],
   agent_busy: [503, 'later', 'execution failed', 'overloaded_error', 'agent_busy'],
   queue_full: [503, 'later', 'execution failed', 'overloaded_error', 'queue_full'],
+  too_many_bodies: [503, 'later', 'execution failed', 'overloaded_error', 'too_many_bodies'],
   schemas_waiting: [503, 'later', 'execution failed', 'overloaded_error', 'schemas_waiting'],
   job_queue_full: [429, 'later', 'queue full', 'overloaded_error', 'job_queue_full'],
   job_finished: [409, 'never', 'job finished', 'invalid_request_error', 'job_finished'],

@@ -200,7 +200,7 @@ describe('existing jobs', () => {
     const id = await execute(service, { prompt: promptFor({ say: ['one\ntwo'] }) });
     await ended(service, id);
     const listed = await jobs('list', '--status', 'completed');
-    assert.match(listed.stdout, new RegExp(`^${id}  completed .* Please\\.`));
+    assert.match(listed.stdout, new RegExp(`^ID +STATUS .*PROMPT\n${id}  completed .* operator +Please\\.`));
     assert.equal((JSON.parse((await jobs('show', id)).stdout) as { job_id: string }).job_id, id);
     const events = await jobs('events', id);
     assert.deepEqual([events.status, events.stderr], [0, '']);

@@ -25,7 +25,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     npm.child.stdout?.on('data', (chunk: Buffer) => {
       printed += chunk;
     });
-    const url = await waitUntil('the server listens', () => /listens on (\S+)/.exec(printed)?.[1], 60_000);
+    const url = await waitUntil('the server listens', () => /listens on ([^\s"]+)/.exec(printed)?.[1], 60_000);
     assert.equal((await fetch(`${url}/health`)).status, 200);
     const started = await listMarked((found) => found === marker);
     assert.ok(started.length > 1, 'npm and the server run');

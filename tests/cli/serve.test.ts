@@ -46,7 +46,7 @@ async function startFirst(t: TestContext, [command = '', ...args]: string[], POR
 test('without a terminal the first start prints where the key is, but not the key', async (t) => {
   const { path, key, end } = await startFirst(t, ['sh', '-c', `umask 0; exec "$0" "$@"`, ...server]);
   const printed = await end();
-  assert.ok(printed.includes(`A new API key was made; it is kept in ${path}\n`), printed);
+  assert.ok(printed.includes(`A new API key was made; it is kept in ${path}"`), printed);
   assert.ok(!printed.includes(key));
   assert.ok(!printed.includes(key.slice(4)));
 });

@@ -20,6 +20,18 @@ describe('a value is read', () => {
     [{}, 'reservedWaitingJobs', undefined],
     [{}, 'apiBearerToken', undefined],
     [{ API_BEARER_TOKEN: '' }, 'apiBearerToken', ''],
+    [{ API_BEARER_TOKEN: ' \n' }, 'apiBearerToken', ''],
+    [{ API_BEARER_TOKEN: 'key\r\n' }, 'apiBearerToken', 'key'],
+    [{ API_BEARER_TOKEN: ' key ' }, 'apiBearerToken', 'key'],
+    [{ API_KEYS: 'ada,bob\n' }, 'apiKeys', ['ada', 'bob']],
+    [{ PORT: '8001\n' }, 'port', 8001],
+    [{ DATABASE_URL: 'postgres://h/d\n' }, 'databaseUrl', 'postgres://h/d'],
+    [
+      { CORS_ORIGINS: 'https://a.example:444, app://obsidian.md' },
+      'corsOrigins',
+      ['https://a.example:444', 'app://obsidian.md'],
+    ],
+    [{ ALLOWED_HOSTS: '*, a.example:8000,[fd00::1]' }, 'allowedHosts', ['*', 'a.example:8000', '[fd00::1]']],
     [{ XDG_DATA_HOME: '/data' }, 'dataDir', '/data/claude-agent-server'],
     [{ XDG_DATA_HOME: '/data', DATA_DIR: '/own' }, 'dataDir', '/own'],
     [{ MAX_BUDGET_USD: '1' }, 'chatBudgetUsd', 1],
@@ -59,6 +71,27 @@ describe('a value is refused with one line', () => {
       'Cannot use RESERVED_WAITING_JOBS=5: of MAX_WAITING_JOBS=5 none is left for other keys',
     ],
     [{ ROLE: 'worker' }, 'Cannot use ROLE=worker: DATABASE_URL is not set, so there is no other machine'],
+    ...['My API Key', 'a\tb', 'a\nb'].map((API_BEARER_TOKEN): [Record<string, string>, string] => [
+      { API_BEARER_TOKEN },
+      'Cannot use API_BEARER_TOKEN: it has white space in it, which a header cannot carry; a key has only visible ASCII characters',
+    ]),
+    [
+      { API_KEYS: 'ada,Bob\nKey' },
+      'Cannot use API_KEYS: it has white space in it, which a header cannot carry; a key has only visible ASCII characters',
+    ],
+    [
+      { API_KEYS: 'schl\u00fcssel' },
+      'Cannot use API_KEYS: it has a character that is not ASCII or cannot be seen in it, which a header cannot carry; a key has only visible ASCII characters',
+    ],
+    [{ CORS_ORIGINS: '*' }, 'Cannot use CORS_ORIGINS="*": it is not an origin such as https://chat.example'],
+    [
+      { CORS_ORIGINS: 'https://a.example/' },
+      'Cannot use CORS_ORIGINS="https://a.example/": it is not an origin such as https://chat.example',
+    ],
+    [
+      { ALLOWED_HOSTS: 'https://a.example' },
+      'Cannot use ALLOWED_HOSTS="https://a.example": it is not the name of a host such as agents.example',
+    ],
     [{ AGENT_READS: '/ok,npmrc' }, 'Cannot use AGENT_READS="npmrc": it is not an absolute path'],
     [{ WORKSPACE_MODE: 'shared' }, 'Cannot use WORKSPACE_MODE=shared: WORKSPACE_DIR is not set'],
     [{ SPARE_WORKTREES: '1' }, 'Cannot use SPARE_WORKTREES: its name is now PREPARED_WORKTREES'],
@@ -72,12 +105,13 @@ describe('a value is refused with one line', () => {
   }
 
   for (const [flags, message] of [
-    [['--prot=1'], 'Cannot use "--prot": no such setting; --help lists them'],
+    [['--prot=1'], 'Cannot use "--prot": there is no such setting; did you mean --port?'],
     [
       ['port', '1'],
-      'Cannot use "port": no such setting; --help lists them\nCannot use "1": no such setting; --help lists them',
+      'Cannot use "port": there is no such setting; did you mean --port?\nCannot use "1": there is no such setting; --help lists them',
     ],
-    [['--prot', '1'], 'Cannot use "--prot": no such setting; --help lists them'],
+    [['--prot', '1'], 'Cannot use "--prot": there is no such setting; did you mean --port?'],
+    [['--zzz', '1'], 'Cannot use "--zzz": there is no such setting; --help lists them'],
     [['--warm-agents', '2'], 'Cannot use WARM_AGENTS: its name is now PREWARMED_AGENTS'],
     [['--port'], 'Cannot use --port: it has no value'],
   ] as const) {
@@ -92,6 +126,66 @@ describe('a value is refused with one line', () => {
         return true;
       },
     );
+  });
+});
+
+describe('a misspelt setting', () => {
+  /** Each name with one letter doubled, and with two neighbours swapped. */
+  const misspellings = (name: string) =>
+    [name.slice(0, 2) + name.slice(1), name.slice(0, 1) + name.charAt(2) + name.charAt(1) + name.slice(3)].filter(
+      (wrong) => wrong !== name,
+    );
+  for (const { name } of Object.values(settings)) {
+    test(`near ${name} is refused as a flag and in the environment, with the right name`, () => {
+      for (const wrong of misspellings(name)) {
+        // A short name with one more letter may be any word.
+        if (name.length < 6 && wrong.length > name.length) continue;
+        const flag = `--${wrong.toLowerCase().replaceAll('_', '-')}`;
+        const right = `--${name.toLowerCase().replaceAll('_', '-')}`;
+        assert.throws(() => loadConfig([flag, '1'], {}), {
+          message: new RegExp(`"${flag}".*; did you mean ${right}\\?$`),
+        });
+        const message = `Cannot use ${wrong}: there is no such setting; did you mean ${name}?`;
+        assert.throws(() => loadConfig([], { [wrong]: '1' }), { message });
+        loadConfig([], { [wrong]: '' });
+      }
+      const prefixed = `CLAUDE_AGENT_SERVER_${name}`;
+      const message = `Cannot use ${prefixed}: there is no such setting; did you mean ${name}?`;
+      assert.throws(() => loadConfig([], { [prefixed]: '1' }), { message });
+    });
+  }
+
+  test('is not suspected in the ordinary variables of shells, builds and services', () => {
+    const ordinary = [
+      ...[
+        'PATH',
+        'HOME',
+        'HOSTNAME',
+        'HOSTTYPE',
+        'POST',
+        'PORTS',
+        'SORT',
+        'ROLES',
+        'MODE',
+        'MODEL',
+        'SHELL',
+        'LOGNAME',
+      ],
+      ...['LOG_FILE', 'LOGLEVEL', 'API_KEY', 'API_URL', 'DATABASE_URI', 'DATABASE_NAME', 'DATADIR', 'DATA_PATH'],
+      ...['AGENT_NAME', 'AGENT_ID', 'AGENT_OS', 'AGENT_WORKFOLDER', 'JOB_NAME', 'JOB_ID', 'JOB_URL', 'JOB_STATE'],
+      ...['GIT_DIR', 'GIT_SSH', 'GIT_SSH_COMMAND', 'GIT_ASKPASS', 'WORKSPACE', 'WORK_DIR', 'CI', 'DEBUG', 'NODE_ENV'],
+      ...['XDG_DATA_HOME', 'XDG_DATA_DIRS', 'XDG_CONFIG_DIRS', 'ANTHROPIC_API_KEY', 'ANTHROPIC_MODEL', 'CLAUDE_CODE'],
+      ...[
+        'KUBERNETES_PORT',
+        'KUBERNETES_SERVICE_PORT',
+        'SERVICE_PORT',
+        'RUNNER_OS',
+        'MAX_OLD_SPACE',
+        'CORS_ORIGIN_URL',
+      ],
+      ...['TERM_PROGRAM', 'DISPLAY', 'LANG', 'LC_ALL', 'TZ', 'PWD', 'OLDPWD', 'USER', 'MAIL', 'EDITOR', 'PAGER', '_'],
+    ];
+    loadConfig([], Object.fromEntries(ordinary.map((name) => [name, '1'])));
   });
 });
 

@@ -1,7 +1,8 @@
 /** The rules for a body, at both APIs; a body that breaks one is a 400 that names the field. */
 import assert from 'node:assert/strict';
+import { buffer } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
-import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
+import { brotliCompressSync, constants, createZstdCompress, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { rawConnection, rawRequest } from '../support/raw-http.ts';
 import { type ScriptedService, startScriptedService } from '../support/scripted-agent.ts';
 import { ask, errorText, testToken } from '../support/service.ts';
@@ -63,6 +64,11 @@ describe('a body', () => {
     assert.equal((await send(gzipSync(body).subarray(0, 30), 'gzip')).status, 400);
     const bomb = gzipSync(Buffer.alloc(11 * 1024 * 1024, 32));
     assert.equal((await send(bomb, 'gzip')).status, 413);
+    // A few bytes that ask for a window of 128 MB.
+    const window = createZstdCompress({ params: { [constants.ZSTD_c_windowLog]: 27 } });
+    window.write(body);
+    setImmediate(() => window.end(' '));
+    assert.equal((await send(await buffer(window), 'zstd')).status, 400);
   });
 
   test(requirement('item-12'), async (t) => {

@@ -202,7 +202,7 @@ const jobs: Row[] = [
   ['J-2', 'the record of a job has its request, state, times, result and cost', 'contract'],
   ['J-3', 'a wrong field is 400 naming it, and no job is made', 'contract'],
   ['J-4', 'models of jobs are those of chat: aliases are served, others are 400 with the supported ones', 'contract'],
-  ['J-5', 'unknown fields and nulls are accepted, and metadata comes back as it came', 'own'],
+  ['J-5', 'nulls are accepted, unknown fields are not, and metadata comes back as it came', 'own'],
   ['J-6', 'a full queue is 429 with Retry-After, and the job is not accepted', 'own'],
   ['J-7', 'an Idempotency-Key gives the same job again, and 409 for another request', 'own'],
   ['J-8', 'jobs are listed newest first, by status and agent, in pages', 'own'],

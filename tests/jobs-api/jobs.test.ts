@@ -89,7 +89,7 @@ describe('submitting', () => {
   test(requirement('J-5'), async (t) => {
     const service = await startScriptedService(t);
     const metadata = '{"ticket":7,"deep":{"list":[1,null,"\\u0000"]},"__proto__":{"x":1}}';
-    const body = `{"prompt":"hi","metadata":${metadata},"unheard_of":{},"agent":null,"model":null,"effort":null,
+    const body = `{"prompt":"hi","metadata":${metadata},"agent":null,"model":null,"effort":null,
       "max_budget_usd":null,"timeout_seconds":null,"stall_seconds":null,"wait_seconds":null,"callback_url":null,
       "priority":null,"on_interrupt":null,"deliver":null}`;
     const response = await service.post('/execute', body);
@@ -97,6 +97,12 @@ describe('submitting', () => {
     const { job_id } = (await response.json()) as { job_id: string };
     const record = await (await service.get(`/jobs/${job_id}`)).text();
     assert.ok(record.includes(`"metadata":${metadata}`), record);
+    assert.equal((await service.post('/execute', '{"prompt":"hi","unheard_of":null}')).status, 400);
+    for (const value of [`"${'x'.repeat(65_536)}"`, '12345678901234567890']) {
+      const hidden = await service.post('/execute', `{"prompt":"hi","metadata":{"__proto__":{"a":${value}}}}`);
+      assert.equal(hidden.status, 400);
+      assert.match(await hidden.text(), /metadata/);
+    }
   });
 
   test(requirement('J-6'), async (t) => {

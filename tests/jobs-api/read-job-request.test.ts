@@ -40,6 +40,10 @@ const refused: [given: Record<string, unknown>, field: string][] = [
   [{ max_budget_usd: Number.POSITIVE_INFINITY }, 'max_budget_usd'],
   [{ metadata: 'text' }, 'metadata'],
   [{ metadata: { much: 'x'.repeat(65_536) } }, 'metadata'],
+  [{ metadata: JSON.parse('{"a":{"id":9007199254740993}}') }, 'metadata.a.id'],
+  [{ metadata: JSON.parse('{"a":[1,-12345678901234567890]}') }, 'metadata.a.1'],
+  [{ metadata: JSON.parse('{"a":1e400}') }, 'metadata.a'],
+  [{ max_budget: 1 }, 'max_budget'],
   [{ callback_url: 'ftp://example.org/' }, 'callback_url'],
   [{ callback_url: 'http://127.0.0.1/hook' }, 'callback_url'],
   [{ callback_url: 'http://user:secret@example.org/' }, 'callback_url'],
@@ -72,6 +76,8 @@ describe('a job request', () => {
     });
     assert.equal(read({ priority: -9 }).priority, -9);
     assert.equal(read({ agent: 'x'.repeat(200) }).agent?.length, 200);
+    const exact = { id: 2 ** 53 - 1, less: -(2 ** 53 - 1), part: 0.1, large: 1.5e15, text: '12345678901234567890' };
+    assert.deepEqual(read({ metadata: exact }).metadata, exact);
     const metadata = { much: 'x'.repeat(65_536 - '{"much":""}'.length) };
     assert.deepEqual(read({ metadata }).metadata, metadata);
   });

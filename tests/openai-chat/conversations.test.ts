@@ -2,43 +2,14 @@
 import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, type TestContext, test } from 'node:test';
-import { blocksOf, type ContentBlock, systemText } from '../../src/fake-model/messages-api.ts';
+import { describe, test } from 'node:test';
+import { type ContentBlock, systemText } from '../../src/fake-model/messages-api.ts';
 import { requirement } from '../contract/requirements.ts';
 import { scratchFolder } from '../support/fake-model-agent.ts';
 import { ask, startFakeModelService } from '../support/service.ts';
+import { startHearing as start } from '../support/what-the-model-hears.ts';
 
 const png = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
-
-async function start(t: TestContext, settings: Record<string, string> = {}) {
-  const { service, model } = await startFakeModelService(t, settings);
-  return {
-    service,
-    model,
-    /** Sends a request. Returns the last request that the model received. */
-    async say(messages: object[], more: object = {}, api = '/openai/v1') {
-      const response = await service.post(`${api}/chat/completions`, { model: 'haiku', messages, ...more });
-      const text = await response.text();
-      assert.equal(response.status, 200, text);
-      const asked = model.asked().at(-1);
-      assert.ok(asked);
-      const heard = asked.messages
-        .filter((message) => message.role !== 'system')
-        .map((message) => ({ role: message.role, blocks: ownBlocks(blocksOf(message)) }));
-      return { answer: JSON.parse(text), asked, heard: heard.filter(({ blocks }) => blocks.length > 0) };
-    },
-  };
-}
-
-/** The blocks without those that the agent itself adds. */
-function ownBlocks(blocks: ContentBlock[]): ContentBlock[] {
-  return blocks
-    .filter((block) => block.type !== 'text' || !/^<(system-reminder|local-command|command-name)/.test(block.text))
-    .map(({ ...block }) => {
-      delete (block as { cache_control?: unknown }).cache_control;
-      return block;
-    });
-}
 
 const text = (words: string): ContentBlock => ({ type: 'text', text: words });
 
@@ -141,6 +112,29 @@ describe('a conversation', () => {
   });
 
   test(
+    requirement('item-21', 'a tool that returned nothing has an empty result, and large numbers stay exact'),
+    async (t) => {
+      const { say } = await start(t);
+      const ids = '{"id":12345678901234567890}';
+      const { heard } = await say([
+        { role: 'user', content: 'look' },
+        { role: 'assistant', content: null, tool_calls: [{ id: 'a', function: { name: 'f', arguments: ids } }] },
+        { role: 'tool', tool_call_id: 'a', content: null },
+        { role: 'user', content: 'and?' },
+      ]);
+      const blocks = heard.flatMap(({ blocks: each }) => each);
+      assert.deepEqual(
+        blocks.flatMap((block) => (block.type === 'tool_use' ? [block.input] : [])),
+        [{ arguments: ids }],
+      );
+      assert.deepEqual(
+        blocks.flatMap((block) => (block.type === 'tool_result' ? [flat(block.content)] : [])),
+        [''],
+      );
+    },
+  );
+
+  test(
     requirement('item-21', 'tool calls without a result, and results without a call, reach the model as text'),
     async (t) => {
       const { say } = await start(t);
@@ -163,7 +157,14 @@ describe('a conversation', () => {
     const { say, service } = await start(t);
     const part = (url: unknown) => ({ type: 'image_url', image_url: url });
     const image = { type: 'image', source: { type: 'base64', media_type: 'image/png', data: png } };
-    for (const given of [{ url: `data:image/png;base64,${png}`, detail: 'low' }, `data:image/jpeg;base64,${png}`]) {
+    const lines = png.replace(/.{20}/g, '$&\r\n ');
+    assert.ok(png.endsWith('='));
+    for (const given of [
+      { url: `data:image/png;base64,${png}`, detail: 'low' },
+      `data:image/jpeg;base64,${png}`,
+      `data:image/png;base64,\n${lines}\n`,
+      ` data:image/png;base64,${png.replace(/=+$/, '')}`,
+    ]) {
       const { heard } = await say([{ role: 'user', content: [{ type: 'text', text: 'what is this?' }, part(given)] }]);
       assert.deepEqual(heard[0]?.blocks, [text('what is this?'), image]);
     }

@@ -2,12 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { readConversation } from '../../src/api/openai-chat/conversation.ts';
-import {
-  type ChatBody,
-  type ChatMessage,
-  chatRequestShape,
-  ignoredFields,
-} from '../../src/api/openai-chat/request-shape.ts';
+import { type ChatMessage, chatRequestShape } from '../../src/api/openai-chat/request-shape.ts';
 import { firstFault } from '../../src/api/parse-body.ts';
 import { jsonLimits } from '../../src/http/json-bounds.ts';
 import type { Block } from '../../src/task.ts';
@@ -127,12 +122,4 @@ describe('many wrong values', () => {
     const parsed = chatRequestShape.safeParse({ messages: [{ role: 'user', content: wrong }] }, firstFault);
     assert.equal(JSON.stringify(parsed.error?.issues).match(/invalid_type/g)?.length, 2);
   });
-});
-
-test('of many fields without effect the first 50 are named', () => {
-  const body = { messages: [hello], ...Object.fromEntries(list(20_000, (at) => [`field${at}`, 1])) } as ChatBody;
-  assert.deepEqual(
-    ignoredFields(body),
-    list(50, (at) => `field${at}`),
-  );
 });

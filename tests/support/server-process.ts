@@ -74,7 +74,7 @@ export async function startServerProcess(
   });
   const url = await waitUntil('the server listens', () => {
     if (child.exitCode !== null) throw new Error(`The server ended: ${errors}`);
-    return /listens on (\S+)/.exec(printed)?.[1];
+    return /listens on ([^\s"]+)/.exec(printed)?.[1];
   });
   return {
     url,

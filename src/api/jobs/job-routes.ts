@@ -6,6 +6,7 @@ import type { JsonBody } from '../../http/json-body.ts';
 import { headerText } from '../../http/replies.ts';
 import { type Jobs, type JobView, noSuchJob } from '../../jobs/jobs.ts';
 import type { Owner } from '../../task.ts';
+import { mapInTurns } from '../../waits.ts';
 import { idempotencyKeyOf } from '../idempotency-key.ts';
 import type { Models } from '../models.ts';
 import type { Operation } from '../openapi.ts';
@@ -15,7 +16,7 @@ import { type JobRequestShape, readJobRequest } from './read-job-request.ts';
 import { renderJob, renderListedJob, renderQueuePosition } from './render-job.ts';
 
 export type JobRoutesDeps = {
-  jobs: Pick<Jobs, 'submit' | 'get' | 'list' | 'cancel' | 'events' | 'patch' | 'webhookSecret'>;
+  jobs: Pick<Jobs, 'submit' | 'checkRoom' | 'get' | 'list' | 'cancel' | 'events' | 'patch' | 'webhookSecret'>;
   models: Models;
   shape: JobRequestShape;
   /** The owner of the operator's key, who sees the jobs of all owners. Undefined if there is no such key. */
@@ -31,7 +32,11 @@ export function jobRoutes(server: FastifyInstance, deps: JobRoutesDeps): void {
   const { jobs, operator } = deps;
   const visible = new VisibleJobs(jobs, operator);
 
-  server.post('/execute', async (request, reply) => {
+  // A repeat of a request gets its job also while the queue is full.
+  const refuseEarly = async (request: FastifyRequest) => {
+    if (idempotencyKeyOf(request) === undefined) await jobs.checkRoom(request.owner);
+  };
+  server.post('/execute', { config: { refuseEarly } }, async (request, reply) => {
     const jobRequest = readJobRequest((request.body as JsonBody | undefined)?.value, {
       shape: deps.shape,
       models: deps.models,
@@ -39,6 +44,7 @@ export function jobRoutes(server: FastifyInstance, deps: JobRoutesDeps): void {
       isOperator: request.owner === operator,
       idempotencyKey: idempotencyKeyOf(request),
     });
+    request.freeBody();
     const { job, created } = await jobs.submit(jobRequest);
     request.facts = { ...request.facts, runId: job.id, model: job.model, ...(created ? {} : { repeat: true }) };
     if (!created) reply.header('x-repeat', `the job ${job.id}; a new Idempotency-Key makes another job`);
@@ -48,10 +54,14 @@ export function jobRoutes(server: FastifyInstance, deps: JobRoutesDeps): void {
       .send({ job_id: job.id, status: job.state, ...renderQueuePosition(job) });
   });
 
-  server.get('/jobs', async (request) => {
+  server.get('/jobs', { config: { query: Object.keys(listQueryShape.shape) } }, async (request, reply) => {
     const filter = readListQuery(request.query);
     const { jobs: page, nextCursor } = await jobs.list({ ...filter, ...visible.filterFor(request) });
-    return { jobs: page.map(renderListedJob), next_cursor: nextCursor ?? null };
+    const rendered = await mapInTurns(page, (job) =>
+      JSON.stringify({ ...renderListedJob(job), ...visible.ownerOf(job, request) }),
+    );
+    const json = `{"jobs":[${rendered.join(',')}],"next_cursor":${JSON.stringify(nextCursor ?? null)}}`;
+    return reply.type('application/json; charset=utf-8').send(json);
   });
 
   server.get<ForJob>('/jobs/:id', async (request) => renderJob(await visible.find(request)));
@@ -85,7 +95,8 @@ function eventRoute(server: FastifyInstance, deps: JobRoutesDeps, visible: Visib
   server.addHook('preClose', async () => streams.endAll());
 
   // There is no HEAD route: its answer would be a stream that nobody reads.
-  server.get<ForJob>('/jobs/:id/events', { exposeHeadRoute: false }, async (request, reply): Promise<FastifyReply> => {
+  const options = { exposeHeadRoute: false, config: { query: ['after'] } };
+  server.get<ForJob>('/jobs/:id/events', options, async (request, reply): Promise<FastifyReply> => {
     const after = readAfter(request.headers['last-event-id'], request.query);
     const job = await visible.find(request);
     // A browser reconnects whenever a stream ends. Status 204 tells it to stop, because there is nothing more to read.
@@ -107,6 +118,15 @@ class VisibleJobs {
 
   filterFor({ owner }: FastifyRequest): { owner?: Owner } {
     return owner === this.#operator ? {} : { owner };
+  }
+
+  /**
+   * Returns the field that names the owner of a job in a list. Only the operator gets it, because only the operator sees
+   * jobs of several owners.
+   */
+  ownerOf({ owner }: { owner: Owner }, request: FastifyRequest): { owner?: string } {
+    if (request.owner !== this.#operator) return {};
+    return { owner: owner === this.#operator ? 'operator' : owner };
   }
 
   /** Throws `not_found`. */

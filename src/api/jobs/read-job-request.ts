@@ -1,11 +1,13 @@
 /** Reads the body of `POST /execute`. Every limit of a job's fields is in this file. */
 import { z } from 'zod';
 import { invalidField } from '../../errors.ts';
+import { roundedNumberIn } from '../../http/exact-numbers.ts';
 import type { JobRequest } from '../../jobs/spec.ts';
 import type { Owner } from '../../task.ts';
+import { startOf } from '../../truncate.ts';
 import { callbackUrlProblem } from '../../webhooks/address.ts';
 import type { Models } from '../models.ts';
-import { parseBody } from '../parse-body.ts';
+import { onlyFields, parseBody } from '../parse-body.ts';
 
 /** The longest run of a job, in seconds. The queue of the PostgreSQL store ends jobs after a day. */
 const longestRun = 23 * 3600;
@@ -22,9 +24,9 @@ export const agentName = z
 
 export type JobRequestShape = ReturnType<typeof jobRequestShape>;
 
-/** Returns the shape of the body. Unknown fields are ignored, and null means that a field is absent. */
+/** Returns the shape of the body. Null means that a field is absent. */
 export function jobRequestShape({ maxBudgetUsd, allowPrivateCallbacks }: JobBounds) {
-  return z.looseObject({
+  return onlyFields({
     prompt: z
       .string()
       .min(1)
@@ -59,13 +61,7 @@ export function jobRequestShape({ maxBudgetUsd, allowPrivateCallbacks }: JobBoun
       .max(longestWait)
       .nullish()
       .describe('The longest wait for a slot; 0: no limit; absent: JOB_WAIT_SECONDS.'),
-    metadata: z
-      .looseObject({})
-      .refine((given) => Buffer.byteLength(JSON.stringify(given)) <= maxMetadataBytes, {
-        error: `it is over ${maxMetadataBytes} bytes`,
-      })
-      .nullish()
-      .describe('Returned unchanged.'),
+    metadata: z.looseObject({}).nullish().describe(`Returned unchanged; at most ${maxMetadataBytes} bytes.`),
     callback_url: z
       .string()
       .check(({ value, issues }) => {
@@ -88,7 +84,8 @@ export function jobRequestShape({ maxBudgetUsd, allowPrivateCallbacks }: JobBoun
   });
 }
 
-type JobBody = z.infer<JobRequestShape>;
+/** The body after it was checked. */
+export type JobBody = z.infer<JobRequestShape>;
 
 export type ReadJobOptions = {
   shape: JobRequestShape;
@@ -109,6 +106,7 @@ export function readJobRequest(body: unknown, options: ReadJobOptions): JobReque
   }
   // The metadata is taken from the body, because parsing drops names such as `__proto__`.
   const { metadata } = body as Pick<JobBody, 'metadata'>;
+  if (metadata) checkMetadata(metadata);
   const { model } = options.models.resolve(parsed.model);
   return {
     prompt,
@@ -124,6 +122,19 @@ export function readJobRequest(body: unknown, options: ReadJobOptions): JobReque
     ...(deliver ? { deliver } : {}),
     ...(options.idempotencyKey === undefined ? {} : { idempotencyKey: options.idempotencyKey }),
   };
+}
+
+/** Throws `invalid_request` if the metadata cannot be kept and returned unchanged. */
+function checkMetadata(metadata: Record<string, unknown>): void {
+  if (Buffer.byteLength(JSON.stringify(metadata)) > maxMetadataBytes) {
+    throw invalidField('metadata', `it is over ${maxMetadataBytes} bytes`);
+  }
+  const rounded = roundedNumberIn(metadata);
+  if (rounded === undefined) return;
+  throw invalidField(
+    `metadata.${startOf(rounded, 200)}`,
+    'it is beyond 2^53, so it would be rounded; send it as a string',
+  );
 }
 
 function limitsOf(body: JobBody): NonNullable<JobRequest['limits']> {

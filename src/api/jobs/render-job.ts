@@ -5,7 +5,10 @@ import type { JobSummary, WaitCause, WebhookReport } from '../../store/job.ts';
 import type { Denial, ModelUsage, Usage } from '../../task.ts';
 
 export type JobJson = ReturnType<typeof renderJob>;
-export type ListedJobJson = ReturnType<typeof renderListedJob>;
+export type ListedJobJson = ReturnType<typeof renderListedJob> & {
+  /** Whose job it is. Only the operator sees it. */
+  owner?: string;
+};
 
 /** Renders everything about a job except its patch. Webhooks send the same. */
 export function renderJob(job: JobView) {
@@ -23,7 +26,7 @@ export function renderJob(job: JobView) {
 }
 
 /** Renders a job for a list: without long texts, and with only the beginning of the prompt. */
-export function renderListedJob(job: JobSummary) {
+export function renderListedJob(job: JobSummary & Pick<JobView, 'position'>) {
   return {
     job_id: job.id,
     status: job.state,
@@ -44,6 +47,7 @@ export function renderListedJob(job: JobSummary) {
     attempt: job.attempt,
     session_id: job.sessionId ?? null,
     last_event_id: job.lastSeq,
+    position: job.position ?? null,
     ...requestOf(job),
   };
 }

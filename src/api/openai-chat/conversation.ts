@@ -1,5 +1,6 @@
 /** Turns the messages of a request into a conversation: one system text, then user and assistant in alternation. */
 import { invalidField } from '../../errors.ts';
+import { roundedNumberIn } from '../../http/exact-numbers.ts';
 import { type JsonSize, jsonLimits, jsonSize, overJsonLimits } from '../../http/json-bounds.ts';
 import type { Block, Message } from '../../task.ts';
 import { imageLimits, readImage } from './images.ts';
@@ -62,7 +63,9 @@ function blocksOf(
     case 'assistant':
       return assistantBlocks(message, left);
     case 'tool':
-      return [{ type: 'tool_result', toolUseId: message.tool_call_id, text: textOf(message.content), isError: false }];
+      return [
+        { type: 'tool_result', toolUseId: message.tool_call_id, text: textOf(message.content ?? ''), isError: false },
+      ];
     case 'function':
       return [
         { type: 'tool_result', toolUseId: functionId(message.name), text: message.content ?? '', isError: false },
@@ -109,8 +112,8 @@ function toolName(name: string): string {
 }
 
 /**
- * The Messages API wants a tool's input to be an object. Other values are kept as `arguments`; so is a text that would
- * take long to parse, since the limits on the body count it as one string.
+ * The Messages API wants a tool's input to be an object. Other values are kept as `arguments`. So is a text that would
+ * take long to parse, since the limits on the body count it as one string, and a text whose numbers would be rounded.
  */
 function readArguments(text: string, left: JsonSize): Record<string, unknown> {
   const size = jsonSize(Buffer.from(text));
@@ -118,7 +121,8 @@ function readArguments(text: string, left: JsonSize): Record<string, unknown> {
   left.items -= size.items;
   try {
     const input: unknown = JSON.parse(text || '{}');
-    if (typeof input === 'object' && input !== null && !Array.isArray(input)) return input as Record<string, unknown>;
+    const isObject = typeof input === 'object' && input !== null && !Array.isArray(input);
+    if (isObject && roundedNumberIn(input) === undefined) return input as Record<string, unknown>;
   } catch {}
   return { arguments: text };
 }

@@ -6,7 +6,8 @@ import type { ReadContext } from '../api.ts';
 import { parseBody } from '../parse-body.ts';
 import { enforceable, type Schema, Unenforceable } from '../schemas/json-schema.ts';
 import { type Conversation, readConversation } from './conversation.ts';
-import { type ChatBody, chatRequestShape, ignoredFields } from './request-shape.ts';
+import { ignoredFields } from './ignored-fields.ts';
+import { type ChatBody, chatRequestShape } from './request-shape.ts';
 
 export type ChatRequest = {
   /** The model as the caller named it; the answer repeats it. */
@@ -26,7 +27,7 @@ export type ChatRequest = {
   user?: string;
 };
 
-export type ReadOptions = Pick<ReadContext, 'models' | 'ignoredParams' | 'schemaProblem'> & {
+export type ReadOptions = Pick<ReadContext, 'models' | 'ignoredParams' | 'unknownQuery' | 'schemaProblem'> & {
   /** The error message for a request that wants a stream. Undefined if this API streams. */
   noStreaming?: string;
 };
@@ -40,7 +41,7 @@ const maxUserLength = 200;
  */
 export async function readChatRequest(body: unknown, options: ReadOptions): Promise<ChatRequest> {
   const parsed = parseBody(chatRequestShape, body);
-  const read = await readFields(parsed, options);
+  const read = await readFields(parsed, ignoredFields(body, parsed), options);
   const { requestedModel, model } = options.models.resolve(parsed.model);
   if (read.stream && options.noStreaming) {
     throw new ServiceError('streaming_not_supported', options.noStreaming, { param: 'stream' });
@@ -50,14 +51,15 @@ export async function readChatRequest(body: unknown, options: ReadOptions): Prom
 
 async function readFields(
   body: ChatBody,
+  ignored: string[],
   options: ReadOptions,
 ): Promise<Omit<ChatRequest, 'requestedModel' | 'model'>> {
   refuseForcedTools(body);
   const conversation = readConversation(body.messages);
   const outputSchema = await outputSchemaOf(body.response_format, options.schemaProblem);
-  const ignored = ignoredFields(body);
-  if (options.ignoredParams === 'reject' && ignored[0] !== undefined) {
-    throw invalidField(ignored[0], 'has no effect here, and this server is set to refuse such fields');
+  const [refused] = [...ignored, ...options.unknownQuery];
+  if (options.ignoredParams === 'reject' && refused !== undefined) {
+    throw invalidField(refused, 'has no effect here, and this server is set to refuse such fields');
   }
   return {
     conversation,
@@ -84,14 +86,26 @@ async function outputSchemaOf(
     case 'text':
       return undefined;
     case 'json_object':
-      return { type: 'object' };
-    case 'json_schema':
-      try {
-        return await enforceable(format.json_schema.schema ?? { type: 'object' }, schemaProblem);
-      } catch (error) {
-        if (!(error instanceof Unenforceable)) throw error;
-        throw invalidField('response_format.json_schema.schema', error.message);
-      }
+      return checkedSchema({ type: 'object', ...format.schema }, 'response_format.schema', schemaProblem);
+    case 'json_schema': {
+      const schema = format.json_schema.schema ?? { type: 'object' };
+      const { description } = format.json_schema;
+      const described = description ? { description, ...schema } : schema;
+      return checkedSchema(described, 'response_format.json_schema.schema', schemaProblem);
+    }
+  }
+}
+
+async function checkedSchema(
+  schema: Schema,
+  param: string,
+  schemaProblem: ReadContext['schemaProblem'],
+): Promise<Schema> {
+  try {
+    return await enforceable(schema, schemaProblem);
+  } catch (error) {
+    if (!(error instanceof Unenforceable)) throw error;
+    throw invalidField(param, error.message);
   }
 }
 
@@ -109,9 +123,14 @@ function refuseForcedTools(body: ChatBody): void {
   }
 }
 
-/** `{"type":"allowed_tools","allowed_tools":{"mode":"auto"}}` leaves the choice to the model. */
+/**
+ * `{"type":"allowed_tools","allowed_tools":{"mode":"auto"}}` leaves the choice to the model. Some clients send the plain
+ * words as objects too: `{"type":"auto"}`.
+ */
 function allowsNone(choice: string | Record<string, unknown>): boolean {
-  if (typeof choice === 'string' || choice['type'] !== 'allowed_tools') return false;
+  if (typeof choice === 'string') return false;
+  if (choice['type'] === 'auto' || choice['type'] === 'none') return true;
+  if (choice['type'] !== 'allowed_tools') return false;
   const allowed = choice['allowed_tools'];
   return typeof allowed === 'object' && allowed !== null && (allowed as Record<string, unknown>)['mode'] === 'auto';
 }

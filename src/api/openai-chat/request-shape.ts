@@ -1,15 +1,15 @@
 /**
- * The shape of a chat completion request, as OpenAI defines it. Unknown fields are allowed, and null means that a field
- * is absent.
+ * The shape of a chat completion request, as OpenAI defines it. Null means that a field is absent. Other fields are
+ * allowed, and `ignored-fields.ts` finds them.
  */
 import { z } from 'zod';
 
-const textPart = z.looseObject({ type: z.literal('text'), text: z.string() });
-const refusalPart = z.looseObject({ type: z.literal('refusal'), refusal: z.string() });
-const imagePart = z.looseObject({
+const textPart = z.object({ type: z.literal('text'), text: z.string() });
+const refusalPart = z.object({ type: z.literal('refusal'), refusal: z.string() });
+const imagePart = z.object({
   type: z.literal('image_url'),
   // The specification has the object; some clients send the bare string.
-  image_url: z.union([z.string(), z.looseObject({ url: z.string() })]),
+  image_url: z.union([z.string(), z.object({ url: z.string() })]),
 });
 
 const onlyThese = (what: string, known: string) => (issue: { code?: string }) =>
@@ -27,33 +27,36 @@ const assistantParts = z.array(
   z.discriminatedUnion('type', [textPart, refusalPart], { error: onlyThese('this part type', 'text, refusal') }),
 );
 
-const callArguments = z.looseObject({ name: z.string().min(1), arguments: z.string() });
+const callArguments = z.object({ name: z.string().min(1), arguments: z.string() });
 
-const toolCall = z.looseObject({
+const toolCall = z.object({
   id: z.string().min(1),
+  type: z.string().nullish(),
+  index: z.int().nullish(),
   function: callArguments.nullish(),
-  custom: z.looseObject({ name: z.string().min(1), input: z.string() }).nullish(),
+  custom: z.object({ name: z.string().min(1), input: z.string() }).nullish(),
 });
 
 export const message = z.discriminatedUnion(
   'role',
   [
-    z.looseObject({ role: z.literal('system'), content: z.union([z.string(), textParts.min(1)]) }),
-    z.looseObject({ role: z.literal('developer'), content: z.union([z.string(), textParts.min(1)]) }),
-    z.looseObject({ role: z.literal('user'), content: z.union([z.string(), userParts.min(1)]) }),
-    z.looseObject({
+    z.object({ role: z.literal('system'), content: z.union([z.string(), textParts.min(1)]) }),
+    z.object({ role: z.literal('developer'), content: z.union([z.string(), textParts.min(1)]) }),
+    z.object({ role: z.literal('user'), content: z.union([z.string(), userParts.min(1)]) }),
+    z.object({
       role: z.literal('assistant'),
       content: z.union([z.string(), assistantParts]).nullish(),
       refusal: z.string().nullish(),
       tool_calls: z.array(toolCall).nullish(),
       function_call: callArguments.nullish(),
     }),
-    z.looseObject({
+    z.object({
       role: z.literal('tool'),
-      content: z.union([z.string(), textParts]),
+      // Null: the tool returned nothing.
+      content: z.union([z.string(), textParts]).nullish(),
       tool_call_id: z.string().min(1),
     }),
-    z.looseObject({ role: z.literal('function'), content: z.string().nullish(), name: z.string().min(1) }),
+    z.object({ role: z.literal('function'), content: z.string().nullish(), name: z.string().min(1) }),
   ],
   { error: onlyThese('this role', 'system, developer, user, assistant, tool, function') },
 );
@@ -63,24 +66,34 @@ const anyObject = z.looseObject({});
 const responseFormat = z.discriminatedUnion(
   'type',
   [
-    z.looseObject({ type: z.literal('text') }),
-    z.looseObject({ type: z.literal('json_object') }),
-    z.looseObject({
+    z.object({ type: z.literal('text') }),
+    // The specification has no schema here, but other servers and their clients do.
+    z.object({ type: z.literal('json_object'), schema: anyObject.nullish() }),
+    z.object({
       type: z.literal('json_schema'),
-      json_schema: z.looseObject({ name: z.string().nullish(), schema: anyObject.nullish() }),
+      json_schema: z.object({
+        name: z.string().nullish(),
+        description: z.string().nullish(),
+        schema: anyObject.nullish(),
+        // Every schema is enforced.
+        strict: z.boolean().nullish(),
+      }),
     }),
   ],
   { error: onlyThese('this format', 'text, json_object, json_schema') },
 );
+
+/** While an answer comes, each of its last characters is compared with the stop texts. */
+const stopText = z.string().max(1000);
 
 /** Fields that have an effect. */
 const honoured = {
   model: z.string().nullish().describe('Of GET models; absent: the default model of the server.'),
   messages: z.array(message).min(1),
   stream: z.boolean().nullish(),
-  stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
+  stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
   n: z.int().min(1).max(1).nullish().describe('One answer per request.'),
-  stop: z.union([z.string(), z.array(z.string()).max(4)]).nullish(),
+  stop: z.union([stopText, z.array(stopText).max(4)]).nullish(),
   response_format: responseFormat.nullish(),
   reasoning_effort: z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max']).nullish(),
   modalities: z.array(z.literal('text', { error: 'must be "text": this server answers in text' })).nullish(),
@@ -97,18 +110,21 @@ const numbersByName = anyObject
   })
   .meta({ additionalProperties: { type: 'number' } });
 
+const wholeNumber = z.number().refine(Number.isInteger, 'must be a whole number');
+
 /** Fields that are checked and have no effect, because the agent has no such control. */
 const ignored = {
   temperature: z.number().min(0).max(2).nullish(),
   top_p: z.number().min(0).max(1).nullish(),
   presence_penalty: z.number().min(-2).max(2).nullish(),
   frequency_penalty: z.number().min(-2).max(2).nullish(),
-  seed: z.number().refine(Number.isInteger, 'must be a whole number').nullish(),
+  seed: wholeNumber.nullish(),
   logit_bias: numbersByName.nullish(),
   logprobs: z.boolean().nullish(),
   top_logprobs: z.int().min(0).max(20).nullish(),
-  max_tokens: z.int().min(1).nullish(),
-  max_completion_tokens: z.int().min(1).nullish(),
+  // Clients of other servers send 0, -1 or -2 for "no limit".
+  max_tokens: wholeNumber.nullish(),
+  max_completion_tokens: wholeNumber.nullish(),
   tools: z.array(anyObject).nullish(),
   functions: z.array(anyObject).nullish(),
   parallel_tool_calls: z.boolean().nullish(),
@@ -124,35 +140,13 @@ const ignored = {
   prompt_cache_options: anyObject.nullish(),
   prompt_cache_retention: z.string().nullish(),
   web_search_options: anyObject.nullish(),
+  moderation: anyObject.nullish(),
 };
 
-export const chatRequestShape = z.looseObject({ ...honoured, ...ignored });
+export const chatRequestShape = z.object({ ...honoured, ...ignored });
+
+/** The names of the fields that have no effect. */
+export const fieldsWithoutEffect = Object.keys(ignored);
 
 export type ChatBody = z.infer<typeof chatRequestShape>;
 export type ChatMessage = z.infer<typeof message>;
-
-/** Values that ask for nothing, so the answer need not name these fields. */
-const withoutEffect: Record<string, unknown> = { logprobs: false, store: false, service_tier: 'auto', top_logprobs: 0 };
-
-const maxNames = 50;
-
-/**
- * Returns the request fields that have no effect here. The names go into a header, so unknown fields are listed only if
- * their names are well-formed.
- */
-export function ignoredFields(body: ChatBody): string[] {
-  const names: string[] = [];
-  for (const name of Object.keys(body)) {
-    if (names.length === maxNames) break;
-    if (isIgnored(body, name)) names.push(name);
-  }
-  return names;
-}
-
-function isIgnored(body: ChatBody, name: string): boolean {
-  const value = body[name];
-  if (value === null || value === undefined) return false;
-  if (Object.hasOwn(withoutEffect, name) && withoutEffect[name] === value) return false;
-  if (name === 'stream_options') return body.stream !== true;
-  return !Object.hasOwn(honoured, name) && /^[A-Za-z0-9_.-]{1,64}$/.test(name);
-}

@@ -12,12 +12,15 @@ export class Progress {
   /** Whether the last line has no line end yet. */
   #lineOpen = false;
   #latest: EventJson['type'] | undefined;
+  /** The text that the agent has written since its last tool call, as it was shown. */
+  latestText = '';
 
   constructor(write: (text: string) => void) {
     this.#write = write;
   }
 
   show(event: EventJson): void {
+    if (event.type === 'tool_call') this.latestText = '';
     if (event.type === 'text') this.#text(event.text);
     // The text of the agent's thoughts is not shown, because it is much longer than everything else.
     else if (event.type !== 'thinking' || this.#latest !== 'thinking') this.line(lineOf(event));
@@ -38,6 +41,7 @@ export class Progress {
 
   #text(text: string): void {
     if (text === '') return;
+    this.latestText += printable(text);
     this.#write(printable(text));
     this.#lineOpen = !text.endsWith('\n');
   }
@@ -99,6 +103,6 @@ function short(text: string): string {
 }
 
 /** Removes control characters, so that the text of an agent cannot control the terminal. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replace(/[^\P{Cc}\n\t]/gu, '');
 }

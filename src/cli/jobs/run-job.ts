@@ -6,7 +6,7 @@ import { CommandFailure, exitStatus, exitStatusOf } from './exit-status.ts';
 import { followEvents } from './follow-events.ts';
 import type { JobClient, Submitted } from './job-client.ts';
 import { bodyOf, clientOf, jobOptions, readOptions, serverOptions, usage } from './options.ts';
-import { Progress } from './progress.ts';
+import { Progress, printable } from './progress.ts';
 
 const runOptions = {
   ...serverOptions,
@@ -18,9 +18,7 @@ const runOptions = {
 
 export async function runJob(args: string[], context: CommandContext): Promise<number> {
   const { values, positionals } = readOptions(args, runOptions);
-  const [prompt] = positionals;
-  if (prompt === undefined || positionals.length > 1)
-    throw usage('Cannot run a job: the command takes one prompt, in quotes');
+  const prompt = await promptOf(positionals, context);
   const client = await clientOf(values);
   const { print, stopNow } = context;
   const submitted = await client
@@ -37,6 +35,17 @@ export async function runJob(args: string[], context: CommandContext): Promise<n
     return exitStatus.done;
   }
   return waitFor(client, submitted, { ...values, ...context });
+}
+
+/** Returns the prompt. `-` stands for standard input, as in other tools. */
+async function promptOf(positionals: string[], { readInput }: CommandContext): Promise<string> {
+  const [given] = positionals;
+  if (given === undefined || positionals.length > 1)
+    throw usage('Cannot run a job: the command takes one prompt, in quotes, or - to read it from standard input');
+  const prompt = given === '-' ? await readInput() : given;
+  if (prompt.trim() === '')
+    throw usage(`Cannot run a job: ${given === '-' ? 'standard input' : 'the prompt'} has no text`);
+  return prompt;
 }
 
 type WaitOptions = CommandContext & { quiet: boolean; json: boolean };
@@ -59,7 +68,7 @@ async function waitFor(client: JobClient, job: Submitted, options: WaitOptions):
       throw new CommandFailure(exitStatus.cancelled, `Stopped waiting for the job ${id}: it may still run`);
     const record = await client.job(id);
     if (json) print(JSON.stringify(record));
-    else if (record.result !== null) print(record.result);
+    else if (record.result !== null && !isShown(record.result, progress, options)) print(record.result);
     if (record.error) report(`The job ${id} ended as ${record.status}: ${record.error.message}\n`);
     const delivery = record.workspace?.delivery;
     if (delivery)
@@ -76,6 +85,11 @@ function deniedLine(denials: JobJson['denials']): string {
   const tools = [...new Set(denials.map(({ tool }) => tool))].join(', ');
   const calls = denials.length === 1 ? '1 tool call was' : `${denials.length} tool calls were`;
   return `${calls} refused, because the agent has no permission: ${tools}`;
+}
+
+/** Returns whether the result is on the terminal already, as the last text of the agent. */
+function isShown(result: string, progress: Progress, { terminal, errorTerminal, quiet }: WaitOptions): boolean {
+  return terminal && errorTerminal && !quiet && progress.latestText.trim() === printable(result).trim();
 }
 
 function expectation({ expected_wait_seconds: seconds }: Submitted): string {

@@ -1,9 +1,9 @@
 /** The commands of `jobs` that show or cancel existing jobs. */
-import type { ListedJobJson } from '../../api/jobs/render-job.ts';
-import { startOf } from '../../truncate.ts';
 import type { CommandContext } from '../command-context.ts';
 import { exitStatus } from './exit-status.ts';
 import { followEvents } from './follow-events.ts';
+import type { JobClient } from './job-client.ts';
+import { tableOf } from './job-table.ts';
 import { clientOf, readOptions, serverOptions, usage } from './options.ts';
 import { Progress } from './progress.ts';
 
@@ -17,32 +17,28 @@ const listOptions = {
   cursor: { type: 'string' },
 } as const;
 
-export async function listJobs(args: string[], { print, report }: CommandContext): Promise<number> {
+export async function listJobs(args: string[], { print, report, width }: CommandContext): Promise<number> {
   const { values } = readOptions(args, listOptions);
   const { url: _url, key: _key, json, ...filter } = values;
   const page = await (await clientOf(values)).list(filter);
   if (json) print(JSON.stringify(page));
-  else for (const job of page.jobs) print(lineOf(job));
+  else for (const line of tableOf(page.jobs, width)) print(line);
   if (!json && page.next_cursor !== null) report(`There are more jobs: --cursor ${page.next_cursor}\n`);
   return exitStatus.done;
 }
 
-function lineOf({ job_id, status, created_at, cost_usd, prompt }: ListedJobJson): string {
-  const cost = cost_usd === null ? '-' : `$${cost_usd.toFixed(2)}`;
-  const words = prompt.replace(/[\s\p{Cc}]+/gu, ' ').trim();
-  return [job_id, status.padEnd(11), created_at, cost.padStart(8), startOf(words, 60)].join('  ');
-}
-
 export async function showJob(args: string[], { print }: CommandContext): Promise<number> {
   const { values, positionals } = readOptions(args, options);
-  const job = await (await clientOf(values)).job(idIn(positionals));
+  const client = await clientOf(values);
+  const job = await client.job(await idIn(positionals, client));
   print(values.json ? JSON.stringify(job) : JSON.stringify(job, null, 2));
   return exitStatus.done;
 }
 
 export async function cancelJob(args: string[], { print }: CommandContext): Promise<number> {
   const { values, positionals } = readOptions(args, options);
-  const answer = await (await clientOf(values)).cancel(idIn(positionals));
+  const client = await clientOf(values);
+  const answer = await client.cancel(await idIn(positionals, client));
   const words = { never_started: 'cancelled: it had not started', stopping: 'cancelled: its agent is being ended' };
   print(values.json ? JSON.stringify(answer) : words[answer.result]);
   return exitStatus.done;
@@ -50,7 +46,8 @@ export async function cancelJob(args: string[], { print }: CommandContext): Prom
 
 export async function showDiff(args: string[], { print }: CommandContext): Promise<number> {
   const { values, positionals } = readOptions(args, serverOptions);
-  const patch = await (await clientOf(values)).diff(idIn(positionals));
+  const client = await clientOf(values);
+  const patch = await client.diff(await idIn(positionals, client));
   // The last line end is removed, because `print` adds one.
   print(patch.replace(/\n$/, ''));
   return exitStatus.done;
@@ -64,10 +61,10 @@ export async function followJob(
   { print, report, stop, outputClosed }: CommandContext,
 ): Promise<number> {
   const { values, positionals } = readOptions(args, eventsOptions);
-  const id = idIn(positionals);
   if (!/^\d+$/.test(values.after))
     throw usage(`Cannot use --after "${values.after}": it must be the number of an event`);
   const client = await clientOf(values);
+  const id = await idIn(positionals, client);
   const signal = AbortSignal.any([stop, outputClosed]);
   const lines = new Lines(print);
   const progress = new Progress((text) => lines.add(text));
@@ -96,9 +93,14 @@ class Lines {
   }
 }
 
-function idIn(positionals: string[]): string {
-  const [id] = positionals;
-  if (id === undefined || positionals.length > 1)
-    throw usage('Cannot find the job: the command takes the id of one job');
-  return id;
+/** Returns the id that the arguments name. Looks for the job if they have only the beginning of its id. */
+async function idIn(positionals: string[], client: JobClient): Promise<string> {
+  const [id = ''] = positionals;
+  if (id === '' || positionals.length > 1) throw usage('Cannot find the job: the command takes the id of one job');
+  if (!/^[\da-f-]{4,35}$/.test(id)) return id;
+  const { jobs } = await client.list({ id, limit: '2' });
+  const [found, another] = jobs;
+  if (!found) throw usage(`Cannot find the job: no id begins with ${id}`);
+  if (another) throw usage(`Cannot find the job: more than one id begins with ${id}; give more of it`);
+  return found.job_id;
 }
