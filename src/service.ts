@@ -13,6 +13,7 @@ import { loadApiKey } from './config/api-key.ts';
 import type { Config, Environment } from './config/config.ts';
 import { ServiceError } from './errors.ts';
 import { ownerOfKey } from './http/auth.ts';
+import type { WorkKind } from './http/health.ts';
 import { listenProblem } from './http/listen-problem.ts';
 import { openJobs } from './jobs/open-jobs.ts';
 import { createMarkers } from './processes/orphans.ts';
@@ -36,7 +37,7 @@ export type Service = {
   /** Whether agents run in a sandbox, and what is missing. */
   contained: FoundContainment;
   /** Returns why the server cannot take work. Returns `undefined` if it can, or if that cannot be found out. */
-  notReady(): Promise<ServiceError | undefined>;
+  notReady(kind?: WorkKind): Promise<ServiceError | undefined>;
   /**
    * Stops the server: takes no more work, waits up to `graceMs` for the current runs, then ends them and releases
    * everything. Settles when nothing is left, or after `releaseMs`: the next start does the rest. A second call with
@@ -118,10 +119,13 @@ async function build(given: Config, environment: Environment, apis: AnyApi[], re
   releases.push(() => schemas.close());
 
   let stopping = false;
-  const notReady = async () => {
+  const notReady = async (kind?: WorkKind) => {
     if (stopping) return new ServiceError('shutting_down');
     const { store, held } = jobs.problems();
-    return (config.role === 'gateway' ? undefined : await readiness.check()) ?? store ?? held;
+    const agents = config.role === 'gateway' ? undefined : await readiness.check();
+    // A gateway gives every run to the store; other servers need the store only for jobs.
+    if (kind === 'chat') return config.role === 'gateway' ? store : agents;
+    return agents ?? store ?? held;
   };
   const server = createHttpApi({
     settings: config,

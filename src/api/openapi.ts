@@ -62,7 +62,13 @@ export function chatOperations(apis: AnyApi[]): Operation[] {
 
 export const serverOperations: Operation[] = [
   { method: 'get', path: '/health', summary: 'How busy the server is; needs no key', open: true },
-  { method: 'get', path: '/ready', summary: 'Whether it takes work: 200 or 503', errors: [503] },
+  {
+    method: 'get',
+    path: '/ready',
+    summary: 'Whether it takes work: 200 or 503',
+    query: { for: { type: 'string', enum: ['chat', 'jobs'] } },
+    errors: [400, 503],
+  },
   { method: 'get', path: '/metrics', summary: 'Counters in the text format of Prometheus' },
   { method: 'get', path: '/openapi.json', summary: 'This description' },
   { method: 'get', path: '/docs', summary: 'This description, for people' },

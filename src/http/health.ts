@@ -1,6 +1,9 @@
 /** The routes that show the state of the server to load balancers, orchestrators and Prometheus. */
 import type { FastifyInstance } from 'fastify';
-import type { ServiceError } from '../errors.ts';
+import { invalidField, type ServiceError } from '../errors.ts';
+
+/** The kinds of work for which a load balancer may ask separately. */
+export type WorkKind = 'chat' | 'jobs';
 
 export type HealthDeps = {
   version: string;
@@ -13,8 +16,8 @@ export type HealthDeps = {
     /** How many jobs wait. Null if the job store does not answer. */
     jobs_waiting: number | null;
   }>;
-  /** Returns why the server cannot take work. Returns `undefined` if it can. */
-  notReady(): Promise<ServiceError | undefined>;
+  /** Returns why the server cannot take this kind of work, or any kind. Returns `undefined` if it can. */
+  notReady(kind?: WorkKind): Promise<ServiceError | undefined>;
   /** Returns the metrics in the text format of Prometheus. */
   metrics(): Promise<{ contentType: string; text: string }>;
 };
@@ -26,8 +29,10 @@ export function healthRoutes(server: FastifyInstance, deps: HealthDeps): void {
     ...(await deps.state()),
   }));
 
-  server.get('/ready', { config: { foreignQuery: true } }, async () => {
-    const error = await deps.notReady();
+  server.get<{ Querystring: { for?: unknown } }>('/ready', { config: { foreignQuery: true } }, async ({ query }) => {
+    const kind = query.for;
+    if (kind !== undefined && kind !== 'chat' && kind !== 'jobs') throw invalidField('for', 'must be chat or jobs');
+    const error = await deps.notReady(kind);
     if (error) throw error;
     return { status: 'ready' };
   });

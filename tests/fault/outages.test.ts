@@ -112,6 +112,7 @@ describe('Chat goes on without', () => {
       return status === 503 && why.test(body.detail ?? '');
     });
     assert.equal(await metric('job_store_up'), 0);
+    assert.deepEqual([(await get('/ready?for=chat')).status, (await get('/ready?for=jobs')).status], [200, 503]);
     await waitUntil('the jobs that ran have released their slots', async () => {
       return (await get<{ active: number }>('/health')).body.active === 0;
     });

@@ -36,7 +36,8 @@ export function tableOf(jobs: ListedJobJson[], width: number | undefined): strin
 }
 
 /** Returns why a job has not completed: its place in the queue, or the code of its error. */
-function reasonOf({ position, error }: ListedJobJson): string {
+function reasonOf({ position, error, waiting_for: cause }: ListedJobJson): string {
+  if (cause !== null) return `waits: ${cause.code}`;
   if (position !== null) return `position ${position}`;
   return error?.code ?? '-';
 }
