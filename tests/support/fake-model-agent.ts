@@ -23,9 +23,15 @@ export async function fakeModelAgent(t: TestContext, options?: FakeModelOptions)
   return { model, environment, home, claudeBin: packagedClaude };
 }
 
-/** An empty folder that is removed when the test ends. */
-export async function scratchFolder(t: TestContext): Promise<string> {
+/**
+ * An empty folder that is removed when the test ends.
+ * @param before is called before that: a server must not lose its data folder while it runs
+ */
+export async function scratchFolder(t: TestContext, before?: () => unknown): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'claude-agent-server-test-'));
-  t.after(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
+  t.after(async () => {
+    await before?.();
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+  });
   return folder;
 }

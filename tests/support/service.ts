@@ -31,7 +31,8 @@ export async function startTestService(
   settings: Record<string, string> = {},
   environment: Environment = hostEnvironment(),
 ): Promise<TestService> {
-  const dataDir = await scratchFolder(t);
+  let started: Service | undefined;
+  const dataDir = await scratchFolder(t, () => started?.close(0));
   const config = loadConfig([], {
     API_BEARER_TOKEN: testToken,
     PORT: '0',
@@ -41,7 +42,7 @@ export async function startTestService(
     ...settings,
   });
   const service = await startService(config, environment);
-  t.after(() => service.close(0));
+  started = service;
   const headers = (more?: Record<string, string>) => ({ authorization: `Bearer ${testToken}`, ...more });
   return {
     ...service,
