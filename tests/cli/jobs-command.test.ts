@@ -28,7 +28,7 @@ describe('jobs run', () => {
     const tool = { name: 'Bash', input: { command: 'ls' }, result: 'a b' };
     const prompt = promptFor({ tool, say: ['one ', 'two\u001b[2J ', 'three'], pauseMs: 300 });
     const command = startJobsCommand(t, ['run', prompt, '--wait', '--model', 'opus', '--url', service.url]);
-    await waitUntil('the first words are shown', () => command.stderr().includes('one'), 10_000);
+    await waitUntil('the first words are shown', () => command.stderr().includes('one'));
     const id = await onlyJob(service);
     const then = await jobOf(service, id);
     assert.deepEqual([then.status, then.model], ['running', 'opus']);
@@ -107,7 +107,7 @@ describe('jobs run', () => {
   test(requirement('J-22'), async (t) => {
     const service = await startScriptedService(t);
     const command = startJobsCommand(t, ['run', hanging, '--wait', '--url', service.url]);
-    await waitUntil('the agent works', () => command.stderr().includes('agent started'), 10_000);
+    await waitUntil('the agent works', () => command.stderr().includes('agent started'));
     command.interrupt();
     assert.equal(await command.exited, 130);
     assert.match(command.stderr(), /-- cancelling/);
@@ -117,7 +117,7 @@ describe('jobs run', () => {
   test('a second Ctrl-C ends the command at once', async (t) => {
     const service = await startTestService(t, { CLAUDE_BIN: faultAgent('ignores-sigterm') });
     const command = startJobsCommand(t, ['run', 'hi', '--wait', '--url', service.url]);
-    await waitUntil('the job runs', () => command.stderr().includes('-- running'), 10_000);
+    await waitUntil('the job runs', () => command.stderr().includes('-- running'));
     command.interrupt();
     await waitUntil('the first Ctrl-C has its effect', () => command.stderr().includes('-- cancelling'));
     command.interrupt();
@@ -161,7 +161,7 @@ describe('a lost connection', () => {
     const prompt = promptFor({ say, pauseMs: 150 });
     const command = startJobsCommand(t, ['run', prompt, '--wait', '--url', between.url]);
     for (const word of ['word1', 'word4']) {
-      await waitUntil(`${word} is shown`, () => command.stderr().includes(word), 10_000);
+      await waitUntil(`${word} is shown`, () => command.stderr().includes(word));
       between.breakAll();
     }
     assert.equal(await command.exited, 0);
@@ -183,7 +183,7 @@ describe('a lost connection', () => {
       const settings = { CLAUDE_BIN: faultAgent('hangs') };
       const first = await startServerProcess(t, settings);
       const command = startJobsCommand(t, ['run', 'hi', '--wait', '--url', first.url]);
-      await waitUntil('the job runs', () => command.stderr().includes('-- running'), 10_000);
+      await waitUntil('the job runs', () => command.stderr().includes('-- running'));
       first.child.kill('SIGKILL');
       await first.exited;
       await startServerProcess(t, { ...settings, PORT: new URL(first.url).port }, first.dataDir);
