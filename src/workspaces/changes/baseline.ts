@@ -4,8 +4,10 @@
  */
 import { copyFile, mkdir, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { BytePath } from '../git/byte-path.ts';
 import { type Git, mustGit } from '../git/git.ts';
 import type { GitPlace } from '../git/git-environment.ts';
+import type { Omitted } from './omissions.ts';
 
 export type Baseline = {
   place: GitPlace & { workTree: string; indexFile: string };
@@ -13,6 +15,12 @@ export type Baseline = {
   tree: string;
   /** The commit on which the run began. Undefined if the repository has no commits, or if there is no repository. */
   revision?: string;
+  /** The tree of `revision`. Undefined if it is the same as `tree`, or if there is no commit. */
+  committedTree?: string;
+  /** What the folder contained and the tree does not. Undefined if the folder was made for the run. */
+  omittedBefore?: Omitted[];
+  /** The nested repositories that were there before the run. Their files are not examined. */
+  nestedBefore?: BytePath[];
   /**
    * Whether the folder was made for the run. If so, files in repositories nested inside it are the run's work too, and
    * unreadable files are made readable.

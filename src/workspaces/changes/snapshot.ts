@@ -1,55 +1,104 @@
-/** Writes the files of a folder, except ignored files, as a git tree. Does not change the files or the baseline. */
+/** Writes the files of a folder, except ignored files, as a git tree. Does not change the baseline. */
 import { randomUUID } from 'node:crypto';
-import { lstat, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { makeAccessible } from '../../processes/remove-folder.ts';
-import { type Git, GitError, type GitOptions, mustGit } from '../git/git.ts';
+import { lstat, readdir, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { BytePath } from '../git/byte-path.ts';
+import { type Git, GitError, mustGit } from '../git/git.ts';
+import { findAttributed, findPointed, isPointer, keepBytes } from './attributes.ts';
 import { type Baseline, copyIndex } from './baseline.ts';
+import { type IndexPlace, list, listChanged, listIgnored, listLimits, listUntracked } from './listings.ts';
+import { type Omitted, omission } from './omissions.ts';
+import { removeFromIndex, storeFiles } from './store-files.ts';
+import { findChangedSubmodules, listGitlinks, readAgentIndex } from './submodules.ts';
+import { type Survey, survey } from './survey.ts';
+import { nameUnlisted } from './unlisted.ts';
 
-const limits: GitOptions = {
-  timeoutMs: 120_000,
-  maxOutputBytes: 256 * 1024 * 1024,
-  settings: ['core.safecrlf=false'],
+export type Snapshot = {
+  /** The id of the git tree. */
+  tree: string;
+  /** What the folder contains and the tree does not. */
+  omitted: Omitted[];
+  /**
+   * The changed files that git stores through a filter, such as Git LFS. The tree holds their bytes, because the server
+   * runs no filter.
+   */
+  filtered: BytePath[];
+  /** The top folders of the repositories inside the folder. */
+  nested: BytePath[];
 };
 
-/** Repositories nested inside the folder are read up to this depth. */
-const deepestNesting = 5;
+type Snapshotted = Pick<Baseline, 'place' | 'owned'> & {
+  /** The nested repositories whose files are not read. */
+  nestedBefore?: BytePath[] | 'all';
+};
 
-type Place = Baseline['place'];
-type Snapshotted = Pick<Baseline, 'place' | 'owned'>;
-
-/** Takes a snapshot of the folder, and returns the id of its git tree. Throws a `GitError`. */
-export async function snapshot(git: Git, baseline: Snapshotted): Promise<string> {
-  const { workTree } = baseline.place;
-  if (!(await isFolder(workTree))) throw new GitError('the folder of the run is gone');
+/** Takes a snapshot of the folder. Throws a `GitError`. */
+export async function snapshot(git: Git, { place: original, ...rest }: Snapshotted): Promise<Snapshot> {
+  if (!(await isFolder(original.workTree))) throw new GitError('the folder of the run is gone');
+  const surveyed = await survey(original.workTree, rest.owned);
+  const place = { ...original, indexFile: `${original.indexFile}.${randomUUID()}` };
   try {
-    return await takeSnapshot(git, baseline);
-  } catch (error) {
-    if (!baseline.owned || !(error instanceof GitError)) throw error;
-    await makeAccessible(workTree);
-    return await takeSnapshot(git, baseline);
+    await copyIndex(original.indexFile, place.indexFile);
+    return await takeSnapshot(git, { ...rest, place }, surveyed);
+  } finally {
+    await removeIndex(place.indexFile);
   }
 }
 
 async function takeSnapshot(
   git: Git,
-  { place: { indexFile: original, ...rest }, owned }: Snapshotted,
-): Promise<string> {
-  const place = { ...rest, indexFile: `${original}.${randomUUID()}` };
-  await copyIndex(original, place.indexFile);
-  try {
-    // This does not use `git add`, because in a nested repository it runs `git status`, which obeys that repository's
-    // settings.
-    const [{ gone, changed }, untracked] = await Promise.all([
-      listChanged(git, place),
-      listUntracked(git, place, owned ? deepestNesting : 0),
-    ]);
-    await updateIndex(git, place, ['--force-remove'], gone);
-    await updateIndex(git, place, ['--add', '--replace'], [...changed, ...untracked]);
-    return await mustGit(git(place, ['write-tree', '--missing-ok'], limits));
-  } finally {
-    await rm(place.indexFile, { force: true });
-  }
+  { place, owned, nestedBefore = [] }: Snapshotted,
+  surveyed: Survey,
+): Promise<Snapshot> {
+  // This does not use `git add`, because in a nested repository it runs `git status`, which obeys that repository's
+  // settings.
+  const { gone, changed } = await listChanged(git, place);
+  // A file that became a repository hides the repository, until the index no longer has the file.
+  await removeFromIndex(git, place, gone);
+  const agent = owned ? await readAgentIndex(git, place) : { submodules: new Set<BytePath>(), forced: [] };
+  const isRead = (nested: BytePath) =>
+    !agent.submodules.has(nested) && nestedBefore !== 'all' && !nestedBefore.includes(nested);
+  const [untracked, ignored] = await Promise.all([listUntracked(git, place, isRead), listIgnored(git, place)]);
+  const submodules = untracked.nested.filter((path) => agent.submodules.has(path));
+  const others = [...untracked.files, ...submodules, ...agent.forced];
+  const paths = [...changed.map(({ path }) => path), ...others];
+  const { converted, filtered } = await findAttributed(git, place, paths);
+  const isFiltered = new Set(filtered);
+  const pointed = await findPointed(
+    git,
+    place,
+    changed.filter(({ path }) => isFiltered.has(path)),
+  );
+  const refused = await storeFiles(
+    git,
+    place,
+    paths.filter((path) => !pointed.has(path)),
+  );
+  const failed = new Set(refused.map(({ path }) => path));
+  const isStored = (path: BytePath) => !pointed.has(path) && !failed.has(path);
+  const altered = await keepBytes(git, place, converted.filter(isStored));
+  const gitlinks = await listGitlinks(git, place);
+  const inSubmodules = await findChangedSubmodules(git, place, gitlinks);
+  const tree = await mustGit(git(place, ['write-tree', '--missing-ok'], listLimits));
+  const forced = new Set(agent.forced);
+  const left = { surveyed, untracked, gitlinks, ignored: ignored.filter((path) => !forced.has(path)) };
+  return {
+    tree,
+    omitted: [
+      ...refused,
+      ...altered,
+      ...inSubmodules.map((path) => omission(path, 'submodule')),
+      ...nameUnlisted(left, failed),
+    ],
+    filtered: await withoutPointers(place, filtered.filter(isStored)),
+    nested: untracked.nested,
+  };
+}
+
+async function withoutPointers(place: IndexPlace, paths: BytePath[]): Promise<BytePath[]> {
+  const found: BytePath[] = [];
+  for (const path of paths) if (!(await isPointer(place, path))) found.push(path);
+  return found;
 }
 
 /** Returns whether no file, not even an ignored one, was added, removed or changed since the baseline. */
@@ -64,38 +113,11 @@ export async function isFolder(path: string): Promise<boolean> {
   return (await lstat(path).catch(() => undefined))?.isDirectory() ?? false;
 }
 
-async function listChanged(git: Git, place: Place): Promise<{ gone: string[]; changed: string[] }> {
-  const fields = await list(git, place, ['diff-files', '--name-status', '--no-renames', '--ignore-submodules=dirty']);
-  const [gone, changed]: [string[], string[]] = [[], []];
-  for (let at = 0; at + 1 < fields.length; at += 2) (fields[at] === 'D' ? gone : changed).push(fields[at + 1] ?? '');
-  return { gone, changed };
-}
-
-/**
- * Lists untracked files, including those in nested repositories. Git lists a nested repository as one path that ends
- * with a slash.
- */
-async function listUntracked(git: Git, place: Place, depth: number): Promise<string[]> {
-  const found = await list(git, place, ['ls-files', '--others', '--exclude-standard']);
-  const files = found.filter((path) => !path.endsWith('/'));
-  if (depth === 0) return files;
-  for (const folder of found.filter((path) => path.endsWith('/'))) {
-    const name = Buffer.from(folder, 'latin1').toString('utf8');
-    const inside = { ...place, workTree: join(place.workTree, name), indexFile: `${place.indexFile}.none` };
-    for (const path of await listUntracked(git, inside, depth - 1)) files.push(folder + path);
+/** Removes a temporary index, and the files of commands that were stopped. */
+async function removeIndex(indexFile: string): Promise<void> {
+  const folder = dirname(indexFile);
+  const names = await readdir(folder).catch(() => []);
+  for (const name of names.filter((each) => each.startsWith(basename(indexFile)))) {
+    await rm(join(folder, name), { recursive: true, force: true });
   }
-  return files;
-}
-
-/** Returns the fields that a git command prints. File names are bytes, which the encoding latin1 keeps unchanged. */
-async function list(git: Git, place: Place, [command = '', ...args]: string[]): Promise<string[]> {
-  const running = git(place, [command, '-z', ...args], limits);
-  await mustGit(running);
-  return (await running).stdout.toString('latin1').split('\0').filter(Boolean);
-}
-
-async function updateIndex(git: Git, place: Place, options: string[], changed: string[]): Promise<void> {
-  if (changed.length === 0) return;
-  const input = Buffer.from(changed.map((path) => `${path}\0`).join(''), 'latin1');
-  await mustGit(git(place, ['update-index', '-z', ...options, '--stdin'], { ...limits, input }));
 }

@@ -48,6 +48,19 @@ export async function readGitSettings(git: Git, repository: Repository, host: En
   };
 }
 
+/**
+ * Leaves out the settings that describe the file system of the user's checkout, for files that the server writes into
+ * its own folder. With `core.filemode=false`, for example, git would not see that a run has made a file executable.
+ */
+export function forOwnFolder({ host, repository }: GitSettings): GitSettings {
+  const ofFileSystem =
+    process.platform === 'linux' ? /^core\.(filemode|symlinks|ignorecase)$/ : /^core\.(filemode|symlinks)$/;
+  return {
+    host: host.filter(({ name }) => !ofFileSystem.test(name)),
+    repository: repository.filter(({ name }) => !ofFileSystem.test(name)),
+  };
+}
+
 /** Returns the value of a setting. If there are several values, the last one counts, as in git. */
 export function settingOf(settings: GitSetting[], name: string): string | undefined {
   return settings.findLast((setting) => setting.name === name)?.value;

@@ -7,6 +7,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { devNull } from 'node:os';
 import { join } from 'node:path';
+import { runCommand } from '../../processes/child-process.ts';
 import { type Git, GitError, mustGit } from './git.ts';
 import type { GitPlace } from './git-environment.ts';
 import { type GitSetting, type GitSettings, isLocalPath, settingOf, settingsFile } from './git-settings.ts';
@@ -136,7 +137,24 @@ async function copyOrRemove(from: string, to: string): Promise<void> {
 /** Replaces a file in one step, because another git command may be reading the file. */
 export async function replaceFile(path: string, text: string): Promise<void> {
   if ((await readFile(path, 'utf8').catch(() => undefined)) === text) return;
-  const next = `${path}.${randomUUID()}`;
-  await writeFile(next, text, { mode: 0o600 });
-  await rename(next, path);
+  const next = `${path}.${randomUUID()}.new`;
+  try {
+    await writeFile(next, text, { mode: 0o600 });
+    await rename(next, path);
+  } catch (error) {
+    await rm(next, { force: true });
+    throw error;
+  }
+}
+
+/**
+ * Removes files that a killed server, or its git, left in the mirrors: locks, which would make every later command
+ * fail, and unfinished files. Does not follow the links to the repository of the user.
+ */
+export async function removeUnfinished(dataDir: string): Promise<void> {
+  const folder = join(dataDir, 'repositories');
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const names = ['*.lock', '*.new', 'tmp_*', '.tmp-*'].flatMap((name) => ['-o', '-name', name]).slice(1);
+  const args = ['.', '-type', 'f', '(', ...names, ')', '-delete'];
+  await runCommand('find', args, { cwd: folder, env: { PATH: '/usr/bin:/bin' }, timeoutMs: 60_000 });
 }

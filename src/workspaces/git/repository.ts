@@ -40,7 +40,8 @@ export async function objectFolders(objects: string, depth = 5): Promise<string[
   return [...new Set([objects, ...further.flat()])];
 }
 
-async function gitDirOf(root: string): Promise<string | undefined> {
+/** Returns the git folder of a working tree. Returns `undefined` if `.git` is missing, or no repository. */
+export async function gitDirOf(root: string): Promise<string | undefined> {
   const path = join(root, '.git');
   const found = await stat(path).catch(() => undefined);
   if (found?.isFile()) {

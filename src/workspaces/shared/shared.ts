@@ -1,7 +1,6 @@
 /** The shared mode: runs work in the workspace itself, one at a time. The workspace is synced before each run. */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { removeFolder } from '../../processes/remove-folder.ts';
+import { createCleanup } from '../../processes/cleanup.ts';
 import type { SyncReport } from '../../task.ts';
 import { unknownWork } from '../changes/collect-and-deliver.ts';
 import { type Git, GitError } from '../git/git.ts';
@@ -36,8 +35,9 @@ export async function createShared(
   const root = first?.root ?? workspaceDir;
   const links = first ? await linksIn(first.commonDir) : new Set<string>();
   const baselines = join(settings.dataDir, 'baselines');
-  await removeFolder(baselines);
-  await mkdir(baselines, { recursive: true, mode: 0o700 });
+  const cleanup = createCleanup(settings.onProblem);
+  const notRemoved = 'the record of the files before a run could not be removed';
+  await cleanup.empty(notRemoved, baselines);
 
   const checkFolder = async (): Promise<void> => {
     if (first) checkSameRepository(first, await findRepository(workspaceDir));
@@ -58,7 +58,7 @@ export async function createShared(
     const baseline = join(baselines, safeRunId(runId));
     const unlock = await mutex.lock(signal);
     const release = async () => {
-      await removeFolder(baseline);
+      await cleanup.remove(notRemoved, baseline);
       unlock();
     };
     try {
@@ -110,7 +110,7 @@ export async function createShared(
       return preparedAt(undefined);
     },
     forgetPatch: async () => {},
-    close: async () => {},
+    close: () => cleanup.close(),
   };
 }
 

@@ -5,7 +5,7 @@
 import type { SyncReport } from '../../task.ts';
 import { type Git, GitError, mustGit } from '../git/git.ts';
 import type { GitPlace } from '../git/git-environment.ts';
-import { type GitSettings, readGitSettings } from '../git/git-settings.ts';
+import { forOwnFolder, type GitSettings, readGitSettings } from '../git/git-settings.ts';
 import { type Mirror, prepareMirror } from '../git/mirror.ts';
 import type { Repository } from '../git/repository.ts';
 import { fetchedCommit, fetchUpstream, findCurrentBranch, relationOf, type Upstream } from '../git/upstream.ts';
@@ -50,7 +50,7 @@ export async function findStartPoint(
   settings: StageSettings,
   last?: StartPoint,
 ): Promise<StartPoint> {
-  const gitSettings = await readGitSettings(git, repository, settings.environment);
+  const gitSettings = forOwnFolder(await readGitSettings(git, repository, settings.environment));
   const mirror = await prepareMirror(repository, gitSettings, 'borrowed', settings.dataDir);
   const source: GitPlace = { gitDir: repository.gitDir, hostSettings: mirror.place.hostSettings };
   const [head, current] = await Promise.all([
