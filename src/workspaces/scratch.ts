@@ -81,6 +81,6 @@ function baselineOf(path: string): string {
 async function workIn(git: Git, path: string, settings: StageSettings): Promise<Work> {
   const mirror = await prepareEmptyMirror(settings.dataDir);
   const place = await makeBaselinePlace(baselineOf(path), { ...mirror.place, workTree: path }, mirror.objects);
-  const baseline = { place, tree: await emptyTree(git, place), owned: true };
+  const baseline = { place, tree: await emptyTree(git, place), owned: true, convertsAll: false };
   return createWork(git, baseline, settings.changeLimits, { impossible: 'the run had no repository' });
 }

@@ -4,68 +4,112 @@
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { lstat, mkdir, readlink, rm } from 'node:fs/promises';
+import { copyFile, lstat, mkdir, readlink, rm } from 'node:fs/promises';
 import { type BytePath, partsOf, pathBelow } from '../git/byte-path.ts';
 import { type Git, mustGit } from '../git/git.ts';
-import { type ChangedEntry, type IndexPlace, list, listLimits } from './listings.ts';
+import type { Baseline } from './baseline.ts';
+import { type IndexEntry, type IndexPlace, list, listLimits } from './listings.ts';
 import { type Omitted, omission } from './omissions.ts';
-import { addEntries, hashFiles, storeFiles } from './store-files.ts';
+import { addEntries, type Entry, hashFiles } from './store-files.ts';
 
 const conversions = ['text', 'crlf', 'eol', 'ident', 'working-tree-encoding'];
 
-/** `converted`: git converts the file. `filtered`: git stores the file through a filter, such as Git LFS. */
-export type Attributed = { converted: BytePath[]; filtered: BytePath[] };
+/**
+ * `converted`: git converts the file. `encoded`: it converts the file to UTF-8. `filtered`: git stores the file through a
+ * filter, such as Git LFS.
+ */
+export type Attributed = Record<'converted' | 'encoded' | 'filtered', BytePath[]>;
 
 /** Finds which of the files have attributes with which git changes their bytes. */
-export async function findAttributed(git: Git, place: IndexPlace, paths: BytePath[]): Promise<Attributed> {
-  if (paths.length === 0) return { converted: [], filtered: [] };
+export async function findAttributed(
+  git: Git,
+  { place, convertsAll }: Pick<Baseline, 'place' | 'convertsAll'>,
+  paths: BytePath[],
+): Promise<Attributed> {
+  if (paths.length === 0) return { converted: [], encoded: [], filtered: [] };
   const input = Buffer.from(paths.map((path) => `${path}\0`).join(''), 'latin1');
   const running = git(place, ['check-attr', '-z', '--stdin', ...conversions, 'filter'], { ...listLimits, input });
   await mustGit(running);
   const fields = partsOf((await running).stdout);
-  const always = await convertsAlways(git, place);
-  const converted = new Set<BytePath>(always ? paths : []);
+  const converted = new Set<BytePath>(convertsAll ? paths : []);
+  const encoded = new Set<BytePath>();
   const filtered = new Set<BytePath>();
   for (let at = 0; at + 2 < fields.length; at += 3) {
     const [path = '', name, value = ''] = fields.slice(at, at + 3);
     if (value === 'unspecified' || value === 'unset') continue;
     (name === 'filter' ? filtered : converted).add(path);
+    if (name === 'working-tree-encoding') encoded.add(path);
   }
-  return { converted: [...converted], filtered: [...filtered] };
+  return { converted: [...converted], encoded: [...encoded], filtered: [...filtered] };
 }
 
-/** Returns whether the settings of the user make git convert line ends of files without attributes. */
-async function convertsAlways(git: Git, place: IndexPlace): Promise<boolean> {
-  const { text } = await git(place, ['config', '--get', 'core.autocrlf'], { timeoutMs: 10_000 });
-  return text !== '' && text !== 'false';
+/** Whether a path is a file with attributes. */
+export function hasAttributes(path: BytePath): boolean {
+  return path === '.gitattributes' || path.endsWith('/.gitattributes');
 }
 
 /**
  * Stores the bytes of each file as they are if git would otherwise write other bytes on a checkout. Returns the files
  * for which neither works: these are stored as git converts them.
+ * @param before an index with the attributes from before the run, if the run has changed attributes. Git uses either
+ * when it applies the patch, so the bytes must be kept with both
  */
-export async function keepBytes(git: Git, place: IndexPlace, converted: BytePath[]): Promise<Omitted[]> {
-  const altered = await findAltered(git, place, converted);
+export async function keepBytes(
+  git: Git,
+  place: IndexPlace,
+  converted: BytePath[],
+  before: string | undefined,
+): Promise<Omitted[]> {
+  const check = async (paths: BytePath[]): Promise<BytePath[]> => {
+    if (before === undefined) return findAltered(git, place, paths, {});
+    const now = await findAltered(git, place, paths, { attributes: place.indexFile });
+    const earlier = await findAltered(git, place, paths, { attributes: before });
+    return paths.filter((path) => now.includes(path) || earlier.includes(path));
+  };
+  const altered = await check(converted);
   if (altered.length === 0) return [];
   const oids = (await hashFiles(git, place, altered)) ?? [];
-  const modes = await modesOf(git, place, altered);
-  const entries = altered.map((path, at) => ({ mode: modes.get(path) ?? '100644', oid: oids[at] ?? '', path }));
-  await addEntries(git, place, entries);
-  const still = await findAltered(git, place, altered);
-  await storeFiles(git, place, still);
+  const entriesBefore = await entriesOf(git, place, altered);
+  const places = new Map(altered.map((path, at) => [path, at]));
+  const unconverted = entriesBefore.map((entry) => ({
+    ...entry,
+    oid: oids[places.get(entry.path) ?? -1] ?? entry.oid,
+  }));
+  await addEntries(git, place, unconverted);
+  const still = await check(altered);
+  await addEntries(
+    git,
+    place,
+    entriesBefore.filter(({ path }) => still.includes(path)),
+  );
   return still.map((path) => omission(path, 'converted'));
 }
 
-/** Checks the files out of the index into a temporary folder, and returns those whose bytes differ. */
-async function findAltered(git: Git, place: IndexPlace, paths: BytePath[]): Promise<BytePath[]> {
+/**
+ * Checks the files out of the index into a temporary folder, and returns those whose bytes differ.
+ * @param from `attributes` is an index with the files `.gitattributes` that count. Undefined if those in the working
+ * tree count
+ */
+async function findAltered(
+  git: Git,
+  place: IndexPlace,
+  paths: BytePath[],
+  from: { attributes?: string },
+): Promise<BytePath[]> {
   if (paths.length === 0) return [];
   const folder = `${place.indexFile}.written`;
+  const view = `${place.indexFile}.view`;
   await mkdir(folder, { mode: 0o700 });
+  await mkdir(view, { mode: 0o700 });
   try {
     const input = Buffer.from(paths.map((path) => `${path}\0`).join(''), 'latin1');
     const args = ['checkout-index', '-z', '--quiet', '--stdin', `--prefix=${folder}/`];
+    // Git looks for attributes first in the working tree, and then in the index.
+    const seen = from.attributes
+      ? { ...place, workTree: view, indexFile: await indexWith(git, place, from.attributes) }
+      : place;
     // The status is not checked: a file that git cannot write is found because it is missing.
-    await git(place, args, { ...listLimits, input });
+    await git(seen, args, { ...listLimits, input });
     const altered: BytePath[] = [];
     for (const path of paths) {
       const [made, written] = await Promise.all([place.workTree, folder].map((top) => digestOf(pathBelow(top, path))));
@@ -74,7 +118,27 @@ async function findAltered(git: Git, place: IndexPlace, paths: BytePath[]): Prom
     return altered;
   } finally {
     await rm(folder, { recursive: true, force: true });
+    await rm(view, { recursive: true, force: true });
   }
+}
+
+/** Makes a copy of the index whose files `.gitattributes` are those of another index, and returns its path. */
+async function indexWith(git: Git, place: IndexPlace, other: string): Promise<string> {
+  if (other === place.indexFile) return other;
+  const mixed = { ...place, indexFile: `${place.indexFile}.mixed` };
+  await copyFile(place.indexFile, mixed.indexFile);
+  const [own, others] = await Promise.all([
+    attributesIn(git, place),
+    attributesIn(git, { ...place, indexFile: other }),
+  ]);
+  const wanted = new Set(others.map(({ path }) => path));
+  const removed = own.filter(({ path }) => !wanted.has(path)).map((entry) => ({ ...entry, mode: '0' }));
+  await addEntries(git, mixed, [...removed, ...others]);
+  return mixed.indexFile;
+}
+
+async function attributesIn(git: Git, place: IndexPlace): Promise<Entry[]> {
+  return (await listEntries(git, place)).filter(({ path }) => hasAttributes(path));
 }
 
 /** Returns a digest of a file's bytes or of a link's target. Returns undefined if there is neither. */
@@ -90,14 +154,18 @@ async function sha256Of(path: Buffer): Promise<string> {
   return sum.digest('hex');
 }
 
-async function modesOf(git: Git, place: IndexPlace, paths: BytePath[]): Promise<Map<BytePath, string>> {
+async function entriesOf(git: Git, place: IndexPlace, paths: BytePath[]): Promise<Entry[]> {
   const wanted = new Set(paths);
-  const modes = new Map<BytePath, string>();
-  for (const entry of await list(git, place, ['ls-files', '--stage'])) {
-    const path = entry.slice(entry.indexOf('\t') + 1);
-    if (wanted.has(path)) modes.set(path, entry.slice(0, 6));
-  }
-  return modes;
+  return (await listEntries(git, place)).filter(({ path }) => wanted.has(path));
+}
+
+async function listEntries(git: Git, place: IndexPlace): Promise<Entry[]> {
+  const entries = await list(git, place, ['ls-files', '--stage']);
+  return entries.map((entry) => ({
+    mode: entry.slice(0, 6),
+    oid: entry.split(' ', 2)[1] ?? '',
+    path: entry.slice(entry.indexOf('\t') + 1),
+  }));
 }
 
 /** The longest pointer of Git LFS, in bytes. */
@@ -107,7 +175,7 @@ const maxPointerBytes = 1024;
  * Returns the files that hold the content to which the pointer in the index leads. Such a file is not a change: `git
  * lfs pull` has replaced the pointer by its content, and git stores the pointer.
  */
-export async function findPointed(git: Git, place: IndexPlace, entries: ChangedEntry[]): Promise<Set<BytePath>> {
+export async function findPointed(git: Git, place: IndexPlace, entries: IndexEntry[]): Promise<Set<BytePath>> {
   const pointed = new Set<BytePath>();
   if (entries.length === 0) return pointed;
   const sizes = await cat(git, place, '--batch-check=%(objectsize)', entries);
@@ -123,7 +191,7 @@ export async function findPointed(git: Git, place: IndexPlace, entries: ChangedE
   return pointed;
 }
 
-async function cat(git: Git, place: IndexPlace, how: string, entries: ChangedEntry[]): Promise<string> {
+async function cat(git: Git, place: IndexPlace, how: string, entries: IndexEntry[]): Promise<string> {
   if (entries.length === 0) return '';
   const input = entries.map(({ oid }) => `${oid}\n`).join('');
   return mustGit(git(place, ['cat-file', how], { ...listLimits, input }));

@@ -13,6 +13,8 @@ export type Baseline = {
   place: GitPlace & { workTree: string; indexFile: string };
   /** The id of the git tree that holds the files as they were when the run began. */
   tree: string;
+  /** Whether the settings make git convert the line ends of all files (`core.autocrlf`). */
+  convertsAll: boolean;
   /** The commit on which the run began. Undefined if the repository has no commits, or if there is no repository. */
   revision?: string;
   /** The tree of `revision`. Undefined if it is the same as `tree`, or if there is no commit. */

@@ -21,7 +21,9 @@ export async function describeChanges(
 ): Promise<Changes> {
   const all = tree === baseline.tree ? [] : await listChanges(git, baseline, tree);
   const changes = all.map(({ change }) => change);
-  const { text, missing } = await makePatch(git, baseline, tree, changes, limits.maxPatchBytes);
+  const nothing = { text: '', missing: [] };
+  const { text, missing } =
+    changes.length === 0 ? nothing : await makePatch(git, baseline, tree, changes, limits.maxPatchBytes);
   const overLimit = missing.map(({ before, after }) => omission((after ?? before)?.path ?? '', 'over_limit'));
   const allOmitted = [...omitted, ...overLimit];
   const files = all.slice(0, limits.maxFiles).map(describe);

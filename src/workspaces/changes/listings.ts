@@ -14,25 +14,64 @@ export const listLimits: GitOptions = {
 };
 
 /** `oid` is the blob that the index has for the file. */
-export type ChangedEntry = { path: BytePath; oid: string };
+export type IndexEntry = { path: BytePath; oid: string };
 
-/** Lists the tracked files that are gone or changed. A file that has become a folder is gone. */
-export async function listChanged(git: Git, place: IndexPlace): Promise<{ gone: BytePath[]; changed: ChangedEntry[] }> {
-  const fields = await list(git, place, ['diff-files', '--raw', '--no-renames', '--ignore-submodules=dirty']);
-  const gone = new Set<BytePath>();
-  const changed = new Map<BytePath, ChangedEntry>();
-  for (let at = 0; at + 1 < fields.length; at += 2) {
-    const [before = '', after = '', oid = '', , status = ''] = (fields[at] ?? '').slice(1).split(' ');
-    const path = fields[at + 1] ?? '';
-    const becameRepository = after === gitlinkMode && before !== gitlinkMode;
-    // A file with a merge conflict is listed as `U`, and again as changed if it exists.
-    if (status === 'U' ? !(await exists(place, path)) : status === 'D' || becameRepository) gone.add(path);
-    else changed.set(path, { path, oid });
+/** How a working tree differs from an index. */
+export type Status = {
+  /** The tracked files that are gone. A file that has become a folder is gone. */
+  gone: BytePath[];
+  changed: IndexEntry[];
+  /** The untracked files that are not ignored, and the top folders of nested repositories, which end with a slash. */
+  untracked: BytePath[];
+  /** The ignored files. An ignored folder is one path that ends with a slash. */
+  ignored: BytePath[];
+  /** The submodules in the index. */
+  gitlinks: IndexEntry[];
+  /** Whether there are files `.gitattributes`. */
+  hasAttributes: boolean;
+};
+
+/**
+ * Compares the working tree with the index. One command does all of it, because starting a process costs more than its
+ * work in most repositories. `git status` runs nothing in nested repositories with these options.
+ */
+export async function readStatus(git: Git, place: IndexPlace): Promise<Status> {
+  const untracked = ['--untracked-files=all', '--ignored=matching'];
+  const args = ['status', '--porcelain=v2', ...untracked, '--no-renames', '--ignore-submodules=dirty'];
+  const status: Status = { gone: [], changed: [], untracked: [], ignored: [], gitlinks: [], hasAttributes: false };
+  for (const entry of await list(git, place, args)) {
+    const [kind] = entry;
+    if (kind === '?') status.untracked.push(entry.slice(2));
+    else if (kind === '!') status.ignored.push(entry.slice(2));
+    else if (kind === 'u') await addConflict(place, entry, status);
+    else await addTracked(place, entry, status);
+    status.hasAttributes ||= entry.endsWith('.gitattributes');
   }
-  return { gone: [...gone], changed: [...changed.values()] };
+  return status;
 }
 
-export const gitlinkMode = '160000';
+/** The fields are `1 XY submodule HEAD-mode index-mode mode HEAD-oid index-oid path`. */
+async function addTracked(place: IndexPlace, entry: string, status: Status): Promise<void> {
+  const fields = entry.split(' ');
+  const [, change = '', , , indexMode = '', mode = '', , oid = ''] = fields;
+  const path = fields.slice(8).join(' ');
+  if (indexMode === gitlinkMode) status.gitlinks.push({ path, oid });
+  const isGone = change[1] === 'D' || (mode === gitlinkMode && indexMode !== gitlinkMode);
+  // Git does not list a repository in place of a tracked file.
+  if (isGone && (await exists(place, `${path}/.git`))) status.untracked.push(`${path}/`);
+  if (isGone) status.gone.push(path);
+  else if (change[1] !== '.') status.changed.push({ path, oid });
+}
+
+/** A file with a merge conflict is taken as it is. The fields before the path are ten. */
+async function addConflict(place: IndexPlace, entry: string, status: Status): Promise<void> {
+  const fields = entry.split(' ');
+  const path = fields.slice(10).join(' ');
+  if (await exists(place, path)) status.changed.push({ path, oid: fields[7] ?? '' });
+  else status.gone.push(path);
+}
+
+const gitlinkMode = '160000';
 
 /** At most this many nested repositories are read. */
 const maxNested = 1000;
@@ -44,18 +83,18 @@ const maxNested = 1000;
 export type Untracked = Record<'files' | 'nested' | 'read' | 'unread' | 'tooMany', BytePath[]>;
 
 /**
- * Lists the untracked files that are not ignored. Git lists a nested repository as one path that ends with a slash;
- * its files are listed only if `isRead` returns true for it.
+ * Sorts the untracked files, and lists the files of the nested repositories among them.
+ * @param isRead whether the files of a nested repository are listed
  */
-export async function listUntracked(
+export async function sortUntracked(
   git: Git,
   place: IndexPlace,
+  untracked: BytePath[],
   isRead: (nested: BytePath) => boolean,
 ): Promise<Untracked> {
   const found: Untracked = { files: [], nested: [], read: [], unread: [], tooMany: [] };
-  const add = async (folder: BytePath): Promise<void> => {
-    const listed = await inNested(git, place, folder, ['ls-files', '--others', '--exclude-standard']);
-    for (const path of listed.map((name) => folder + name)) {
+  const add = async (paths: BytePath[]): Promise<void> => {
+    for (const path of paths) {
       if (!path.endsWith('/')) {
         found.files.push(path);
         continue;
@@ -64,16 +103,36 @@ export async function listUntracked(
       found.nested.push(nested);
       const where = !isRead(nested) ? 'unread' : found.read.length === maxNested ? 'tooMany' : 'read';
       found[where].push(nested);
-      if (where === 'read') await add(path);
+      if (where === 'read') await add((await listNested(git, place, nested)).map((name) => path + name));
     }
   };
-  await add('');
+  await add(untracked);
   return found;
 }
 
-/** Lists the ignored files. A folder that contains only ignored files is one path that ends with a slash. */
-export function listIgnored(git: Git, place: IndexPlace): Promise<BytePath[]> {
-  return list(git, place, ['ls-files', '--others', '--ignored', '--exclude-standard', '--directory']);
+/** Lists the files in a nested repository that are not ignored. Its own index does not count. */
+function listNested(git: Git, place: IndexPlace, folder: BytePath): Promise<BytePath[]> {
+  return inFolder(place, folder, (workTree) =>
+    list(git, { ...place, workTree, indexFile: `${place.indexFile}.none` }, [
+      ...['ls-files', '--others', '--exclude-standard'],
+    ]),
+  );
+}
+
+/**
+ * Lists the tracked files that were written since git last looked at them, also those that are unchanged for git
+ * because it converts their bytes.
+ */
+export function listWritten(git: Git, place: IndexPlace): Promise<BytePath[]> {
+  return list(git, place, ['diff-files', '--name-only', '--no-renames', '--ignore-submodules']);
+}
+
+/** Lists the submodules in an index. */
+export async function listGitlinks(git: Git, place: IndexPlace): Promise<IndexEntry[]> {
+  const entries = await list(git, place, ['ls-files', '--stage']);
+  return entries
+    .filter((entry) => entry.startsWith(gitlinkMode))
+    .map((entry) => ({ path: entry.slice(entry.indexOf('\t') + 1), oid: entry.split(' ')[1] ?? '' }));
 }
 
 /** Lists the files that exist although the index says that git must not look at them. */
@@ -93,14 +152,6 @@ export async function list(git: Git, place: IndexPlace, [command = '', ...args]:
   const running = git(place, [command, '-z', ...args], listLimits);
   await mustGit(running);
   return partsOf((await running).stdout);
-}
-
-/** Runs a command that lists files in a folder below the working tree, with an empty index. */
-async function inNested(git: Git, place: IndexPlace, folder: BytePath, command: string[]): Promise<BytePath[]> {
-  if (folder === '') return list(git, place, command);
-  return inFolder(place, folder, (workTree) =>
-    list(git, { ...place, workTree, indexFile: `${place.indexFile}.none` }, command),
-  );
 }
 
 /**

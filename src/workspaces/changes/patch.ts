@@ -57,7 +57,7 @@ export async function makePatch(
   const file = `${baseline.place.indexFile}.patch`;
   try {
     await writePatch(git, baseline, tree, file);
-    await patch.add(file, changes, (change) => unfit.push(change));
+    await patch.add(file, changes, { onUnfit: (change) => unfit.push(change) });
     if (unfit.length > 0) await addBinary(git, baseline, unfit, file, patch);
     return { text: patch.text, missing: patch.missing };
   } finally {
@@ -66,7 +66,7 @@ export async function makePatch(
 }
 
 /**
- * Adds changes in git's binary format, for text that is not UTF-8 or holds a NUL. Compares two trees that hold only
+ * Adds changes in git's binary format, for contents that are not UTF-8 or hold a NUL. Compares trees that hold only
  * these files, because the names of the files may be no UTF-8, which an argument of a command cannot hold here.
  */
 async function addBinary(
@@ -77,25 +77,40 @@ async function addBinary(
   patch: Collected,
 ): Promise<void> {
   const attributes = `${baseline.place.indexFile}.attributes`;
-  await writeFile(attributes, '* -diff\n');
-  const before = await treeOf(
-    git,
-    baseline,
-    changes.flatMap((change) => change.before ?? []),
-  );
-  const after = await treeOf(
-    git,
-    baseline,
-    changes.flatMap((change) => change.after ?? []),
-  );
   const settings = [`core.attributesFile=${attributes}`];
-  const listed = await listChanges(git, { ...baseline, tree: before }, after, settings);
-  await writePatch(git, { ...baseline, tree: before }, after, file, settings);
-  await patch.add(
-    file,
-    listed.map(({ change }) => change),
-  );
+  const add = async (before: Entry[], after: Entry[], modes?: Map<BytePath, string>): Promise<void> => {
+    const from = { ...baseline, tree: await treeOf(git, baseline, before) };
+    const tree = await treeOf(git, baseline, after);
+    const listed = await listChanges(git, from, tree, settings);
+    await writePatch(git, from, tree, file, settings);
+    await patch.add(
+      file,
+      listed.map(({ change }) => change),
+      { modes },
+    );
+  };
+  await writeFile(attributes, '* -diff\n');
+  const [files, links] = [changes.filter((change) => !hasLink(change)), changes.filter(hasLink)];
+  await add(entriesOf(files, 'before'), entriesOf(files, 'after'));
+  // Git has no binary format for links. Each side is shown as a file, and then gets its mode.
+  const modes = (side: 'before' | 'after') => new Map(entriesOf(links, side).map(({ path, mode }) => [path, mode]));
+  if (links.length > 0) await add(entriesOf(links, 'before').map(asFile), [], modes('before'));
+  if (links.length > 0) await add([], entriesOf(links, 'after').map(asFile), modes('after'));
   await rm(attributes);
+}
+
+const linkMode = '120000';
+
+function hasLink({ before, after }: FileChange): boolean {
+  return before?.mode === linkMode || after?.mode === linkMode;
+}
+
+function asFile(entry: Entry): Entry {
+  return entry.mode === linkMode ? { ...entry, mode: '100644' } : entry;
+}
+
+function entriesOf(changes: FileChange[], side: 'before' | 'after'): Entry[] {
+  return changes.flatMap((change) => change[side] ?? []);
 }
 
 async function treeOf(git: Git, baseline: Baseline, entries: Entry[]): Promise<string> {
@@ -164,25 +179,35 @@ class Collected {
 
   /**
    * Adds the sections of a patch file.
-   * @param onUnfit called instead for a change whose section is no text
+   * @param options.onUnfit called instead for a change whose section is no text
+   * @param options.modes the modes of the files, which replace those in the sections
    */
-  async add(file: string, changes: FileChange[], onUnfit?: (change: FileChange) => void): Promise<void> {
+  async add(
+    file: string,
+    changes: FileChange[],
+    options: { onUnfit?(change: FileChange): void; modes?: Map<BytePath, string> | undefined },
+  ): Promise<void> {
     const sections = sectionsOf(file, this.#maxBytes);
     for (const change of changes) {
       const found: (Buffer | undefined)[] = [];
       for (let count = sectionCount(change); count > 0; count -= 1) found.push((await sections.next()).value);
       const bytes = Buffer.concat(found.filter((section) => section !== undefined));
       const isText = isUtf8(bytes) && !bytes.includes(0);
-      if (!isText && onUnfit) onUnfit(change);
+      if (!isText && options.onUnfit) options.onUnfit(change);
       else if (!isText || found.includes(undefined) || this.#bytes + bytes.length > this.#maxBytes) {
         this.missing.push(change);
       } else {
+        const mode = options.modes?.get((change.after ?? change.before)?.path ?? '');
         this.#bytes += bytes.length;
-        this.#texts.push(bytes.toString('utf8'));
+        this.#texts.push(mode === undefined ? bytes.toString('utf8') : withMode(bytes.toString('utf8'), mode));
       }
     }
     await sections.return(undefined);
   }
+}
+
+function withMode(section: string, mode: string): string {
+  return section.replace(/^((?:new|deleted) file mode )\d+$/m, `$1${mode}`);
 }
 
 /** A change of a file into a link, or the reverse, is a deletion and an addition. */

@@ -4,12 +4,12 @@ import { lstat, readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { BytePath } from '../git/byte-path.ts';
 import { type Git, GitError, mustGit } from '../git/git.ts';
-import { findAttributed, findPointed, isPointer, keepBytes } from './attributes.ts';
+import { findAttributed, findPointed, hasAttributes, isPointer, keepBytes } from './attributes.ts';
 import { type Baseline, copyIndex } from './baseline.ts';
-import { type IndexPlace, list, listChanged, listIgnored, listLimits, listUntracked } from './listings.ts';
+import { type IndexPlace, listGitlinks, listLimits, listWritten, readStatus, sortUntracked } from './listings.ts';
 import { type Omitted, omission } from './omissions.ts';
 import { removeFromIndex, storeFiles } from './store-files.ts';
-import { findChangedSubmodules, listGitlinks, readAgentIndex } from './submodules.ts';
+import { findChangedSubmodules, readAgentIndex } from './submodules.ts';
 import { type Survey, survey } from './survey.ts';
 import { nameUnlisted } from './unlisted.ts';
 
@@ -27,7 +27,7 @@ export type Snapshot = {
   nested: BytePath[];
 };
 
-type Snapshotted = Pick<Baseline, 'place' | 'owned'> & {
+type Snapshotted = Pick<Baseline, 'place' | 'owned' | 'convertsAll'> & {
   /** The nested repositories whose files are not read. */
   nestedBefore?: BytePath[] | 'all';
 };
@@ -39,49 +39,58 @@ export async function snapshot(git: Git, { place: original, ...rest }: Snapshott
   const place = { ...original, indexFile: `${original.indexFile}.${randomUUID()}` };
   try {
     await copyIndex(original.indexFile, place.indexFile);
-    return await takeSnapshot(git, { ...rest, place }, surveyed);
+    return await takeSnapshot(git, { ...rest, place }, original.indexFile, surveyed);
   } finally {
     await removeIndex(place.indexFile);
   }
 }
 
-async function takeSnapshot(
-  git: Git,
-  { place, owned, nestedBefore = [] }: Snapshotted,
-  surveyed: Survey,
-): Promise<Snapshot> {
-  // This does not use `git add`, because in a nested repository it runs `git status`, which obeys that repository's
-  // settings.
-  const { gone, changed } = await listChanged(git, place);
-  // A file that became a repository hides the repository, until the index no longer has the file.
-  await removeFromIndex(git, place, gone);
-  const agent = owned ? await readAgentIndex(git, place) : { submodules: new Set<BytePath>(), forced: [] };
+/** @param original the index of the baseline, of which the place has a copy */
+async function takeSnapshot(git: Git, from: Snapshotted, original: string, surveyed: Survey): Promise<Snapshot> {
+  const { place, owned, nestedBefore = [] } = from;
+  const status = await readStatus(git, place);
+  const agent = owned ? await readAgentIndex(git, place, status) : { submodules: new Set<BytePath>(), forced: [] };
   const isRead = (nested: BytePath) =>
-    !agent.submodules.has(nested) && nestedBefore !== 'all' && !nestedBefore.includes(nested);
-  const [untracked, ignored] = await Promise.all([listUntracked(git, place, isRead), listIgnored(git, place)]);
+    nestedBefore !== 'all' && !agent.submodules.has(nested) && !nestedBefore.includes(nested);
+  const untracked = await sortUntracked(git, place, status.untracked, isRead);
   const submodules = untracked.nested.filter((path) => agent.submodules.has(path));
   const others = [...untracked.files, ...submodules, ...agent.forced];
-  const paths = [...changed.map(({ path }) => path), ...others];
-  const { converted, filtered } = await findAttributed(git, place, paths);
+  const paths = [...status.changed.map(({ path }) => path), ...others];
+  const written = from.convertsAll || status.hasAttributes ? await listWritten(git, place) : [];
+  const gone = new Set(status.gone);
+  const examined = [...new Set([...paths, ...written.filter((path) => !gone.has(path))])];
+  const { converted, encoded, filtered } = await findAttributed(git, from, examined);
   const isFiltered = new Set(filtered);
   const pointed = await findPointed(
     git,
     place,
-    changed.filter(({ path }) => isFiltered.has(path)),
+    status.changed.filter(({ path }) => isFiltered.has(path)),
   );
+  // This does not use `git add`, because in a nested repository it runs `git status`, which obeys that repository's
+  // settings.
+  await removeFromIndex(git, place, status.gone);
   const refused = await storeFiles(
     git,
     place,
     paths.filter((path) => !pointed.has(path)),
+    encoded,
   );
   const failed = new Set(refused.map(({ path }) => path));
   const isStored = (path: BytePath) => !pointed.has(path) && !failed.has(path);
-  const altered = await keepBytes(git, place, converted.filter(isStored));
-  const gitlinks = await listGitlinks(git, place);
+  const newAttributes = [...paths, ...status.gone, ...status.ignored].some(hasAttributes);
+  const altered = await keepBytes(
+    git,
+    place,
+    (newAttributes ? examined : converted).filter(isStored),
+    newAttributes ? original : undefined,
+  );
+  const links = new Set(status.gitlinks.map(({ path }) => path));
+  const hasMoved = submodules.length > 0 || status.changed.some(({ path }) => links.has(path));
+  const gitlinks = hasMoved ? await listGitlinks(git, place) : status.gitlinks;
   const inSubmodules = await findChangedSubmodules(git, place, gitlinks);
   const tree = await mustGit(git(place, ['write-tree', '--missing-ok'], listLimits));
   const forced = new Set(agent.forced);
-  const left = { surveyed, untracked, gitlinks, ignored: ignored.filter((path) => !forced.has(path)) };
+  const left = { surveyed, untracked, gitlinks, ignored: status.ignored.filter((path) => !forced.has(path)) };
   return {
     tree,
     omitted: [
@@ -103,9 +112,8 @@ async function withoutPointers(place: IndexPlace, paths: BytePath[]): Promise<By
 
 /** Returns whether no file, not even an ignored one, was added, removed or changed since the baseline. */
 export async function isUntouched(git: Git, { place }: Baseline): Promise<boolean> {
-  const { gone, changed } = await listChanged(git, place);
-  const others = await list(git, place, ['ls-files', '--others', '--directory']);
-  return gone.length + changed.length + others.length === 0;
+  const { gone, changed, untracked, ignored } = await readStatus(git, place);
+  return gone.length + changed.length + untracked.length + ignored.length === 0;
 }
 
 /** Returns `false` even for a link to a folder, because an agent may have replaced its folder with a link. */

@@ -2,10 +2,11 @@
  * Stores files in an index and in the object store. A file that git cannot store does not keep the others from being
  * stored.
  */
+import type { Stats } from 'node:fs';
 import { lstat } from 'node:fs/promises';
 import { type BytePath, pathBelow, quotedPath } from '../git/byte-path.ts';
 import { type Git, type GitResult, mustGit } from '../git/git.ts';
-import { type IndexPlace, listLimits } from './listings.ts';
+import { type IndexPlace, list, listLimits } from './listings.ts';
 import { type Omitted, omission } from './omissions.ts';
 
 /** Files over this size in bytes are not stored. Git would need as much memory and minutes for each. */
@@ -16,39 +17,80 @@ export async function removeFromIndex(git: Git, place: IndexPlace, paths: BytePa
   if (paths.length > 0) await mustGit(updateIndex(git, place, ['--force-remove', '--stdin'], paths));
 }
 
-/** Stores the files as they are in the working tree. Returns those that could not be stored, with the reason. */
-export async function storeFiles(git: Git, place: IndexPlace, paths: BytePath[]): Promise<Omitted[]> {
-  const omissions: Omitted[] = [];
+/**
+ * Stores the files as they are in the working tree. Returns those that could not be stored, with the reason.
+ * @param encoded the files that git converts to UTF-8 when it stores them
+ */
+export async function storeFiles(
+  git: Git,
+  place: IndexPlace,
+  paths: BytePath[],
+  encoded: BytePath[] = [],
+): Promise<Omitted[]> {
+  const tooLarge: BytePath[] = [];
   const storable: BytePath[] = [];
+  const modes = new Map<BytePath, string>();
   for (const path of paths) {
     const stats = await lstat(pathBelow(place.workTree, path)).catch(() => undefined);
-    if (stats?.isFile() && stats.size > maxFileBytes) omissions.push(omission(path, 'too_large'));
+    if (stats?.isFile()) modes.set(path, modeOf(stats));
+    if (stats?.isFile() && stats.size > maxFileBytes) tooLarge.push(path);
     else if (stats) storable.push(path);
   }
-  return [...omissions, ...(await storeAll(git, place, storable))];
+  const unfit = await findUnfit(
+    git,
+    place,
+    encoded.filter((path) => modes.has(path) && !tooLarge.includes(path)),
+  );
+  const entries = [...unfit].map(([path, oid]) => ({ mode: modes.get(path) ?? '100644', oid, path }));
+  await addEntries(git, place, entries);
+  const rest = storable.filter((path) => !unfit.has(path));
+  return [...tooLarge.map((path) => omission(path, 'too_large')), ...(await storeAll(git, place, rest))];
 }
 
-/** Halves the list until the files that git refuses are alone, because git stores either all files or none. */
+function modeOf({ mode }: Stats): string {
+  return mode & 0o100 ? '100755' : '100644';
+}
+
+/**
+ * Stores the files that are not in the encoding which their attributes say, without a conversion. Git would refuse
+ * them. Returns their blobs.
+ */
+async function findUnfit(git: Git, place: IndexPlace, encoded: BytePath[]): Promise<Map<BytePath, string>> {
+  const unfit = new Map<BytePath, string>();
+  if (encoded.length === 0) return unfit;
+  const input = encoded.map((path) => `${quotedPath(path)}\n`).join('');
+  // Without `-w`, git only warns of such a file, and does not convert it.
+  const { text } = await git(place, ['hash-object', '--stdin-paths'], { ...listLimits, input });
+  const unconverted = (await hashFiles(git, place, encoded)) ?? [];
+  for (const [at, oid] of text.split('\n').entries()) {
+    if (oid !== '' && oid === unconverted[at]) unfit.set(encoded[at] ?? '', oid);
+  }
+  return unfit;
+}
+
+/** Halves the list until the files that git cannot read are alone, because git stores either all files or none. */
 async function storeAll(git: Git, place: IndexPlace, paths: BytePath[]): Promise<Omitted[]> {
   if (paths.length === 0) return [];
   const stored = await updateIndex(git, place, ['--add', '--replace', '--stdin'], paths);
-  if (stored.ok && !hasRefusedName(stored)) return [];
+  if (stored.ok) return hasRefusedName(stored) ? findRefused(git, place, paths) : [];
   const [only = ''] = paths;
-  if (paths.length === 1) return storeUnconverted(git, place, only);
+  if (paths.length === 1) {
+    const stats = await lstat(pathBelow(place.workTree, only)).catch(() => undefined);
+    return [omission(only, stats?.isDirectory() ? 'submodule' : 'unreadable')];
+  }
   const half = Math.ceil(paths.length / 2);
   const first = await storeAll(git, place, paths.slice(0, half));
   return [...first, ...(await storeAll(git, place, paths.slice(half)))];
 }
 
-/** Stores a file that git could not convert as its attributes say, such as a text that is not in its own encoding. */
-async function storeUnconverted(git: Git, place: IndexPlace, path: BytePath): Promise<Omitted[]> {
-  const stats = await lstat(pathBelow(place.workTree, path)).catch(() => undefined);
-  if (!stats?.isFile()) return [omission(path, stats?.isDirectory() ? 'submodule' : 'refused_name')];
-  const hashed = await hashFiles(git, place, [path]);
-  if (!hashed) return [omission(path, 'unreadable')];
-  const mode = stats.mode & 0o100 ? '100755' : '100644';
-  const stored = await addEntries(git, place, [{ mode, oid: hashed[0] ?? '', path }]);
-  return stored ? [] : [omission(path, 'refused_name')];
+/** Git passes over names such as `.GIT` and `git~1`, and succeeds. */
+function hasRefusedName({ stderr }: GitResult): boolean {
+  return /^Ignoring path /m.test(stderr);
+}
+
+async function findRefused(git: Git, place: IndexPlace, paths: BytePath[]): Promise<Omitted[]> {
+  const listed = new Set(await list(git, place, ['ls-files', '--cached']));
+  return paths.filter((path) => !listed.has(path)).map((path) => omission(path, 'refused_name'));
 }
 
 /** Writes the bytes of files as blobs, without conversions. Returns undefined if a file cannot be read. */
@@ -61,17 +103,11 @@ export async function hashFiles(git: Git, place: IndexPlace, paths: BytePath[]):
 /** An entry of an index. With the mode `0`, the path is removed. */
 export type Entry = { mode: string; oid: string; path: BytePath };
 
-/** Writes entries into the index. Returns `false` if git refuses one of them. */
+/** Writes entries into the index. Returns `false`, and writes nothing, if git cannot do it. */
 export async function addEntries(git: Git, place: IndexPlace, entries: Entry[]): Promise<boolean> {
   if (entries.length === 0) return true;
   const lines = entries.map(({ mode, oid, path }) => `${mode} ${oid}\t${path}`);
-  const added = await updateIndex(git, place, ['--add', '--replace', '--index-info'], lines);
-  return added.ok && !hasRefusedName(added);
-}
-
-/** Git passes over names such as `.GIT` and `git~1`, and succeeds. */
-function hasRefusedName({ stderr }: GitResult): boolean {
-  return /^Ignoring path /m.test(stderr);
+  return (await updateIndex(git, place, ['--add', '--replace', '--index-info'], lines)).ok;
 }
 
 /** Runs `update-index`. Each line of its input ends with a NUL. */

@@ -7,17 +7,7 @@ import { join } from 'node:path';
 import { type BytePath, pathBelow } from '../git/byte-path.ts';
 import { type Git, GitError } from '../git/git.ts';
 import { gitDirOf } from '../git/repository.ts';
-import { gitlinkMode, type IndexPlace, inFolder, list, listChanged, listLimits } from './listings.ts';
-
-export type Gitlink = { path: BytePath; oid: string };
-
-/** Lists the submodules in an index. */
-export async function listGitlinks(git: Git, place: IndexPlace): Promise<Gitlink[]> {
-  const entries = await list(git, place, ['ls-files', '--stage']);
-  return entries
-    .filter((entry) => entry.startsWith(gitlinkMode))
-    .map((entry) => ({ path: entry.slice(entry.indexOf('\t') + 1), oid: entry.split(' ')[1] ?? '' }));
-}
+import { type IndexEntry, type IndexPlace, inFolder, list, listGitlinks, readStatus, type Status } from './listings.ts';
 
 /** What an agent's own index says. It is only read, because the agent may have written anything into it. */
 export type AgentIndex = {
@@ -29,21 +19,27 @@ export type AgentIndex = {
 
 const largestIndex = 256 * 1024 * 1024;
 
-/** Reads the index of the repository in the working tree. Returns nothing if there is none, or if git cannot read it. */
-export async function readAgentIndex(git: Git, place: IndexPlace): Promise<AgentIndex> {
+/**
+ * Reads the index of the repository in the working tree. Returns nothing if there is none, or if git cannot read it.
+ * @param status only what it leaves open is read
+ */
+export async function readAgentIndex(git: Git, place: IndexPlace, status: Status): Promise<AgentIndex> {
   const none: AgentIndex = { submodules: new Set(), forced: [] };
   const index = join(place.workTree, '.git', 'index');
   const folder = await lstat(join(place.workTree, '.git')).catch(() => undefined);
   const stats = folder?.isDirectory() ? await lstat(index).catch(() => undefined) : undefined;
   if (!stats?.isFile() || stats.size > largestIndex) return none;
+  const mayHaveSubmodules = status.untracked.some((path) => path.endsWith('/'));
+  if (!mayHaveSubmodules && status.ignored.length === 0) return none;
   const copy = { ...place, indexFile: `${place.indexFile}.agent` };
   try {
     await copyFile(index, copy.indexFile);
-    const declared = await declaredSubmodules(git, place);
+    const declared = mayHaveSubmodules ? await declaredSubmodules(git, place) : new Set<BytePath>();
     const added = declared.size > 0 ? await listGitlinks(git, copy) : [];
+    const forced = ['ls-files', '--cached', '--ignored', '--exclude-standard'];
     return {
       submodules: new Set(added.map(({ path }) => path).filter((path) => declared.has(path))),
-      forced: await list(git, copy, ['ls-files', '--cached', '--ignored', '--exclude-standard']),
+      forced: status.ignored.length > 0 ? await list(git, copy, forced) : [],
     };
   } catch (error) {
     if (!(error instanceof GitError)) throw error;
@@ -66,7 +62,7 @@ async function declaredSubmodules(git: Git, place: IndexPlace): Promise<Set<Byte
  * Returns the submodules whose files are not those of the commit that the index names. A submodule that was never filled
  * is an empty folder, and has no changes.
  */
-export async function findChangedSubmodules(git: Git, place: IndexPlace, gitlinks: Gitlink[]): Promise<BytePath[]> {
+export async function findChangedSubmodules(git: Git, place: IndexPlace, gitlinks: IndexEntry[]): Promise<BytePath[]> {
   const changed: BytePath[] = [];
   for (const gitlink of gitlinks) {
     const folder = pathBelow(place.workTree, gitlink.path);
@@ -78,7 +74,7 @@ export async function findChangedSubmodules(git: Git, place: IndexPlace, gitlink
 }
 
 /** Compares the files with the commit by an index and an object folder of the server, so no setting of theirs applies. */
-async function isUnchanged(git: Git, place: IndexPlace, { path, oid }: Gitlink): Promise<boolean> {
+async function isUnchanged(git: Git, place: IndexPlace, { path, oid }: IndexEntry): Promise<boolean> {
   const own = `${place.indexFile}.submodule`;
   try {
     return await inFolder(place, path, async (workTree) => {
@@ -88,10 +84,8 @@ async function isUnchanged(git: Git, place: IndexPlace, { path, oid }: Gitlink):
       await writeFile(join(own, 'objects/info/alternates'), `${join(gitDir, 'objects')}\n`);
       const inside = { ...place, workTree, indexFile: join(own, 'index'), objectDir: join(own, 'objects') };
       if (!(await git(inside, ['read-tree', oid], { timeoutMs: 60_000 })).ok) return false;
-      await git(inside, ['update-index', '-q', '--refresh'], listLimits);
-      const { gone, changed } = await listChanged(git, inside);
-      const others = await list(git, inside, ['ls-files', '--others', '--exclude-standard']);
-      return gone.length + changed.length + others.length === 0;
+      const { gone, changed, untracked } = await readStatus(git, inside);
+      return gone.length + changed.length + untracked.length === 0;
     });
   } catch (error) {
     if (!(error instanceof GitError)) throw error;

@@ -1,11 +1,10 @@
 /** Names what a snapshot leaves out although git does not mention it, or by rule. */
 import type { BytePath } from '../git/byte-path.ts';
-import type { Untracked } from './listings.ts';
+import type { IndexEntry, Untracked } from './listings.ts';
 import { type Omitted, omission } from './omissions.ts';
-import type { Gitlink } from './submodules.ts';
 import type { Survey } from './survey.ts';
 
-export type Found = { surveyed: Survey; untracked: Untracked; ignored: BytePath[]; gitlinks: Gitlink[] };
+export type Found = { surveyed: Survey; untracked: Untracked; ignored: BytePath[]; gitlinks: IndexEntry[] };
 
 /** @param named paths that are named already */
 export function nameUnlisted({ surveyed, untracked, ignored, gitlinks }: Found, named: Set<BytePath>): Omitted[] {

@@ -66,6 +66,11 @@ export function settingOf(settings: GitSetting[], name: string): string | undefi
   return settings.findLast((setting) => setting.name === name)?.value;
 }
 
+/** Returns whether git converts the line ends of all files, also of those without attributes. */
+export function convertsLineEnds({ host, repository }: GitSettings): boolean {
+  return !/^(false|no|off|0|)$/i.test(settingOf([...host, ...repository], 'core.autocrlf') ?? '');
+}
+
 /** Returns the names of the remotes that have a URL. */
 export function remotesIn(settings: GitSetting[]): string[] {
   return [...new Set(settings.flatMap(({ name }) => /^remote\.(.+)\.url$/s.exec(name)?.[1] ?? []))];

@@ -13,6 +13,7 @@ import { listChanges } from '../changes/patch.ts';
 import { type Snapshot, snapshot } from '../changes/snapshot.ts';
 import { updateIndex } from '../changes/store-files.ts';
 import { GitError, mustGit } from '../git/git.ts';
+import { convertsLineEnds } from '../git/git-settings.ts';
 import { fetchedCommit, findCurrentBranch } from '../git/upstream.ts';
 import { type Checkout, placeOf } from './sync-in-place.ts';
 
@@ -51,6 +52,7 @@ async function recordFiles(checkout: Checkout, folder: string): Promise<{ baseli
     tree: taken.tree,
     // Nested repositories in the user's folder belong to the user, and may be large.
     owned: false,
+    convertsAll: convertsLineEnds(checkout.settings),
     omittedBefore: taken.omitted,
     nestedBefore: taken.nested,
     ...(head.ok && { revision: head.text }),
@@ -94,7 +96,12 @@ async function showFlagged(git: Checkout['git'], place: Baseline['place']): Prom
 async function takeFirst(checkout: Checkout, place: Baseline['place']): Promise<Snapshot> {
   const { git } = checkout;
   // No file of a nested repository is examined.
-  const inPlace = { place, owned: false, nestedBefore: 'all' } as const;
+  const inPlace = {
+    place,
+    owned: false,
+    convertsAll: convertsLineEnds(checkout.settings),
+    nestedBefore: 'all',
+  } as const;
   try {
     return await snapshot(git, inPlace);
   } catch (error) {

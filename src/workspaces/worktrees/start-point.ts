@@ -10,6 +10,7 @@ import { type Mirror, prepareMirror } from '../git/mirror.ts';
 import type { Repository } from '../git/repository.ts';
 import { fetchedCommit, fetchUpstream, findCurrentBranch, relationOf, type Upstream } from '../git/upstream.ts';
 import type { StageSettings } from '../workspaces.ts';
+import { type FileFacts, readFileFacts } from './file-facts.ts';
 
 export type StartPoint = {
   report: SyncReport;
@@ -18,8 +19,7 @@ export type StartPoint = {
   /** The current branch of the workspace. Undefined if HEAD is detached. */
   branch: string | undefined;
   upstream: Upstream | undefined;
-  /** The notes in the report that are about the files of `revision`. */
-  fileNotes: string[];
+  files: FileFacts;
   /** The path from the top of the repository to the workspace. */
   prefix: string;
   mirror: Mirror;
@@ -66,11 +66,11 @@ export async function findStartPoint(
     return followUpstream(git, places, ours, settings.gitSyncTimeoutMs);
   };
   const { revision, report } = await choose();
-  const fileNotes = last && last.revision === revision ? last.fileNotes : await notesOnFiles(git, mirror, revision);
-  const notes = [...(report.notes ?? []), ...fileNotes];
+  const files = last && last.revision === revision ? last.files : await readFileFacts(git, mirror, revision);
+  const notes = [...(report.notes ?? []), ...files.notes];
   const complete = { ...report, ...(revision && { revision }), ...(notes.length > 0 && { notes }) };
   const { prefix } = repository;
-  return { report: complete, revision, branch, upstream, fileNotes, prefix, mirror, source, settings: gitSettings };
+  return { report: complete, revision, branch, upstream, files, prefix, mirror, source, settings: gitSettings };
 }
 
 /** `source` is the workspace's own repository. */
@@ -140,15 +140,4 @@ async function chooseCommit(
       return { revision: theirs, report: { ...report, notes: [note] } };
     }
   }
-}
-
-/** Returns notes on how the files of a worktree differ from the files in the user's checkout. */
-async function notesOnFiles(git: Git, { place }: Mirror, revision: string | undefined): Promise<string[]> {
-  if (revision === undefined) return [];
-  const input = `${revision}:.gitmodules\n${revision}:.gitattributes\n`;
-  const { text } = await git(place, ['cat-file', '--batch'], { ...quick, input });
-  return [
-    ...(/^\S+ blob /.test(text) ? ['The folders of submodules are empty.'] : []),
-    ...(/filter=lfs/.test(text) ? ['Files in Git LFS are pointers, without their content.'] : []),
-  ];
 }
