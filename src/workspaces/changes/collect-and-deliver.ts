@@ -70,7 +70,8 @@ export function createWork(
 /** Leaves out what the folder already contained before the run, except repositories, whose files may have changed. */
 function newOmissions({ omittedBefore = [] }: Baseline, omitted: Omitted[]): Omitted[] {
   const before = new Set(omittedBefore.map(({ path, reason }) => `${reason} ${path}`));
-  return omitted.filter(({ path, reason }) => reason === 'nested_repository' || !before.has(`${reason} ${path}`));
+  const isRepository = ({ path, reason }: Omitted) => reason === 'nested_repository' && !path.endsWith('/.git');
+  return omitted.filter((each) => isRepository(each) || !before.has(`${each.reason} ${each.path}`));
 }
 
 /** Returns the work of a run whose changes cannot be found. Its `collect` and `deliver` report the reason. */

@@ -12,6 +12,8 @@ export type Survey = {
   special: BytePath[];
   emptyFolders: BytePath[];
   unreadable: BytePath[];
+  /** The `.git` of each nested repository. */
+  repositories: BytePath[];
 };
 
 const options = { cwd: '/', env: { PATH: '/usr/bin:/bin' }, timeoutMs: 120_000, maxOutputBytes: 64 * 1024 * 1024 };
@@ -42,7 +44,7 @@ export async function survey(workTree: string, owned: boolean): Promise<Survey> 
 const maxRounds = 50;
 
 async function find(workTree: string): Promise<Set<BytePath>> {
-  const args = ['.', '-name', '.git', '-prune', '-o', ...expression, '-print0'];
+  const args = ['.', '-name', '.git', '-prune', '-print0', '-o', ...expression, '-print0'];
   const { stdout, stderr, stopped } = await runCommand('find', args, { ...options, cwd: workTree });
   if (stopped) throw new GitError(`the folder could not be surveyed: ${stopped}`);
   // A folder of another user is found only by this error.
@@ -51,12 +53,13 @@ async function find(workTree: string): Promise<Set<BytePath>> {
 }
 
 async function classify(workTree: string, paths: Set<BytePath>, owned: boolean): Promise<Survey> {
-  const survey: Survey = { special: [], emptyFolders: [], unreadable: [] };
+  const survey: Survey = { special: [], emptyFolders: [], unreadable: [], repositories: [] };
   for (const path of paths) {
     const found = pathBelow(workTree, path);
     const stats = await lstat(found).catch(() => undefined);
-    if (!stats || path === '.') continue;
-    if (isSpecial(stats)) survey.special.push(path);
+    if (!stats || path === '.' || path === '.git') continue;
+    if (path.endsWith('/.git')) survey.repositories.push(path);
+    else if (isSpecial(stats)) survey.special.push(path);
     else if (!(await isAccessible(found, stats, owned))) survey.unreadable.push(path);
     else if (stats.isDirectory() && (await readdir(found)).length === 0) survey.emptyFolders.push(path);
   }

@@ -11,11 +11,14 @@ export function nameUnlisted({ surveyed, untracked, ignored, gitlinks }: Found, 
   const covered = new Set([...ignored.map((path) => path.replace(/\/$/, '')), ...gitlinks.map(({ path }) => path)]);
   const isCovered = (path: BytePath) => foldersOf(path).some((folder) => covered.has(folder));
   const outside = (paths: BytePath[]) => paths.filter((path) => !isCovered(path) && !named.has(path));
+  const unread = new Set(untracked.unread);
   return [
     ...outside(surveyed.special).map((path) => omission(path, 'special_file')),
     ...outside(surveyed.emptyFolders).map((path) => omission(path, 'empty_folder')),
     ...outside(surveyed.unreadable).map((path) => omission(path, 'unreadable')),
-    ...untracked.read.map((path) => omission(`${path}/.git`, 'nested_repository')),
+    ...outside(surveyed.repositories.filter((path) => !unread.has(path.slice(0, -'/.git'.length)))).map((path) =>
+      omission(path, 'nested_repository'),
+    ),
     ...untracked.unread.map((path) => omission(path, 'nested_repository')),
     ...untracked.tooMany.map((path) => omission(path, 'over_limit')),
     ...ignored.map((path) => omission(path, 'ignored')),
