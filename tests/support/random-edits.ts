@@ -1,12 +1,16 @@
 /** Random edits of a working tree, as an agent may make them: files, links, special files, repositories and git commands. */
 import { execFileSync } from 'node:child_process';
 import {
-  appendFileSync,
   chmodSync,
+  closeSync,
+  constants,
   lstatSync,
   mkdirSync,
+  mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -14,9 +18,9 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { gitEnvironment } from './git-repositories.ts';
-import type { Random } from './random.ts';
+import { type Random, seededRandom } from './random.ts';
 import {
   joinBytes,
   randomAttributes,
@@ -60,13 +64,44 @@ function attempt(edit: () => void): void {
   }
 }
 
-const place = ({ folder }: Edited, path: Buffer) => joinBytes(Buffer.from(folder), path);
+/**
+ * Returns the full path. Throws if a link in it leads out of the folder: an edit must never change a file of the machine.
+ */
+function place({ folder }: Edited, path: Buffer): Buffer {
+  const top = realpathSync(folder);
+  const full = joinBytes(Buffer.from(folder), path);
+  for (let above = full; above.length > folder.length; ) {
+    above = above.subarray(0, above.lastIndexOf('/'));
+    const real = realOf(above);
+    if (real === undefined) continue;
+    if (real === top || real.startsWith(`${top}/`)) return full;
+    break;
+  }
+  throw Object.assign(new Error('a link leads out of the folder'), { code: 'ELOOP' });
+}
+
+function realOf(path: Buffer): string | undefined {
+  try {
+    return realpathSync.native(path as unknown as string, 'latin1');
+  } catch {
+    if (lstatSync(path, { throwIfNoEntry: false })) return '/a link that leads nowhere';
+    return undefined;
+  }
+}
+
+/** Writes a file, but not the target of a link. */
+function writeHere(path: Buffer, content: Buffer | Uint8Array, how = constants.O_TRUNC): void {
+  const descriptor = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW | how);
+  writeFileSync(descriptor, content);
+  closeSync(descriptor);
+}
 
 /** Writes a file, and makes the folders above it. */
 export function put(edited: Edited, path: Buffer, content: Buffer): void {
+  mkdirSync(edited.folder, { recursive: true });
   const full = place(edited, path);
   mkdirSync(full.subarray(0, full.lastIndexOf('/')), { recursive: true });
-  writeFileSync(full, content);
+  writeHere(full, content);
 }
 
 /** A file or a folder that exists, but not `.git`. */
@@ -82,7 +117,8 @@ function existing(edited: Edited, wanted: 'file' | 'any'): Buffer {
     }
   };
   walk([]);
-  return found.length > 0 ? edited.random.pick(found) : Buffer.from('a.txt');
+  if (found.length === 0) throw Object.assign(new Error('there is no file'), { code: 'ENOENT' });
+  return edited.random.pick(found);
 }
 
 const put2 = (edited: Edited, path: string, content: Buffer) => put(edited, Buffer.from(path), content);
@@ -97,9 +133,11 @@ function commitAll(used: EditedRepository): void {
 }
 
 /** A repository without a commit, made without a command. */
-function makeRepository(folder: string): void {
-  for (const part of ['objects', 'refs/heads']) mkdirSync(join(folder, '.git', part), { recursive: true });
-  writeFileSync(join(folder, '.git/HEAD'), 'ref: refs/heads/main\n');
+function makeRepository(edited: Edited, folder: string): void {
+  for (const part of ['objects', 'refs/heads']) {
+    mkdirSync(place(edited, Buffer.from(`${folder}/.git/${part}`)), { recursive: true });
+  }
+  put2(edited, `${folder}/.git/HEAD`, Buffer.from('ref: refs/heads/main\n'));
 }
 
 const edits: Edit[] = [
@@ -108,14 +146,14 @@ const edits: Edit[] = [
   (edited) => put(edited, existing(edited, 'file'), randomContent(edited.random)),
   (edited) => {
     const path = place(edited, existing(edited, 'file'));
-    writeFileSync(path, randomChange(edited.random, readFileSync(path)));
+    writeHere(path, randomChange(edited.random, readFileSync(path)));
   },
-  (edited) => appendFileSync(place(edited, existing(edited, 'file')), 'more\n'),
+  (edited) => writeHere(place(edited, existing(edited, 'file')), Buffer.from('more\n'), constants.O_APPEND),
   (edited) => {
     // A change that keeps the size and the time.
     const path = place(edited, existing(edited, 'file'));
     const { atime, mtime } = lstatSync(path);
-    writeFileSync(
+    writeHere(
       path,
       readFileSync(path).map((byte) => byte ^ 1),
     );
@@ -146,7 +184,11 @@ const edits: Edit[] = [
   },
   (edited) =>
     chmodSync(place(edited, existing(edited, 'file')), edited.random.pick([0o755, 0o644, 0o700, 0o600, 0o611])),
-  (edited) => chmodSync(place(edited, existing(edited, 'any')), edited.random.pick([0, 0o111, 0o222, 0o555])),
+  (edited) => {
+    const path = place(edited, existing(edited, 'any'));
+    // `chmod` would change the target of a link.
+    if (!lstatSync(path).isSymbolicLink()) chmodSync(path, edited.random.pick([0, 0o111, 0o222, 0o555]));
+  },
   (edited) => {
     const path = edited.random.number(2) === 0 ? existing(edited, 'any') : randomPath(edited.random, true);
     remove(edited, path);
@@ -164,13 +206,13 @@ const edits: Edit[] = [
   (edited) => put2(edited, 'data.bin', randomPointer(edited.random)),
   (edited) => put2(edited, 'sub/inside.txt', Buffer.from('inside a submodule\n')),
   (edited) => {
-    makeRepository(join(edited.folder, edited.random.pick(['nested', 'd', 'lib/deeper', 'a.txt'])));
+    makeRepository(edited, edited.random.pick(['nested', 'd', 'lib/deeper', 'a.txt']));
     put2(edited, 'nested/file.txt', randomContent(edited.random));
   },
 ];
 
-const inGit = ({ top }: EditedRepository, path: string, content: string | Buffer) =>
-  writeFileSync(join(top, '.git', path), content);
+const inGit = ({ top }: EditedRepository, path: string, content: string) =>
+  put({ folder: top, random: seededRandom(0) }, Buffer.from(`.git/${path}`), Buffer.from(content));
 
 const uses: ((used: EditedRepository) => void)[] = [
   commitAll,
@@ -211,13 +253,15 @@ const uses: ((used: EditedRepository) => void)[] = [
   (used) => inGit(used, 'index', 'no index'),
   (used) => inGit(used, 'index.lock', ''),
   (used) => inGit(used, 'MERGE_HEAD', `${'1'.repeat(40)}\n`),
-  (used) => mkdirSync(join(used.top, '.git/rebase-merge')),
+  (used) => inGit(used, 'rebase-merge/head-name', 'x'),
   (used) => inGit(used, 'info/exclude', '*\n'),
   (used) => inGit(used, 'config', '[core]\n\tautocrlf = true\n\tfilemode = false\n'),
   (used) => inGit(used, 'HEAD', 'nonsense'),
   ({ top }) => {
     rmSync(join(top, '.git'), { recursive: true, force: true });
-    symlinkSync('/etc', join(top, '.git'));
+    // A folder of this run: later edits write into the target of the link.
+    const elsewhere = mkdtempSync(join(dirname(top), 'elsewhere-'));
+    symlinkSync(elsewhere, join(top, '.git'));
   },
 ];
 
@@ -231,6 +275,7 @@ const specialFiles: Edit[] = [
     ]);
     remove(edited, Buffer.from(path, 'latin1'));
     // The name may be no UTF-8, which an argument cannot hold.
+    place(edited, Buffer.from(path, 'latin1'));
     execFileSync('xargs', ['-0', 'mkfifo', '--'], {
       cwd: edited.folder,
       input: Buffer.from(path, 'latin1'),

@@ -111,8 +111,20 @@ export function randomPointer(random: Random): Buffer {
   return latin1(`version https://git-lfs.github.com/spec/v1\noid sha256:${sum}\nsize ${1 + random.number(99999)}\n`);
 }
 
+/** No target is a file outside of the repository: an edit that follows the link would change a file of the machine. */
 export function randomLinkTarget(random: Random): Buffer {
-  const targets = ['a.txt', '..', '.', '/etc/passwd', 'no\xe9where', '/dev/null', 'x\ny', 'd', ' ', '.git/config'];
+  const targets = [
+    'a.txt',
+    '..',
+    '.',
+    '/nonexistent/a',
+    'no\xe9where',
+    '/nonexistent',
+    'x\ny',
+    'd',
+    ' ',
+    '.git/config',
+  ];
   return latin1(random.pick(targets));
 }
 

@@ -79,7 +79,13 @@ function format(settings: GitSetting[], kind: MirrorKind): GitSetting[] {
     { name: 'core.repositoryformatversion', value: '1' },
     ...settings.filter(({ name }) => !/^(core\.bare|extensions\.refstorage)$/.test(name)),
     // A `shared` mirror is not bare, because every command that uses it names a working tree.
-    ...(kind === 'borrowed' ? [{ name: 'core.bare', value: 'true' }] : []),
+    // A log of the refs tells which commits the upstream had earlier.
+    ...(kind === 'borrowed'
+      ? [
+          { name: 'core.bare', value: 'true' },
+          { name: 'core.logallrefupdates', value: 'true' },
+        ]
+      : []),
   ];
 }
 

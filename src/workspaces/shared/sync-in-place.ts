@@ -11,7 +11,7 @@ import type { GitPlace } from '../git/git-environment.ts';
 import { type GitSettings, identityIn } from '../git/git-settings.ts';
 import type { Mirror } from '../git/mirror.ts';
 import type { Repository } from '../git/repository.ts';
-import { fetchUpstream, findCurrentBranch, relationOf, type Upstream } from '../git/upstream.ts';
+import { fetchUpstream, findCurrentBranch, knownCommits, relationOf, type Upstream } from '../git/upstream.ts';
 
 export type Checkout = {
   git: Git;
@@ -64,26 +64,37 @@ async function advance(
   limits: Limits,
 ): Promise<string> {
   const { git } = checkout;
+  const known = await knownCommits(git, place, upstream);
   const theirs = await fetchUpstream(git, place, upstream, limits);
   const unfinished = await unfinishedOperation(checkout.repository.gitDir);
   if (unfinished) throw new GitError(`a ${unfinished} is in progress in the workspace`);
-  const relation = head === undefined ? 'behind' : await relationOf(git, place, head, theirs);
-  switch (relation) {
+  const { kind, fork } =
+    head === undefined
+      ? { kind: 'behind' as const, fork: undefined }
+      : await relationOf(git, place, head, theirs, known);
+  switch (kind) {
     case 'same':
     case 'ahead':
       return head ?? theirs;
     case 'behind':
-      await mustGit(git(place, ['merge', '--ff-only', '--quiet', theirs], { timeoutMs: moveTimeoutMs }));
+      await moveTo(git, place, head, theirs);
       return theirs;
     case 'diverged': {
       if (await hasLocalChanges(git, place)) {
         throw new GitError(`local commits and ${upstream.name} differ, and uncommitted changes forbid a rebase`);
       }
-      const rebased = await rebaseElsewhere(checkout, head ?? theirs, theirs, upstream, limits);
-      await mustGit(git(place, ['reset', '--keep', '--quiet', rebased], { timeoutMs: moveTimeoutMs }));
+      const rebased = await rebaseElsewhere(checkout, { ours: head ?? theirs, theirs, fork }, upstream, limits);
+      await moveTo(git, place, head, rebased);
       return rebased;
     }
   }
+}
+
+/** Moves the branch and the files to a commit. Git refuses it if it would overwrite a changed file. */
+async function moveTo(git: Git, place: GitPlace, head: string | undefined, commit: string): Promise<void> {
+  // On a branch without commits there is nothing that a reset could compare with.
+  const args = head === undefined ? ['merge', '--ff-only'] : ['reset', '--keep'];
+  await mustGit(git(place, [...args, '--quiet', commit], { timeoutMs: moveTimeoutMs }));
 }
 
 /**
@@ -98,8 +109,7 @@ async function hasLocalChanges(git: Git, place: GitPlace): Promise<boolean> {
 /** Rebases in a temporary folder, so that a conflict, a timeout or a crash leaves the checkout unchanged. */
 async function rebaseElsewhere(
   { git, settings, mirror, temporaryFolder }: Checkout,
-  ours: string,
-  theirs: string,
+  { ours, theirs, fork }: { ours: string; theirs: string; fork: string | undefined },
   upstream: Upstream,
   limits: Limits,
 ): Promise<string> {
@@ -111,7 +121,8 @@ async function rebaseElsewhere(
     const withCommonDir = { ...place, commonDir: mirror.place.gitDir };
     await mustGit(git(withCommonDir, ['read-tree', '--reset', '-u', ours], limits));
     const environment = identityIn(settings);
-    const rebase = await git(withCommonDir, ['rebase', '--quiet', '--merge', theirs], { ...limits, environment });
+    const args = ['rebase', '--quiet', '--merge', '--onto', theirs, fork ?? theirs];
+    const rebase = await git(withCommonDir, args, { ...limits, environment });
     if (rebase.ok) return await mustGit(git(withCommonDir, ['rev-parse', '--verify', 'HEAD'], { timeoutMs: 10_000 }));
     const files = await git(withCommonDir, ['diff', '--name-only', '--diff-filter=U'], { timeoutMs: 10_000 });
     const conflicts = files.text.split('\n').filter(Boolean);

@@ -8,7 +8,14 @@ import type { GitPlace } from '../git/git-environment.ts';
 import { forOwnFolder, type GitSettings, readGitSettings } from '../git/git-settings.ts';
 import { type Mirror, prepareMirror } from '../git/mirror.ts';
 import type { Repository } from '../git/repository.ts';
-import { fetchedCommit, fetchUpstream, findCurrentBranch, relationOf, type Upstream } from '../git/upstream.ts';
+import {
+  fetchedCommit,
+  fetchUpstream,
+  findCurrentBranch,
+  knownCommits,
+  relationOf,
+  type Upstream,
+} from '../git/upstream.ts';
 import type { StageSettings } from '../workspaces.ts';
 import { type FileFacts, readFileFacts } from './file-facts.ts';
 
@@ -79,18 +86,19 @@ type Places = { source: GitPlace; mirror: GitPlace; upstream: Upstream };
 async function followUpstream(git: Git, places: Places, ours: string | undefined, timeoutMs: number): Promise<Choice> {
   const { mirror, upstream } = places;
   const before = await lastFetched(git, places);
+  const known = (await Promise.all([places.source, mirror].map((place) => knownCommits(git, place, upstream)))).flat();
   try {
     const theirs = await fetchUpstream(git, mirror, upstream, { timeoutMs }).catch(async (error: unknown) => {
       if (!(await deleteBrokenRefs(git, mirror))) throw error;
       return fetchUpstream(git, mirror, upstream, { timeoutMs });
     });
     const state = before === theirs ? 'unchanged' : 'synced';
-    return await chooseCommit(git, places, ours, theirs, { state });
+    return await chooseCommit(git, places, { ours, theirs, known }, { state });
   } catch (error) {
     if (!(error instanceof GitError)) throw error;
     const report: SyncReport = { state: 'failed', detail: error.message };
     const theirs = await lastFetched(git, places);
-    return theirs ? chooseCommit(git, places, ours, theirs, report) : { revision: ours, report };
+    return theirs ? chooseCommit(git, places, { ours, theirs, known }, report) : { revision: ours, report };
   }
 }
 
@@ -116,17 +124,16 @@ async function lastFetched(git: Git, { source, mirror, upstream }: Places): Prom
 /**
  * Chooses the commit on which runs begin. Runs begin on local commits only if these contain the whole upstream. If both
  * sides have new commits, runs begin on the upstream: everybody else sees the upstream, and only the author of the
- * local commits should rebase them.
+ * local commits should rebase them. The same is true if the local commits follow commits that the upstream has dropped.
  */
 async function chooseCommit(
   git: Git,
   { mirror, upstream }: Places,
-  ours: string | undefined,
-  theirs: string,
+  { ours, theirs, known }: { ours: string | undefined; theirs: string; known: string[] },
   report: SyncReport,
 ): Promise<Choice> {
-  const relation = ours === undefined ? 'behind' : await relationOf(git, mirror, ours, theirs);
-  switch (relation) {
+  const kind = ours === undefined ? 'behind' : (await relationOf(git, mirror, ours, theirs, known)).kind;
+  switch (kind) {
     case 'same':
     case 'behind':
       return { revision: theirs, report };
