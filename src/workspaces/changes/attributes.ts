@@ -51,8 +51,8 @@ export function hasAttributes(path: BytePath): boolean {
 /**
  * Stores the bytes of each file as they are if git would otherwise write other bytes on a checkout. Returns the files
  * for which neither works: these are stored as git converts them.
- * @param before an index with the attributes from before the run, if the run has changed attributes. Git uses either
- * when it applies the patch, so the bytes must be kept with both
+ * @param before the index from before the run, if the run has changed attributes. When git applies a patch, it first
+ * removes all changed files, so the bytes must be kept with the new attributes and without them
  */
 export async function keepBytes(
   git: Git,
@@ -87,8 +87,8 @@ export async function keepBytes(
 
 /**
  * Checks the files out of the index into a temporary folder, and returns those whose bytes differ.
- * @param from `attributes` is an index with the files `.gitattributes` that count. Undefined if those in the working
- * tree count
+ * @param from `attributes` is an index. The files `.gitattributes` count that are the same in both indexes. Undefined if
+ * those in the working tree count
  */
 async function findAltered(
   git: Git,
@@ -122,7 +122,7 @@ async function findAltered(
   }
 }
 
-/** Makes a copy of the index whose files `.gitattributes` are those of another index, and returns its path. */
+/** Makes a copy of the index without the files `.gitattributes` that differ from another index, and returns its path. */
 async function indexWith(git: Git, place: IndexPlace, other: string): Promise<string> {
   if (other === place.indexFile) return other;
   const mixed = { ...place, indexFile: `${place.indexFile}.mixed` };
@@ -131,9 +131,13 @@ async function indexWith(git: Git, place: IndexPlace, other: string): Promise<st
     attributesIn(git, place),
     attributesIn(git, { ...place, indexFile: other }),
   ]);
-  const wanted = new Set(others.map(({ path }) => path));
-  const removed = own.filter(({ path }) => !wanted.has(path)).map((entry) => ({ ...entry, mode: '0' }));
-  await addEntries(git, mixed, [...removed, ...others]);
+  const before = new Set(others.map(({ mode, oid, path }) => `${mode} ${oid} ${path}`));
+  const changed = own.filter(({ mode, oid, path }) => !before.has(`${mode} ${oid} ${path}`));
+  await addEntries(
+    git,
+    mixed,
+    changed.map((entry) => ({ ...entry, mode: '0' })),
+  );
   return mixed.indexFile;
 }
 

@@ -1,7 +1,7 @@
 /** Makes the patch of a run's changes. The patch is text without NUL, whatever the files contain. */
 import { isUtf8 } from 'node:buffer';
 import { open, rm, writeFile } from 'node:fs/promises';
-import type { BytePath } from '../git/byte-path.ts';
+import { type BytePath, quotedPath } from '../git/byte-path.ts';
 import { type Git, type GitOptions, mustGit } from '../git/git.ts';
 import type { GitPlace } from '../git/git-environment.ts';
 import type { Baseline } from './baseline.ts';
@@ -9,10 +9,15 @@ import { addEntries, type Entry } from './store-files.ts';
 
 const gitLimits: GitOptions = { timeoutMs: 300_000 };
 
-/** Options of `git diff-tree`: detect renames, and run no conversion program that the repository configures. */
-const diffOptions = [
-  ...['-r', '-M', '--no-ext-diff', '--no-textconv', '--submodule=short', '--ignore-submodules=none'],
-];
+/** `renames`: whether to detect renames; the default is true. `settings`: see `GitOptions`. */
+type DiffOptions = { renames?: boolean; settings?: string[] };
+
+/** Returns options of `git diff-tree`. It runs no conversion program that the repository configures. */
+function diffOptions({ renames = true }: DiffOptions): string[] {
+  const quiet = ['--no-ext-diff', '--no-textconv', '--submodule=short', '--ignore-submodules=none'];
+  return ['-r', renames ? '-M' : '--no-renames', ...quiet];
+}
+
 const asPatch = ['--patch', '--binary', '--full-index', '--src-prefix=a/', '--dst-prefix=b/'];
 
 /** A change of a file. Its `before` and `after` are undefined if the file was added or deleted. */
@@ -24,10 +29,10 @@ export async function writePatch(
   baseline: Baseline,
   tree: string,
   file: string,
-  settings: string[] = [],
+  options: DiffOptions = {},
 ): Promise<void> {
-  const args = ['diff-tree', ...diffOptions, ...asPatch, `--output=${file}`, baseline.tree, tree];
-  await mustGit(git(withoutFiles(baseline), args, { ...gitLimits, settings }));
+  const args = ['diff-tree', ...diffOptions(options), ...asPatch, `--output=${file}`, baseline.tree, tree];
+  await mustGit(git(withoutFiles(baseline), args, { ...gitLimits, settings: options.settings }));
 }
 
 /**
@@ -43,7 +48,7 @@ export type Patch = { text: string; missing: FileChange[] };
 
 /**
  * Returns the patch of the changes.
- * @param changes all changes between the baseline and the tree, in the order of git
+ * @param changes all changes between the baseline and the tree, as `listChanges` returns them
  */
 export async function makePatch(
   git: Git,
@@ -56,8 +61,13 @@ export async function makePatch(
   const unfit: FileChange[] = [];
   const file = `${baseline.place.indexFile}.patch`;
   try {
-    await writePatch(git, baseline, tree, file);
-    await patch.add(file, changes, { onUnfit: (change) => unfit.push(change) });
+    // `git apply` does not see that a link goes away that was renamed, and refuses files in a folder in its place.
+    const renames = !changes.some((change) => hasLink(change) && isRename(change));
+    const listed = renames
+      ? changes
+      : (await listChanges(git, baseline, tree, { renames })).map(({ change }) => change);
+    await writePatch(git, baseline, tree, file, { renames });
+    await patch.add(file, listed, { onUnfit: (change) => unfit.push(change) });
     if (unfit.length > 0) await addBinary(git, baseline, unfit, file, patch);
     return { text: patch.text, missing: patch.missing };
   } finally {
@@ -81,8 +91,9 @@ async function addBinary(
   const add = async (before: Entry[], after: Entry[], modes?: Map<BytePath, string>): Promise<void> => {
     const from = { ...baseline, tree: await treeOf(git, baseline, before) };
     const tree = await treeOf(git, baseline, after);
-    const listed = await listChanges(git, from, tree, settings);
-    await writePatch(git, from, tree, file, settings);
+    const options = { renames: false, settings };
+    const listed = await listChanges(git, from, tree, options);
+    await writePatch(git, from, tree, file, options);
     await patch.add(
       file,
       listed.map(({ change }) => change),
@@ -97,6 +108,10 @@ async function addBinary(
   if (links.length > 0) await add(entriesOf(links, 'before').map(asFile), [], modes('before'));
   if (links.length > 0) await add([], entriesOf(links, 'after').map(asFile), modes('after'));
   await rm(attributes);
+}
+
+function isRename({ before, after }: FileChange): boolean {
+  return before !== undefined && after !== undefined && before.path !== after.path;
 }
 
 const linkMode = '120000';
@@ -130,10 +145,10 @@ export async function listChanges(
   git: Git,
   baseline: Pick<Baseline, 'place' | 'tree'>,
   tree: string,
-  settings: string[] = [],
+  options: DiffOptions = {},
 ): Promise<Listed[]> {
-  const args = ['diff-tree', '-z', ...diffOptions, '--raw', '--numstat', baseline.tree, tree];
-  const limits = { ...gitLimits, settings, maxOutputBytes: 256 * 1024 * 1024 };
+  const args = ['diff-tree', '-z', ...diffOptions(options), '--raw', '--numstat', baseline.tree, tree];
+  const limits = { ...gitLimits, settings: options.settings, maxOutputBytes: 256 * 1024 * 1024 };
   const running = git(withoutFiles(baseline), args, limits);
   await mustGit(running);
   const fields = (await running).stdout.toString('latin1').split('\0');
@@ -199,15 +214,25 @@ class Collected {
       } else {
         const mode = options.modes?.get((change.after ?? change.before)?.path ?? '');
         this.#bytes += bytes.length;
-        this.#texts.push(mode === undefined ? bytes.toString('utf8') : withMode(bytes.toString('utf8'), mode));
+        this.#texts.push(withHeader(withMode(bytes.toString('utf8'), mode), change));
       }
     }
     await sections.return(undefined);
   }
 }
 
-function withMode(section: string, mode: string): string {
-  return section.replace(/^((?:new|deleted) file mode )\d+$/m, `$1${mode}`);
+/**
+ * Quotes the names in the first line of a section if git needs it: `git apply` cannot find the end of a name in which a
+ * folder ends with a space.
+ */
+function withHeader(section: string, { before, after }: FileChange): string {
+  const [from = '', to = ''] = [before ?? after, after ?? before].map((entry) => entry?.path);
+  if (!from.includes(' /') && !to.includes(' /')) return section;
+  return section.replace(/^diff --git .*$/gm, `diff --git ${quotedPath(`a/${from}`)} ${quotedPath(`b/${to}`)}`);
+}
+
+function withMode(section: string, mode: string | undefined): string {
+  return mode === undefined ? section : section.replace(/^((?:new|deleted) file mode )\d+$/m, `$1${mode}`);
 }
 
 /** A change of a file into a link, or the reverse, is a deletion and an addition. */

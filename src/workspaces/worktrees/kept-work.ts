@@ -37,7 +37,7 @@ export function createKeptWork(git: Git, { dataDir, keepPatchesMs }: StageSettin
       await mkdir(folder, { recursive: true, mode: 0o700 });
       const path = patchOf(runId);
       try {
-        await writePatch(git, baseline, tree, `${path}.part`);
+        await writePatch(git, baseline, tree, `${path}.part`, { renames: false });
         await rename(`${path}.part`, path);
       } finally {
         await rm(`${path}.part`, { force: true });
