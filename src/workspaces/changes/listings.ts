@@ -44,21 +44,19 @@ export async function readStatus(git: Git, place: IndexPlace): Promise<Status> {
     if (kind === '?') status.untracked.push(entry.slice(2));
     else if (kind === '!') status.ignored.push(entry.slice(2));
     else if (kind === 'u') await addConflict(place, entry, status);
-    else await addTracked(place, entry, status);
+    else addTracked(entry, status);
     status.hasAttributes ||= entry.endsWith('.gitattributes');
   }
   return status;
 }
 
 /** The fields are `1 XY submodule HEAD-mode index-mode mode HEAD-oid index-oid path`. */
-async function addTracked(place: IndexPlace, entry: string, status: Status): Promise<void> {
+function addTracked(entry: string, status: Status): void {
   const fields = entry.split(' ');
   const [, change = '', , , indexMode = '', mode = '', , oid = ''] = fields;
   const path = fields.slice(8).join(' ');
   if (indexMode === gitlinkMode) status.gitlinks.push({ path, oid });
   const isGone = change[1] === 'D' || (mode === gitlinkMode && indexMode !== gitlinkMode);
-  // Git does not list a repository in place of a tracked file.
-  if (isGone && (await exists(place, `${path}/.git`))) status.untracked.push(`${path}/`);
   if (isGone) status.gone.push(path);
   else if (change[1] !== '.') status.changed.push({ path, oid });
 }
@@ -78,9 +76,10 @@ const maxNested = 1000;
 
 /**
  * `nested` are the top folders of nested repositories, without a slash at the end. The files of those in `read` are
- * among `files`; those in `unread` were not to be read, and for those in `tooMany` there was no room.
+ * among `files`; those in `unread` were not to be read, and for those in `tooMany` there was no room. `ignored` are ignored files in
+ * nested repositories.
  */
-export type Untracked = Record<'files' | 'nested' | 'read' | 'unread' | 'tooMany', BytePath[]>;
+export type Untracked = Record<'files' | 'nested' | 'ignored' | 'read' | 'unread' | 'tooMany', BytePath[]>;
 
 /**
  * Sorts the untracked files, and lists the files of the nested repositories among them.
@@ -92,7 +91,7 @@ export async function sortUntracked(
   untracked: BytePath[],
   isRead: (nested: BytePath) => boolean,
 ): Promise<Untracked> {
-  const found: Untracked = { files: [], nested: [], read: [], unread: [], tooMany: [] };
+  const found: Untracked = { files: [], nested: [], ignored: [], read: [], unread: [], tooMany: [] };
   const add = async (paths: BytePath[]): Promise<void> => {
     for (const path of paths) {
       if (!path.endsWith('/')) {
@@ -103,19 +102,20 @@ export async function sortUntracked(
       found.nested.push(nested);
       const where = !isRead(nested) ? 'unread' : found.read.length === maxNested ? 'tooMany' : 'read';
       found[where].push(nested);
-      if (where === 'read') await add((await listNested(git, place, nested)).map((name) => path + name));
+      if (where !== 'read') continue;
+      const inside = await readNested(git, place, nested);
+      found.ignored.push(...inside.ignored.map((name) => path + name));
+      await add(inside.untracked.map((name) => path + name));
     }
   };
   await add(untracked);
   return found;
 }
 
-/** Lists the files in a nested repository that are not ignored. Its own index does not count. */
-function listNested(git: Git, place: IndexPlace, folder: BytePath): Promise<BytePath[]> {
+/** Lists the files in a nested repository. Its own index does not count. */
+function readNested(git: Git, place: IndexPlace, folder: BytePath): Promise<Status> {
   return inFolder(place, folder, (workTree) =>
-    list(git, { ...place, workTree, indexFile: `${place.indexFile}.none` }, [
-      ...['ls-files', '--others', '--exclude-standard'],
-    ]),
+    readStatus(git, { ...place, workTree, indexFile: `${place.indexFile}.none` }),
   );
 }
 

@@ -2,11 +2,19 @@
 import { randomUUID } from 'node:crypto';
 import { lstat, readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import type { BytePath } from '../git/byte-path.ts';
+import { type BytePath, pathBelow } from '../git/byte-path.ts';
 import { type Git, GitError, mustGit } from '../git/git.ts';
 import { findAttributed, findPointed, hasAttributes, isPointer, keepBytes } from './attributes.ts';
 import { type Baseline, copyIndex } from './baseline.ts';
-import { type IndexPlace, listGitlinks, listLimits, listWritten, readStatus, sortUntracked } from './listings.ts';
+import {
+  type IndexPlace,
+  listGitlinks,
+  listLimits,
+  listWritten,
+  readStatus,
+  type Status,
+  sortUntracked,
+} from './listings.ts';
 import { type Omitted, omission } from './omissions.ts';
 import { removeFromIndex, storeFiles } from './store-files.ts';
 import { findChangedSubmodules, readAgentIndex } from './submodules.ts';
@@ -48,7 +56,7 @@ export async function snapshot(git: Git, { place: original, ...rest }: Snapshott
 /** @param original the index of the baseline, of which the place has a copy */
 async function takeSnapshot(git: Git, from: Snapshotted, original: string, surveyed: Survey): Promise<Snapshot> {
   const { place, owned, nestedBefore = [] } = from;
-  const status = await readStatus(git, place);
+  const status = await readAll(git, place);
   const agent = owned ? await readAgentIndex(git, place, status) : { submodules: new Set<BytePath>(), forced: [] };
   const isRead = (nested: BytePath) =>
     nestedBefore !== 'all' && !agent.submodules.has(nested) && !nestedBefore.includes(nested);
@@ -66,9 +74,6 @@ async function takeSnapshot(git: Git, from: Snapshotted, original: string, surve
     place,
     status.changed.filter(({ path }) => isFiltered.has(path)),
   );
-  // This does not use `git add`, because in a nested repository it runs `git status`, which obeys that repository's
-  // settings.
-  await removeFromIndex(git, place, status.gone);
   const refused = await storeFiles(
     git,
     place,
@@ -90,7 +95,12 @@ async function takeSnapshot(git: Git, from: Snapshotted, original: string, surve
   const inSubmodules = await findChangedSubmodules(git, place, gitlinks);
   const tree = await mustGit(git(place, ['write-tree', '--missing-ok'], listLimits));
   const forced = new Set(agent.forced);
-  const left = { surveyed, untracked, gitlinks, ignored: status.ignored.filter((path) => !forced.has(path)) };
+  const left = {
+    surveyed,
+    untracked,
+    gitlinks,
+    ignored: [...status.ignored, ...untracked.ignored].filter((path) => !forced.has(path)),
+  };
   return {
     tree,
     omitted: [
@@ -102,6 +112,20 @@ async function takeSnapshot(git: Git, from: Snapshotted, original: string, surve
     filtered: await withoutPointers(place, filtered.filter(isStored)),
     nested: untracked.nested,
   };
+}
+
+/** Reads how the working tree differs from the index, and removes from the index what is gone. */
+async function readAll(git: Git, place: IndexPlace): Promise<Status> {
+  const status = await readStatus(git, place);
+  await removeFromIndex(git, place, status.gone);
+  for (const path of status.gone) {
+    const stats = await lstat(pathBelow(place.workTree, path)).catch(() => undefined);
+    if (!stats?.isDirectory()) continue;
+    // In a folder that has the name of a tracked file, git does not list everything until the index has no such file.
+    const { untracked, ignored } = await readStatus(git, place);
+    return { ...status, untracked, ignored };
+  }
+  return status;
 }
 
 async function withoutPointers(place: IndexPlace, paths: BytePath[]): Promise<BytePath[]> {
