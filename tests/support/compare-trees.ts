@@ -38,7 +38,7 @@ function describe(path: Buffer, stats: ReturnType<typeof lstatSync> & object): s
  * @param named the paths in the record
  */
 export function differences(expected: Tree, actual: Tree, named: string[]): string[] {
-  const allowed = new Set(named.map((path) => path.replace(/\/$/, '')));
+  const allowed = new Set(named.map((path) => path.replace(/\/("?)$/, '$1')));
   const isNamed = (path: string) => {
     const steps = path.split('/');
     return steps.some((_, at) => allowed.has(shownPath(steps.slice(0, at + 1).join('/'))));

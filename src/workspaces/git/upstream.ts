@@ -17,10 +17,9 @@ export type Upstream = {
 };
 
 /** `branch` is undefined if HEAD is detached. `noUpstream` says why there is no upstream. */
-export type CurrentBranch = { branch?: string } & (
-  | { upstream: Upstream }
-  | { upstream?: undefined; noUpstream: string }
-);
+export type CurrentBranch =
+  | { branch: string; upstream: Upstream }
+  | { branch?: string; upstream?: undefined; noUpstream: string };
 
 /**
  * Finds the current branch and its upstream.
@@ -78,12 +77,12 @@ export async function knownCommits(git: Git, place: GitPlace, upstream: Upstream
 }
 
 /**
- * How a branch relates to its upstream. `same`: it has no commits of its own, and the upstream is at the same commit.
- * `behind`: it has no commits of its own. `ahead`: it has the whole upstream, and commits of its own. `diverged`: it has
+ * How a branch relates to its upstream. `same`: both are at the same commit. `behind`: it has no commits of its own.
+ * `rewritten`: it has no commits of its own, but commits that the upstream has dropped. `ahead`: it has the whole upstream, and commits of its own. `diverged`: it has
  * commits of its own, and either the upstream has others, or the branch still has commits that the upstream has dropped.
  */
 export type Relation = {
-  kind: 'same' | 'behind' | 'ahead' | 'diverged';
+  kind: 'same' | 'behind' | 'rewritten' | 'ahead' | 'diverged';
   /** The last commit before the branch's own ones. Undefined if there is no single such commit. */
   fork: string | undefined;
 };
@@ -103,11 +102,14 @@ export async function relationOf(
   if (ours === theirs) return { kind: 'same', fork: theirs };
   const own = await commitsWithout(git, place, ours, [theirs, ...known]);
   const commits = own.filter((line) => !line.startsWith('-'));
-  if (commits.length === 0) return { kind: 'behind', fork: undefined };
+  const isAncestor = async (older: string, newer: string) =>
+    (await git(place, ['merge-base', '--is-ancestor', older, newer], { timeoutMs: 10_000 })).ok;
+  if (commits.length === 0) {
+    return { kind: (await isAncestor(ours, theirs)) ? 'behind' : 'rewritten', fork: undefined };
+  }
   const boundary = own.filter((line) => line.startsWith('-')).map((line) => line.slice(1));
   const fork = boundary.length === 1 ? boundary[0] : undefined;
-  const contains = await git(place, ['merge-base', '--is-ancestor', theirs, ours], { timeoutMs: 10_000 });
-  if (!contains.ok) return { kind: 'diverged', fork };
+  if (!(await isAncestor(theirs, ours))) return { kind: 'diverged', fork };
   const ahead = (await commitsWithout(git, place, ours, [theirs])).filter((line) => !line.startsWith('-'));
   return { kind: ahead.length === commits.length ? 'ahead' : 'diverged', fork };
 }

@@ -42,7 +42,7 @@ export async function syncInPlace(checkout: Checkout, limits: Limits): Promise<S
   const current = await findCurrentBranch(checkout.git, place, checkout.settings.repository);
   if (!current.upstream) return { state: 'off', detail: current.noUpstream, revision: before };
   try {
-    const after = await advance(checkout, place, current.upstream, before, limits);
+    const after = await advance(checkout, place, current, before, limits);
     return { state: after === before ? 'unchanged' : 'synced', revision: after };
   } catch (error) {
     if (!(error instanceof GitError)) throw error;
@@ -59,7 +59,7 @@ export function placeOf({ repository, mirror }: Checkout): GitPlace {
 async function advance(
   checkout: Checkout,
   place: GitPlace,
-  upstream: Upstream,
+  { branch, upstream }: { branch: string; upstream: Upstream },
   head: string | undefined,
   limits: Limits,
 ): Promise<string> {
@@ -77,24 +77,23 @@ async function advance(
     case 'ahead':
       return head ?? theirs;
     case 'behind':
-      await moveTo(git, place, head, theirs);
+      await mustGit(git(place, ['merge', '--ff-only', '--quiet', theirs], { timeoutMs: moveTimeoutMs }));
       return theirs;
+    case 'rewritten': {
+      // Unlike a reset, this keeps staged changes staged. It refuses to overwrite a changed file.
+      const args = ['checkout', '--quiet', '--no-track', '-B', branch, theirs, '--'];
+      await mustGit(git(place, args, { timeoutMs: moveTimeoutMs }));
+      return theirs;
+    }
     case 'diverged': {
       if (await hasLocalChanges(git, place)) {
         throw new GitError(`local commits and ${upstream.name} differ, and uncommitted changes forbid a rebase`);
       }
       const rebased = await rebaseElsewhere(checkout, { ours: head ?? theirs, theirs, fork }, upstream, limits);
-      await moveTo(git, place, head, rebased);
+      await mustGit(git(place, ['reset', '--keep', '--quiet', rebased], { timeoutMs: moveTimeoutMs }));
       return rebased;
     }
   }
-}
-
-/** Moves the branch and the files to a commit. Git refuses it if it would overwrite a changed file. */
-async function moveTo(git: Git, place: GitPlace, head: string | undefined, commit: string): Promise<void> {
-  // On a branch without commits there is nothing that a reset could compare with.
-  const args = head === undefined ? ['merge', '--ff-only'] : ['reset', '--keep'];
-  await mustGit(git(place, [...args, '--quiet', commit], { timeoutMs: moveTimeoutMs }));
 }
 
 /**

@@ -136,6 +136,7 @@ async function chooseCommit(
   switch (kind) {
     case 'same':
     case 'behind':
+    case 'rewritten':
       return { revision: theirs, report };
     case 'ahead':
       return {
