@@ -121,6 +121,8 @@ async function build(given: Config, environment: Environment, apis: AnyApi[], re
     repeats,
     schemaProblem: (owner, json, signal) => schemas.problemOf(owner, json, signal),
     jobs,
+    // A gateway has no workspace: the workers do the jobs.
+    undeliverable: async () => (config.role === 'gateway' ? undefined : workspaces.undeliverable()),
     state() {
       const { active, queued, capacity } = slots.counters();
       return { busy: active >= capacity, active, queued, capacity };

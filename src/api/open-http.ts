@@ -37,6 +37,8 @@ export type HttpApiDeps = HealthDeps &
     run: RunTask;
     repeats: Repeats;
     jobs: Jobs;
+    /** See `JobRoutesDeps`. */
+    undeliverable(): Promise<string | undefined>;
     log: HttpLog;
   };
 
@@ -56,7 +58,8 @@ export function createHttpApi(deps: HttpApiDeps): HttpServer {
       for (const base of new Set(apis.flatMap(({ bases }) => bases))) {
         modelRoutes(server, base, apis.find(({ bases }) => bases.includes(base))?.error ?? errorBody, models);
       }
-      jobRoutes(server, { jobs, models, shape, operator, settings, onBroken });
+      const { undeliverable } = deps;
+      jobRoutes(server, { jobs, models, shape, operator, undeliverable, settings, onBroken });
       healthRoutes(server, deps);
       const operations = () => [...chatOperations(apis), ...jobOperations(shape), ...serverOperations];
       openapiRoutes(server, deps.version, operations);

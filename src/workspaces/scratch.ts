@@ -60,6 +60,7 @@ export async function createScratch(git: Git, settings: StageSettings): Promise<
 
   return {
     hides: [],
+    undeliverable: async () => 'the server has no workspace, so a run has no repository',
     async lease(runId, signal) {
       signal.throwIfAborted();
       return leaseOf(await make(runId));

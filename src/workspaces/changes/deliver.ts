@@ -48,7 +48,7 @@ export async function deliverWork(
   if (taken.tree === baseline.tree) return { state: 'nothing_to_push', branch };
   let commit: string | undefined;
   try {
-    const remote = remoteOf(target);
+    const remote = remoteOf(target.settings, target.upstream);
     const ref = `refs/heads/${branch}`;
     const named = await git(baseline.place, ['check-ref-format', ref], { timeoutMs: 10_000 });
     if (!named.ok) throw new GitError('git does not allow this name for a branch');
@@ -69,8 +69,11 @@ export async function deliverWork(
   }
 }
 
-/** Returns the remote of the upstream. Without an upstream, returns the repository's only remote, or else `origin`. */
-function remoteOf({ upstream, settings }: DeliveryTarget): string {
+/**
+ * Returns the remote of the upstream. Without an upstream, returns the repository's only remote, or else `origin`. Throws
+ * a `GitError` if there is none.
+ */
+export function remoteOf(settings: GitSettings, upstream: Upstream | undefined): string {
   if (upstream) return upstream.remote;
   const remotes = remotesIn(settings.repository);
   const [only] = remotes;

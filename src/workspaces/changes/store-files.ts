@@ -93,10 +93,19 @@ async function findRefused(git: Git, place: IndexPlace, paths: BytePath[]): Prom
   return paths.filter((path) => !listed.has(path)).map((path) => omission(path, 'refused_name'));
 }
 
-/** Writes the bytes of files as blobs, without conversions. Returns undefined if a file cannot be read. */
-export async function hashFiles(git: Git, place: IndexPlace, paths: BytePath[]): Promise<string[] | undefined> {
+/**
+ * Returns the ids of blobs with the bytes of files, without conversions. Returns undefined if a file cannot be read.
+ * @param how whether the blobs are also written
+ */
+export async function hashFiles(
+  git: Git,
+  place: IndexPlace,
+  paths: BytePath[],
+  how: 'write' | 'hash only' = 'write',
+): Promise<string[] | undefined> {
   const input = paths.map((path) => `${quotedPath(path)}\n`).join('');
-  const hashed = await git(place, ['hash-object', '-w', '--no-filters', '--stdin-paths'], { ...listLimits, input });
+  const args = ['hash-object', ...(how === 'write' ? ['-w'] : []), '--no-filters', '--stdin-paths'];
+  const hashed = await git(place, args, { ...listLimits, input });
   return hashed.ok ? hashed.text.split('\n') : undefined;
 }
 

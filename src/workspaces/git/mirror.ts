@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { runCommand } from '../../processes/child-process.ts';
 import { type Git, GitError, mustGit } from './git.ts';
 import type { GitPlace } from './git-environment.ts';
-import { type GitSetting, type GitSettings, isLocalPath, settingOf, settingsFile } from './git-settings.ts';
+import { type GitSetting, type GitSettings, localRemotes, settingOf, settingsFile } from './git-settings.ts';
 import type { Repository } from './repository.ts';
 
 /**
@@ -47,7 +47,7 @@ export async function prepareMirror(
   await replaceFile(hostSettings, settingsFile(settings.host));
   await replaceFile(
     join(gitDir, 'config'),
-    settingsFile([...format(settings.repository, kind), ...localRemotes(settings)]),
+    settingsFile([...format(settings.repository, kind), ...harmlessRemotes(settings)]),
   );
   await (kind === 'shared' ? linkParts(gitDir, repository) : borrow(gitDir, repository));
   return { place: { gitDir, hostSettings }, objects: join(gitDir, 'objects') };
@@ -94,15 +94,15 @@ function format(settings: GitSetting[], kind: MirrorKind): GitSetting[] {
  * starts a second git process, which obeys the remote repository's settings and hooks. Another user may have written
  * them.
  */
-function localRemotes({ repository }: GitSettings): GitSetting[] {
-  const local = repository.filter(({ name, value }) => /^remote\..+\.(url|pushurl)$/s.test(name) && isLocalPath(value));
-  const remotes = new Set(local.map(({ name }) => name.slice(0, name.lastIndexOf('.'))));
-  return [...remotes].flatMap((remote) =>
-    ['upload-pack', 'receive-pack'].map((command) => ({
-      name: `${remote}.${command.replace('-', '')}`,
-      value: `GIT_ALLOW_PROTOCOL=none ${withoutHooks} ${command}`,
+function harmlessRemotes(settings: GitSettings): GitSetting[] {
+  const value = (command: string) => `GIT_ALLOW_PROTOCOL=none ${withoutHooks} ${command}`;
+  return [
+    ...localRemotes(settings, 'fetch').map((remote) => ({ name: `${remote}.uploadpack`, value: value('upload-pack') })),
+    ...localRemotes(settings, 'push').map((remote) => ({
+      name: `${remote}.receivepack`,
+      value: value('receive-pack'),
     })),
-  );
+  ];
 }
 
 const withoutHooks = [

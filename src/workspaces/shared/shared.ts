@@ -9,6 +9,7 @@ import { prepareMirror } from '../git/mirror.ts';
 import { findRepository, type Repository } from '../git/repository.ts';
 import { checkSameRepository, linksIn, refuseNewLinks } from '../links.ts';
 import { createMutex } from '../mutex.ts';
+import { whyUndeliverable } from '../undeliverable.ts';
 import {
   checkRequired,
   orUnavailable,
@@ -74,7 +75,8 @@ export async function createShared(
         await release();
         return preparedAt(sync.revision);
       };
-      return { path: workspaceDir, root, sync, reads: [], collect, deliver, release, keep };
+      const notes = sync.notes && { fileNotes: sync.notes };
+      return { path: workspaceDir, root, ...notes, sync, reads: [], collect, deliver, release, keep };
     } catch (error) {
       await release();
       throw error;
@@ -94,7 +96,8 @@ export async function createShared(
     clean: true,
     async lease(runId, signal) {
       const leased = await lease(runId, signal);
-      if (revision === undefined || leased.sync.revision === revision) return leased;
+      // An agent that was started earlier does not know the notes.
+      if (revision === undefined ? !leased.fileNotes : leased.sync.revision === revision) return leased;
       await leased.release();
       return undefined;
     },
@@ -103,6 +106,7 @@ export async function createShared(
 
   return {
     hides: [],
+    undeliverable: () => whyUndeliverable(git, workspaceDir, settings.environment),
     lease,
     // A prewarmed agent has read no files yet, so it can be used at any revision.
     async prepare() {

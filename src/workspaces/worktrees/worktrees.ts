@@ -7,6 +7,7 @@ import { packMirror } from '../git/mirror.ts';
 import { findRepository, type Repository } from '../git/repository.ts';
 import { checkSameRepository, makeWorkFolder } from '../links.ts';
 import { untilAborted } from '../mutex.ts';
+import { whyUndeliverable } from '../undeliverable.ts';
 import { checkRequired, orUnavailable, type StageSettings, safeRunId, type Workspaces } from '../workspaces.ts';
 import { createDisposal } from './dispose.ts';
 import { makeWorktree, relocated, type Worktree } from './make-worktree.ts';
@@ -85,6 +86,7 @@ export async function createWorktrees(
 
   return {
     hides: [first.root, first.gitDir, first.commonDir],
+    undeliverable: () => whyUndeliverable(git, workspaceDir, settings.environment),
     async lease(runId, signal) {
       signal.throwIfAborted();
       safeRunId(runId);
