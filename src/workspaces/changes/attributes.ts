@@ -187,7 +187,7 @@ export async function findPointed(git: Git, place: IndexPlace, entries: IndexEnt
   // The pointers are ASCII, and each answer begins with the id that was asked for.
   const answers = (await cat(git, place, '--batch', small)).split(/^(?=[0-9a-f]{40,64} blob \d+\n)/m);
   for (const [at, { path }] of small.entries()) {
-    const [, sum, size] = /\noid sha256:([0-9a-f]{64})\nsize (\d+)\n/.exec(answers[at] ?? '') ?? [];
+    const [, sum, size] = /\noid sha256:([0-9a-f]{64})\nsize (\d+)$/m.exec(answers[at] ?? '') ?? [];
     const file = pathBelow(place.workTree, path);
     const stats = await lstat(file).catch(() => undefined);
     if (sum && stats?.isFile() && stats.size === Number(size) && (await sha256Of(file)) === sum) pointed.add(path);
