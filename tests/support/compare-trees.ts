@@ -38,20 +38,26 @@ function describe(path: Buffer, stats: ReturnType<typeof lstatSync> & object): s
  * @param named the paths in the record
  */
 export function differences(expected: Tree, actual: Tree, named: string[]): string[] {
-  const allowed = new Set(named.map((path) => path.replace(/\/("?)$/, '$1')));
+  const paths = named.map((path) => bytesOf(path).replace(/\/$/, ''));
+  const allowed = new Set(paths);
   const isNamed = (path: string) => {
     const steps = path.split('/');
-    return steps.some((_, at) => allowed.has(shownPath(steps.slice(0, at + 1).join('/'))));
+    return steps.some((_, at) => allowed.has(steps.slice(0, at + 1).join('/')));
   };
   // A folder above a named file may differ, because git stores no folders.
-  const isAbove = (path: string) => named.some((each) => each.replace(/^"/, '').startsWith(prefixOf(path)));
+  const isAbove = (path: string) => paths.some((each) => each.startsWith(`${path}/`));
   return [...new Set([...expected.keys(), ...actual.keys()])]
     .filter((path) => expected.get(path) !== actual.get(path) && !isNamed(path))
     .filter((path) => !((expected.get(path) ?? actual.get(path)) === 'folder' && isAbove(path)))
     .map((path) => `${shownPath(path)}: ${expected.get(path)} in the run, ${actual.get(path)} after the patch`);
 }
 
-function prefixOf(folder: string): string {
-  const shown = shownPath(folder);
-  return `${shown.startsWith('"') ? shown.slice(1, -1) : shown}/`;
+/** Undoes `shownPath`. */
+export function bytesOf(shown: string): string {
+  if (!shown.startsWith('"')) return Buffer.from(shown).toString('latin1');
+  return shown
+    .slice(1, -1)
+    .replace(/\\(["\\]|\d{3})/g, (_, escaped: string) =>
+      escaped.length === 1 ? escaped : String.fromCharCode(Number.parseInt(escaped, 8)),
+    );
 }

@@ -25,7 +25,7 @@ export async function describeChanges(
   const { text, missing } =
     changes.length === 0 ? nothing : await makePatch(git, baseline, tree, changes, limits.maxPatchBytes);
   const overLimit = missing.map(({ before, after }) => omission((after ?? before)?.path ?? '', 'over_limit'));
-  const allOmitted = [...omitted, ...overLimit];
+  const allOmitted = [...omitted, ...overLimit].sort((one, other) => (one.path < other.path ? -1 : 1));
   const files = all.slice(0, limits.maxFiles).map(describe);
   const listed = allOmitted.slice(0, limits.maxFiles).map(({ path, reason }) => ({ path: shownPath(path), reason }));
   const parts = [
