@@ -11,7 +11,7 @@ import { runCommand } from '../../processes/child-process.ts';
 import { type Git, GitError, mustGit } from './git.ts';
 import type { GitPlace } from './git-environment.ts';
 import { type GitSetting, type GitSettings, localRemotes, settingOf, settingsFile } from './git-settings.ts';
-import type { Repository } from './repository.ts';
+import { type Repository, readSmallFile } from './repository.ts';
 
 /**
  * `shared`: the mirror links to the repository's refs and objects, so commands change the repository.
@@ -136,7 +136,7 @@ async function borrow(gitDir: string, repository: Repository): Promise<void> {
 }
 
 async function copyOrRemove(from: string, to: string): Promise<void> {
-  const text = await readFile(from, 'utf8').catch(() => undefined);
+  const text = await readSmallFile(from);
   await (text === undefined ? rm(to, { force: true }) : replaceFile(to, text));
 }
 

@@ -7,7 +7,7 @@ import { type Git, GitError } from '../git/git.ts';
 import { readGitSettings } from '../git/git-settings.ts';
 import { prepareMirror } from '../git/mirror.ts';
 import { findRepository, type Repository } from '../git/repository.ts';
-import { checkSameRepository, linksIn, refuseNewLinks } from '../links.ts';
+import { checkSameRepository, refuseNewWaysOut, waysOut } from '../links.ts';
 import { createMutex } from '../mutex.ts';
 import { whyUndeliverable } from '../undeliverable.ts';
 import {
@@ -34,7 +34,7 @@ export async function createShared(
 ): Promise<Workspaces> {
   const mutex = createMutex();
   const root = first?.root ?? workspaceDir;
-  const links = first ? await linksIn(first.commonDir) : new Set<string>();
+  const known = first ? await waysOut(first.commonDir) : new Set<string>();
   const baselines = join(settings.dataDir, 'baselines');
   const cleanup = createCleanup(settings.onProblem);
   const notRemoved = 'the record of the files before a run could not be removed';
@@ -52,7 +52,7 @@ export async function createShared(
     if (!first) return;
     const now = await findRepository(workspaceDir);
     checkSameRepository(first, now);
-    await refuseNewLinks(now?.commonDir ?? first.commonDir, links);
+    await refuseNewWaysOut(now?.commonDir ?? first.commonDir, known);
   };
 
   const lease = async (runId: string, signal: AbortSignal): Promise<WorkspaceLease> => {

@@ -2,7 +2,7 @@
  * Records the files of a shared workspace before a run, so that earlier uncommitted changes are not part of the run's
  * work.
  */
-import { copyFile, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Baseline, copyIndex, emptyTree, makeBaselinePlace } from '../changes/baseline.ts';
 import type { ChangeLimits } from '../changes/changes.ts';
@@ -14,6 +14,7 @@ import { type Snapshot, snapshot } from '../changes/snapshot.ts';
 import { updateIndex } from '../changes/store-files.ts';
 import { GitError, mustGit } from '../git/git.ts';
 import { convertsLineEnds } from '../git/git-settings.ts';
+import { readSmallFile } from '../git/repository.ts';
 import { fetchedCommit, findCurrentBranch } from '../git/upstream.ts';
 import { type Checkout, placeOf } from './sync-in-place.ts';
 
@@ -73,10 +74,11 @@ async function placeOfRecord(checkout: Checkout, folder: string): Promise<Baseli
   const inPlace = { ...placeOf(checkout), gitDir, workTree: repository.root };
   const place = await makeBaselinePlace(folder, inPlace, mirror.objects);
   const own = repository.gitDir;
-  await copyFile(join(own, 'info/sparse-checkout'), join(gitDir, 'info/sparse-checkout')).catch(() => {});
+  const sparse = await readSmallFile(join(own, 'info/sparse-checkout'));
+  if (sparse !== undefined) await writeFile(join(gitDir, 'info/sparse-checkout'), sparse);
   for (const name of await readdir(own)) {
     // A split index has a second part with such a name.
-    if (name.startsWith('sharedindex.')) await copyFile(join(own, name), join(gitDir, name));
+    if (name.startsWith('sharedindex.')) await copyIndex(join(own, name), join(gitDir, name));
   }
   await copyIndex(join(own, 'index'), place.indexFile);
   await showFlagged(git, place);
