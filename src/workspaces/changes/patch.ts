@@ -228,11 +228,13 @@ class Collected {
 function withHeader(section: string, { before, after }: FileChange): string {
   const [from = '', to = ''] = [before ?? after, after ?? before].map((entry) => entry?.path);
   if (!from.includes(' /') && !to.includes(' /')) return section;
-  return section.replace(/^diff --git .*$/gm, `diff --git ${quotedPath(`a/${from}`)} ${quotedPath(`b/${to}`)}`);
+  // Only a line feed ends a line of a patch, and not a carriage return in a file.
+  const header = `diff --git ${quotedPath(`a/${from}`)} ${quotedPath(`b/${to}`)}`;
+  return section.replace(/(^|\n)diff --git [^\n]*/g, (_, before: string) => before + header);
 }
 
 function withMode(section: string, mode: string | undefined): string {
-  return mode === undefined ? section : section.replace(/^((?:new|deleted) file mode )\d+$/m, `$1${mode}`);
+  return mode === undefined ? section : section.replace(/(\n(?:new|deleted) file mode )\d+/, `$1${mode}`);
 }
 
 /** A change of a file into a link, or the reverse, is a deletion and an addition. */
