@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { copyFile, lstat, mkdir, readlink, rm } from 'node:fs/promises';
+import { lstat, mkdir, readlink, rm, writeFile } from 'node:fs/promises';
 import { type BytePath, partsOf, pathBelow } from '../git/byte-path.ts';
 import { type Git, mustGit } from '../git/git.ts';
 import type { Baseline } from './baseline.ts';
@@ -51,8 +51,9 @@ export function hasAttributes(path: BytePath): boolean {
 /**
  * Stores the bytes of each file as they are if git would otherwise write other bytes on a checkout. Returns the files
  * for which neither works: these are stored as git converts them.
- * @param before the index from before the run, if the run has changed attributes. When git applies a patch, it first
- * removes all changed files, so the bytes must be kept with the new attributes and without them
+ * @param before the index from before the run, if the run has changed attributes. `git apply` reads attributes when it
+ * first needs them: before it removes changed files, after that, or when it has written them. So the bytes must be kept
+ * with the old attributes, without them, and with the new ones
  */
 export async function keepBytes(
   git: Git,
@@ -61,10 +62,12 @@ export async function keepBytes(
   before: string | undefined,
 ): Promise<Omitted[]> {
   const check = async (paths: BytePath[]): Promise<BytePath[]> => {
-    if (before === undefined) return findAltered(git, place, paths, {});
-    const now = await findAltered(git, place, paths, { attributes: place.indexFile });
-    const earlier = await findAltered(git, place, paths, { attributes: before });
-    return paths.filter((path) => now.includes(path) || earlier.includes(path));
+    if (before === undefined) return findAltered(git, place, paths);
+    const hidden = await changedAttributes(git, place, before);
+    const views = [{ hidden: [] }, { hidden }, { hidden, before }];
+    const altered = new Set<BytePath>();
+    for (const view of views) for (const path of await findAltered(git, place, paths, view)) altered.add(path);
+    return [...altered];
   };
   const altered = await check(converted);
   if (altered.length === 0) return [];
@@ -87,14 +90,14 @@ export async function keepBytes(
 
 /**
  * Checks the files out of the index into a temporary folder, and returns those whose bytes differ.
- * @param from `attributes` is an index. The files `.gitattributes` count that are the same in both indexes. Undefined if
- * those in the working tree count
+ * @param attributes if given, the files `.gitattributes` in the index count, except those in `hidden`. For these, the
+ * files in the index `before` count, if it is given. Without `attributes`, those in the working tree count
  */
 async function findAltered(
   git: Git,
   place: IndexPlace,
   paths: BytePath[],
-  from: { attributes?: string },
+  attributes?: { hidden: BytePath[]; before?: string },
 ): Promise<BytePath[]> {
   if (paths.length === 0) return [];
   const folder = `${place.indexFile}.written`;
@@ -102,14 +105,11 @@ async function findAltered(
   await mkdir(folder, { mode: 0o700 });
   await mkdir(view, { mode: 0o700 });
   try {
-    const input = Buffer.from(paths.map((path) => `${path}\0`).join(''), 'latin1');
-    const args = ['checkout-index', '-z', '--quiet', '--stdin', `--prefix=${folder}/`];
-    // Git looks for attributes first in the working tree, and then in the index.
-    const seen = from.attributes
-      ? { ...place, workTree: view, indexFile: await indexWith(git, place, from.attributes) }
-      : place;
-    // The status is not checked: a file that git cannot write is found because it is missing.
-    await git(seen, args, { ...listLimits, input });
+    const { hidden = [], before } = attributes ?? {};
+    // Git looks for attributes first in the working tree, and then in the index. An empty file there hides them.
+    for (const path of hidden) await writeEmpty(pathBelow(view, path));
+    if (before) await writeFiles(git, { ...place, indexFile: before }, hidden, view);
+    await writeFiles(git, attributes ? { ...place, workTree: view } : place, paths, folder);
     const altered: BytePath[] = [];
     for (const path of paths) {
       const [made, written] = await Promise.all([place.workTree, folder].map((top) => digestOf(pathBelow(top, path))));
@@ -122,23 +122,30 @@ async function findAltered(
   }
 }
 
-/** Makes a copy of the index without the files `.gitattributes` that differ from another index, and returns its path. */
-async function indexWith(git: Git, place: IndexPlace, other: string): Promise<string> {
-  if (other === place.indexFile) return other;
-  const mixed = { ...place, indexFile: `${place.indexFile}.mixed` };
-  await copyFile(place.indexFile, mixed.indexFile);
+/** Checks files out into a folder. The status is not checked: a file that git cannot write is missing. */
+async function writeFiles(git: Git, place: IndexPlace, paths: BytePath[], folder: string): Promise<void> {
+  if (paths.length === 0) return;
+  const input = Buffer.from(paths.map((path) => `${path}\0`).join(''), 'latin1');
+  const args = ['checkout-index', '-z', '--quiet', '--force', '--stdin', `--prefix=${folder}/`];
+  await git(place, args, { ...listLimits, input });
+}
+
+async function writeEmpty(path: Buffer): Promise<void> {
+  await mkdir(path.subarray(0, path.lastIndexOf('/')), { recursive: true });
+  await writeFile(path, '');
+}
+
+/** Lists the files `.gitattributes` that are not the same in both indexes, or that only one of them has. */
+async function changedAttributes(git: Git, place: IndexPlace, before: string): Promise<BytePath[]> {
   const [own, others] = await Promise.all([
     attributesIn(git, place),
-    attributesIn(git, { ...place, indexFile: other }),
+    attributesIn(git, { ...place, indexFile: before }),
   ]);
-  const before = new Set(others.map(({ mode, oid, path }) => `${mode} ${oid} ${path}`));
-  const changed = own.filter(({ mode, oid, path }) => !before.has(`${mode} ${oid} ${path}`));
-  await addEntries(
-    git,
-    mixed,
-    changed.map((entry) => ({ ...entry, mode: '0' })),
-  );
-  return mixed.indexFile;
+  const counts = new Map<string, number>();
+  const keyOf = ({ mode, oid, path }: Entry) => `${mode} ${oid} ${path}`;
+  for (const entry of [...own, ...others]) counts.set(keyOf(entry), (counts.get(keyOf(entry)) ?? 0) + 1);
+  const changed = [...own, ...others].filter((entry) => counts.get(keyOf(entry)) === 1);
+  return [...new Set(changed.map(({ path }) => path))];
 }
 
 async function attributesIn(git: Git, place: IndexPlace): Promise<Entry[]> {
