@@ -44,6 +44,7 @@ test('files of any name and content arrive in the diff and in the branch, and a 
   const response = await service.get(`/jobs/${id}/diff`);
   assert.equal(response.headers.get('x-patch-omitted'), 'git does not allow the name: .GIT/x');
   const patch = Buffer.from(await response.arrayBuffer());
+  assert.equal(patch.includes(0), false, 'PostgreSQL cannot store a NUL in a text');
   const { stdout, stderr } = await runJobsCommand(t, ['diff', id, '--url', service.url]);
   assert.equal(stdout, patch.toString('utf8'));
   assert.equal(stderr, 'The patch does not hold everything: git does not allow the name: .GIT/x\n');

@@ -140,9 +140,13 @@ const cases: Case[] = [
   },
   {
     what: 'more files in another encoding than one process of git writes',
-    files: { '.gitattributes': '*.u working-tree-encoding=UTF-16LE\n' },
+    files: Object.fromEntries(
+      Array.from({ length: 20 }, (_, at) => [`d${at}/.gitattributes`, '*.u working-tree-encoding=UTF-16LE\n']),
+    ),
     prepare: (clone) => {
-      for (let at = 0; at < 150; at += 1) writeFileSync(join(clone, `${at}.u`), Buffer.from(`${at}\n`, 'utf16le'));
+      for (let at = 0; at < 400; at += 1) {
+        writeFileSync(join(clone, `d${at % 20}/${at}.u`), Buffer.from(`${at}\n`, 'utf16le'));
+      }
     },
     edit: (folder) => write(folder, { 'b.txt': 'b\n' }),
     changes: ['added b.txt'],

@@ -82,10 +82,13 @@ for (const [what, rewrite] of Object.entries(rewrites)) {
     test('moves a shared workspace without local commits, also with uncommitted changes', async () => {
       const { clone, remote, colleague } = makeGround();
       const files = rewrite(colleague);
-      write(clone, { 'mine.txt': 'mine\n' });
+      write(clone, { 'mine.txt': 'mine\n', 'staged.txt': 'staged\n' });
+      git(clone, 'add', 'staged.txt');
       const run = await lease(clone, { workspaceMode: 'shared', gitSync: 'required' });
       assert.equal(git(clone, 'rev-parse', 'HEAD'), git(remote, 'rev-parse', 'main'));
-      assert.deepEqual(filesOf(clone), [...files, 'mine.txt'].sort());
+      assert.equal(git(clone, 'symbolic-ref', 'HEAD'), 'refs/heads/main');
+      assert.deepEqual(filesOf(clone), [...files, 'mine.txt', 'staged.txt'].sort());
+      assert.equal(git(clone, 'status', '--porcelain'), 'A  staged.txt\n?? mine.txt');
       await run.release();
     });
 
