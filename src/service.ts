@@ -139,6 +139,8 @@ async function build(given: Config, environment: Environment, apis: AnyApi[], re
     refusal: (task, whenBusy) => (remotely ? undefined : slots.refusal(task, whenBusy)),
     schemaProblem: (owner, json, signal) => schemas.problemOf(owner, json, signal),
     jobs,
+    // A gateway has no workspace: the workers do the jobs.
+    undeliverable: async () => (config.role === 'gateway' ? undefined : workspaces.undeliverable()),
     async state() {
       const { active, queued, capacity } = slots.counters();
       return { busy: active >= capacity, active, queued, capacity, jobs_waiting: (await jobs.waiting()) ?? null };

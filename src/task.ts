@@ -132,7 +132,7 @@ export type SyncReport = {
   notes?: string[];
 };
 
-/** A file that a run changed. Paths are relative to the repository. */
+/** A file that a run changed. Paths are relative to the repository; git quotes a path that is not UTF-8. */
 export type ChangedFile = {
   path: string;
   change: 'added' | 'modified' | 'deleted' | 'renamed';
@@ -143,6 +143,25 @@ export type ChangedFile = {
   removed?: number;
 };
 
+/**
+ * A file or folder that is not in the patch. `ignored`, `empty_folder`, `special_file` (a socket, a pipe or a device) and
+ * `nested_repository` (its history) are left out by rule. `converted`: git's attributes make it write other bytes.
+ */
+export type Omission = {
+  path: string;
+  reason:
+    | 'ignored'
+    | 'empty_folder'
+    | 'special_file'
+    | 'nested_repository'
+    | 'submodule'
+    | 'too_large'
+    | 'unreadable'
+    | 'refused_name'
+    | 'converted'
+    | 'over_limit';
+};
+
 /** The result of committing and pushing a run's changes. */
 export type Delivery = {
   state: 'pushed' | 'nothing_to_push' | 'failed';
@@ -150,7 +169,7 @@ export type Delivery = {
   commit?: string;
   /** Files in which a merge into the upstream, as it is now, would conflict. */
   conflicts?: string[];
-  /** Why the delivery failed. The patch is kept then. */
+  /** Why the delivery failed, or what the branch lacks. The patch is kept then. */
   detail?: string;
 };
 
@@ -159,7 +178,12 @@ export type WorkspaceResult = {
   /** The commit that the run began from. */
   revision?: string;
   files: ChangedFile[];
-  /** The unified diff against `revision`, which `git apply` takes. Its size is limited. */
+  /** What the run made and the patch does not hold. Undefined if there is nothing. The list is limited. */
+  omitted?: Omission[];
+  /**
+   * The unified diff against `revision`, which `git apply` takes. Its size is limited. It holds no NUL, so that every
+   * store can keep it as text.
+   */
   patch?: string;
   /** Why the patch or the list of files is incomplete, for example its size. Undefined if both are complete. */
   patchOmitted?: string;

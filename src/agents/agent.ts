@@ -49,6 +49,8 @@ export type Folder = {
    * read. Undefined if the folder was made empty.
    */
   root?: string | undefined;
+  /** How the files differ from what the agent would expect, such as empty submodules. Each is a plain sentence. */
+  fileNotes?: string[] | undefined;
   /** Paths outside `path` that the agent's git needs. A sandbox must show them to the agent, read-only. */
   reads: string[];
 };

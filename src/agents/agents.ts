@@ -67,7 +67,7 @@ export function createAgents(settings: AgentSettings): AgentStage {
       withInstructions: stdin === 'ignore',
       withServers: settings.importSettings,
     });
-    return { room, launch, flags, instructions: project?.instructions };
+    return { room, launch, flags, instructions: project.instructions };
   };
 
   /** Registers an agent until it is released, so that `destroy` can end it. */

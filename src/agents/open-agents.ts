@@ -1,8 +1,6 @@
 /** Creates from the settings what runs agents: the sandbox, the agents, and the check whether an agent could start. */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config, Environment } from '../config/config.ts';
-import { removeFolder } from '../processes/remove-folder.ts';
 import type { Telemetry } from '../telemetry.ts';
 import type { AgentStage } from './agent.ts';
 import { createAgents } from './agents.ts';
@@ -52,8 +50,6 @@ export type AgentStageOptions = {
 export async function openAgents(options: AgentStageOptions): Promise<{ agents: AgentStage; readiness: Readiness }> {
   const { config, environment, telemetry, markerOf } = options;
   const homesFolder = join(config.dataDir, 'homes');
-  await removeFolder(homesFolder);
-  await mkdir(homesFolder, { mode: 0o700 });
   const rooms = createRooms({
     containment: options.contained.containment,
     host: environment,
@@ -64,6 +60,7 @@ export async function openAgents(options: AgentStageOptions): Promise<{ agents: 
     hides: [config.dataDir, ...options.hides],
     onProblem: telemetry.homeProblem,
   });
+  await rooms.removeLeftovers();
   const find = () => findClaude(config.claudeBin, environment['PATH']);
   const missing = () => missingClaude(config.claudeBin);
   const agents = createAgents({

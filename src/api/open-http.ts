@@ -40,6 +40,8 @@ export type HttpApiDeps = HealthDeps &
     repeats: Repeats;
     refusal: AnswerDeps['refusal'];
     jobs: Jobs;
+    /** See `JobRoutesDeps`. */
+    undeliverable(): Promise<string | undefined>;
     log: HttpLog;
   };
 
@@ -60,7 +62,8 @@ export function createHttpApi(deps: HttpApiDeps): HttpServer {
       for (const base of new Set(apis.flatMap(({ bases }) => bases))) {
         modelRoutes(server, base, apis.find(({ bases }) => bases.includes(base))?.error ?? errorBody, models);
       }
-      jobRoutes(server, { jobs, models, shape, operator, settings, onBroken });
+      const { undeliverable } = deps;
+      jobRoutes(server, { jobs, models, shape, operator, undeliverable, settings, onBroken });
       healthRoutes(server, deps);
       const operations = () => [...chatOperations(apis), ...jobOperations(shape), ...serverOperations];
       openapiRoutes(server, deps.version, operations);

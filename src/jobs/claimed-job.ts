@@ -151,7 +151,7 @@ function jobEnd(end: RunEnd, { output, sync, workspace }: Left): JobEnd {
     ...ended,
     output: storable(output.text || (ended.result ?? '')),
     ...(sync && { sync }),
-    ...(workspace && { workspace: storableWork(workspace) }),
+    ...(workspace && { workspace }),
   };
 }
 
@@ -194,10 +194,6 @@ function stateOf(code: ServiceError['code']): EndState {
     default:
       return 'failed';
   }
-}
-
-function storableWork(result: WorkspaceResult): WorkspaceResult {
-  return result.patch === undefined ? result : { ...result, patch: storable(result.patch) };
 }
 
 /** A text column of PostgreSQL takes no NUL and no half of a surrogate pair. */

@@ -1,5 +1,5 @@
 /** Removes a folder in which an agent has written, with everything in it, even files that the agent made read-only. */
-import { readdir, rmdir, stat, unlink } from 'node:fs/promises';
+import { lstat, readdir, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runCommand } from './child-process.ts';
 
@@ -30,8 +30,14 @@ const fewEntries = 64;
 async function removedHere(path: string, bound: { left: number }): Promise<boolean> {
   try {
     if (await removedEmpty(path)) return true;
+    const stats = await lstat(path);
+    // An agent may have replaced its folder with a link. The folder to which the link leads must stay.
+    if (!stats.isDirectory()) {
+      await unlink(path);
+      return true;
+    }
     // A folder that had many files is itself large, and listing it may take long.
-    if ((await stat(path)).size > 65_536) return false;
+    if (stats.size > 65_536) return false;
     const entries = await readdir(path, { withFileTypes: true });
     bound.left -= entries.length;
     if (bound.left < 0) return false;

@@ -2,6 +2,7 @@
 import { realpath, stat } from 'node:fs/promises';
 import { resolve, sep } from 'node:path';
 import { createGit, type Git } from './git/git.ts';
+import { removeUnfinished } from './git/mirror.ts';
 import { findRepository, type Repository } from './git/repository.ts';
 import { createScratch } from './scratch.ts';
 import { createShared } from './shared/shared.ts';
@@ -27,6 +28,7 @@ const defaults = {
 export async function createWorkspaces(given: WorkspaceSettings): Promise<Workspaces> {
   const { workspaceDir, workspaceMode, ...settings } = { ...defaults, ...given };
   const git = createGit(settings.environment);
+  await removeUnfinished(settings.dataDir);
   if (workspaceDir === undefined) return createScratch(git, settings);
   if (!(await stat(workspaceDir).catch(() => undefined))?.isDirectory()) {
     throw new Error(`Cannot use WORKSPACE_DIR=${workspaceDir}: there is no such folder`);

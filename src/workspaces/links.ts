@@ -5,7 +5,7 @@
 import type { Dirent } from 'node:fs';
 import { mkdir, readdir, realpath, stat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
-import type { Repository } from './git/repository.ts';
+import { type Repository, readSmallFile } from './git/repository.ts';
 import { unavailable } from './workspaces.ts';
 
 /**
@@ -52,7 +52,7 @@ function leadsOutside() {
 }
 
 /**
- * The folders in which git writes when it moves a branch, and how many levels of each folder are searched for links.
+ * The folders in which git writes when it moves a branch, and how many levels of each folder are searched.
  */
 const writtenFolders = [
   { name: '.', depth: 1 },
@@ -64,32 +64,36 @@ const writtenFolders = [
 const maxEntries = 100_000;
 
 /**
- * Returns the paths of all links in the folders of `gitDir` in which git writes. Throws `workspace_unavailable` if the
- * folders have too many files.
+ * Returns the ways that lead out of `.git`: the links and the special files in the folders in which git writes, and the
+ * folders from which it borrows objects. Throws `workspace_unavailable` if the folders have too many files.
  */
-export async function linksIn(gitDir: string): Promise<Set<string>> {
-  const links = new Set<string>();
+export async function waysOut(gitDir: string): Promise<Set<string>> {
+  const found = new Set<string>();
   let left = maxEntries;
   const walk = async (folder: string, depth: number): Promise<void> => {
-    const entries: Dirent[] = await readdir(folder, { withFileTypes: true }).catch(() => []);
+    const entries: Dirent[] = await readdir(join(gitDir, folder), { withFileTypes: true }).catch(() => []);
     left -= entries.length;
     if (left < 0) throw unavailable(`its .git has more than ${maxEntries} files besides its objects`);
     for (const entry of entries) {
       const path = join(folder, entry.name);
-      if (entry.isSymbolicLink()) links.add(path);
-      else if (entry.isDirectory() && depth > 1) await walk(path, depth - 1);
+      if (entry.isDirectory()) {
+        if (depth > 1) await walk(path, depth - 1);
+      } else if (!entry.isFile()) found.add(path);
     }
   };
-  for (const { name, depth } of writtenFolders) await walk(join(gitDir, name), depth);
-  return links;
+  for (const { name, depth } of writtenFolders) await walk(name, depth);
+  const alternates = (await readSmallFile(join(gitDir, 'objects/info/alternates'))) ?? '';
+  for (const line of alternates.split('\n').filter(Boolean)) found.add(`objects/info/alternates: ${line}`);
+  return found;
 }
 
 /**
- * Throws `workspace_unavailable` if `.git` has a link that is not in `known`, because git would write through the link.
- * @param known the links that existed at the server's start; the operator made them
+ * Throws `workspace_unavailable` if there is a way out of `.git` that is not in `known`. Git would write through a link,
+ * wait at a pipe, and read the objects of other repositories.
+ * @param known the ways at the server's start; the operator made them
  */
-export async function refuseNewLinks(gitDir: string, known: Set<string>): Promise<void> {
-  for (const link of await linksIn(gitDir)) {
-    if (!known.has(link)) throw unavailable(`an agent has put a link into its .git: ${link.slice(gitDir.length + 1)}`);
+export async function refuseNewWaysOut(gitDir: string, known: Set<string>): Promise<void> {
+  for (const way of await waysOut(gitDir)) {
+    if (!known.has(way)) throw unavailable(`an agent has put a way out into its .git: ${way}`);
   }
 }

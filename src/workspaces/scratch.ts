@@ -1,7 +1,7 @@
 /** The scratch mode, for a server without a workspace: each run gets an empty folder, which is removed after the run. */
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { removeFolder } from '../processes/remove-folder.ts';
+import { createCleanup } from '../processes/cleanup.ts';
 import { emptyTree, makeBaselinePlace } from './changes/baseline.ts';
 import { createWork, type Work } from './changes/collect-and-deliver.ts';
 import type { Git } from './git/git.ts';
@@ -18,13 +18,18 @@ import {
 /** Creates the scratch mode, and removes the scratch folders that an earlier server process left behind. */
 export async function createScratch(git: Git, settings: StageSettings): Promise<Workspaces> {
   const folder = join(settings.dataDir, 'scratch');
-  await removeFolder(folder);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const cleanup = createCleanup(settings.onProblem);
+  await cleanup.empty(notRemoved, folder);
 
   const make = async (id: string): Promise<string> => {
     const path = join(folder, safeRunId(id));
     await orUnavailable(mkdir(path, { mode: 0o700 }));
     return path;
+  };
+
+  const remove = async (path: string): Promise<void> => {
+    await cleanup.remove(notRemoved, path);
+    await cleanup.remove(notRemoved, baselineOf(path));
   };
 
   const leaseOf = (path: string): WorkspaceLease => {
@@ -55,30 +60,28 @@ export async function createScratch(git: Git, settings: StageSettings): Promise<
 
   return {
     hides: [],
+    undeliverable: async () => 'the server has no workspace, so a run has no repository',
     async lease(runId, signal) {
       signal.throwIfAborted();
       return leaseOf(await make(runId));
     },
     prepare: async (id) => preparedOf(await make(id), true),
     forgetPatch: async () => {},
-    close: async () => {},
+    close: () => cleanup.close(),
   };
 }
+
+const notRemoved = 'the scratch folder of a run could not be removed';
 
 /** Returns the folder of the baseline. Its name begins with a dot, so it never equals the name of a run's folder. */
 function baselineOf(path: string): string {
   return path.replace(/([^/]+)$/, '.$1');
 }
 
-async function remove(path: string): Promise<void> {
-  await removeFolder(path);
-  await removeFolder(baselineOf(path));
-}
-
 /** Compares the folder with an empty git tree, so every file in the folder is the run's work. */
 async function workIn(git: Git, path: string, settings: StageSettings): Promise<Work> {
   const mirror = await prepareEmptyMirror(settings.dataDir);
   const place = await makeBaselinePlace(baselineOf(path), { ...mirror.place, workTree: path }, mirror.objects);
-  const baseline = { place, tree: await emptyTree(git, place), owned: true };
+  const baseline = { place, tree: await emptyTree(git, place), owned: true, convertsAll: false };
   return createWork(git, baseline, settings.changeLimits, { impossible: 'the run had no repository' });
 }

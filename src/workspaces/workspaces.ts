@@ -9,6 +9,11 @@ import type { Environment } from './git/git-environment.ts';
 export type Workspaces = {
   /** The folders of the user's repository that a sandbox must hide from agents. */
   hides: string[];
+  /**
+   * Returns why the work of a run could not be delivered, as far as this is known before the run. Returns undefined if
+   * nothing speaks against it.
+   */
+  undeliverable(): Promise<string | undefined>;
   /** Makes a folder for an agent that is started before its run is known. Throws `workspace_unavailable`. */
   prepare(id: string): Promise<Prepared>;
   /** Gives a run its folder. Throws `workspace_unavailable`, or the signal's reason after an abort. */
@@ -28,6 +33,8 @@ export type WorkspaceLease = {
    * folder was made empty for the run.
    */
   root?: string;
+  /** The notes in the report that the agent must know. Undefined if there are none. */
+  fileNotes?: string[];
   /** The report of the sync before the run. Its `revision` is the commit on which the run begins. */
   sync: SyncReport;
   /** Folders outside `path` that git reads when the agent runs it. A sandbox must let the agent read these folders. */
@@ -56,6 +63,8 @@ export type Prepared = {
   path: string;
   /** See `WorkspaceLease`. */
   root?: string;
+  /** See `WorkspaceLease`. */
+  fileNotes?: string[];
   /** See `WorkspaceLease`. */
   reads: string[];
   /** Whether the folder has the same content as a new one. `false` until this has been checked. */

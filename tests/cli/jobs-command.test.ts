@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { requirement } from '../contract/requirements.ts';
 import { scratchFolder } from '../support/fake-model-agent.ts';
+import { makeClone, makeSandbox } from '../support/git-repositories.ts';
 import { ended, execute, jobOf, promptFor, reaches } from '../support/http-jobs.ts';
 import { runJobsCommand, startJobsCommand } from '../support/jobs-command.ts';
 import { startScriptedService } from '../support/scripted-agent.ts';
@@ -42,7 +43,9 @@ describe('jobs run', () => {
   });
 
   test('without --wait it prints the id, and its options become the fields of the job', async (t) => {
-    const service = await startScriptedService(t);
+    const sandbox = makeSandbox();
+    t.after(() => sandbox.remove());
+    const service = await startScriptedService(t, { WORKSPACE_DIR: makeClone(sandbox).clone });
     const options = [
       '--agent',
       'fixer',

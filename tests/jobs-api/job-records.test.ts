@@ -47,7 +47,14 @@ describe('a record', () => {
       callback_url: null,
       position: null,
       expected_wait_seconds: null,
-      workspace: { revision: null, files: [], patch_omitted: null, delivery: null, sync: { state: 'off' } },
+      workspace: {
+        revision: null,
+        files: [],
+        omitted: [],
+        patch_omitted: null,
+        delivery: null,
+        sync: { state: 'off' },
+      },
       callback: null,
     });
     const times = [created_at, started_at, finished_at].map((time) => {

@@ -36,6 +36,14 @@ describeStore('The job store', (onStore) => {
     assert.equal(await store.get('00000000-0000-7000-8000-000000000000'), undefined);
   });
 
+  onStore('keeps a patch as it is', async (store, stores) => {
+    const controls = Array.from({ length: 0x9f }, (_, code) => String.fromCharCode(code + 1)).join('');
+    const patch = `diff --git a/x b/x\r\n+ü😀\ufeff\ufffe\uffff\u2028${controls}\n\r`;
+    const { id } = await runThrough(store, {}, { ...completed, workspace: { files: [], patch } });
+    assert.equal(await store.patch(id), patch);
+    assert.equal(await (await stores.afterCrash()).patch(id), patch);
+  });
+
   onStore('keeps one job for one idempotency key of one owner', async (store) => {
     const same = await Promise.all(
       Array.from({ length: 8 }, () => store.submit(jobSpec({ idempotencyKey: 'k' }), unlimited)),

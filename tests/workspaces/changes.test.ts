@@ -167,10 +167,10 @@ describe('the changes of a run in a worktree', () => {
     const changes = await run.collect();
     assert.equal(changes.files.length, 2);
     assert.ok((changes.patch ?? '').length <= 2000);
-    assert.equal((changes.patch ?? '').match(/^diff --git/gm)?.length, 1);
+    assert.equal((changes.patch ?? '').match(/^diff --git/gm)?.length, 3);
     assert.equal(
       changes.patchOmitted,
-      'the patch is over 2000 bytes and holds 1 of 4 files; 2 of 4 changed files are listed',
+      'the patch is limited to 2000 bytes and holds 3 of 4 files; over the limit of the patch: b.txt; 2 of 4 changed files are listed',
     );
   });
 

@@ -1,5 +1,6 @@
 /** Links that lead out of the workspace: in place of its folder, and in the `.git` of a shared one. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -156,3 +157,89 @@ describe("a shared workspace's own .git that an agent has changed", () => {
     await (await workspaces.lease('one', never)).release();
   });
 });
+
+describe('a way out of the .git of a repository that an agent has planted', () => {
+  for (const [what, plant] of [
+    [
+      'borrows the objects of another repository',
+      (git: string, other: string) => write(git, { 'objects/info/alternates': `${other}\n` }),
+    ],
+    ['is a pipe in place of the index', (git: string) => replaceByPipe(join(git, 'index'))],
+    ['is a pipe in place of a ref', (git: string) => replaceByPipe(join(git, 'refs/heads/main'))],
+  ] as const) {
+    test(`is refused in shared mode: it ${what}`, async () => {
+      const { clone } = makeClone(sandbox);
+      const other = join(sandbox.folder, 'other');
+      git(sandbox.folder, 'init', '--quiet', other);
+      const workspaces = await open(clone, { workspaceMode: 'shared' });
+      const run = await workspaces.lease('one', never);
+      plant(join(clone, '.git'), join(other, '.git/objects'));
+      await run.release();
+      await assert.rejects(workspaces.lease('two', never), { code: 'workspace_unavailable', message: /its \.git/ });
+    });
+  }
+
+  test('lends no folder to the sandbox of a worktree, except folders of objects', async () => {
+    const { clone, remote } = makeClone(sandbox);
+    const secret = join(sandbox.folder, 'home/.ssh');
+    write(secret, { id_ed25519: 'sesame\n' });
+    symlinkSync(secret, join(clone, '.git/objects-of-a-friend'));
+    const lines = [secret, '../objects-of-a-friend', join(remote, 'objects')];
+    write(join(clone, '.git'), { 'objects/info/alternates': `${lines.join('\n')}\n` });
+    const run = await (await open(clone)).lease('run', never);
+    assert.ok(run.reads.includes(join(remote, 'objects')));
+    assert.deepEqual(
+      run.reads.filter((path) => path.includes('.ssh') || path.includes('friend')),
+      [],
+    );
+  });
+
+  test('shows no file of the machine to a worktree, and does not stop the server', async () => {
+    const { clone } = makeClone(sandbox);
+    const secret = join(sandbox.folder, 'secret');
+    writeFileSync(secret, 'sesame\n');
+    const info = join(clone, '.git/info');
+    for (const name of ['exclude', 'sparse-checkout']) {
+      rmSync(join(info, name), { force: true });
+      symlinkSync(secret, join(info, name));
+    }
+    const linked = await (await open(clone)).lease('linked', never);
+    for (const name of ['exclude', 'sparse-checkout']) {
+      assert.equal(existsSync(join(linked.path, '.git/info', name)), false, name);
+    }
+    for (const name of ['info/exclude', 'info/sparse-checkout']) {
+      replaceByPipe(join(clone, '.git', name));
+    }
+    const piped = await (await open(clone)).lease('piped', never);
+    assert.equal(read(piped, 'a.txt'), 'one\n');
+  });
+});
+
+describe('a link that an agent has put in place of its folder', () => {
+  for (const workspaceDir of ['clone', 'clone/part']) {
+    test(`is not followed when the work of the run is collected, delivered and kept: ${workspaceDir}`, async () => {
+      makeClone(sandbox, { 'a.txt': 'one\n', 'part/b.txt': 'two\n' });
+      const victim = join(sandbox.folder, 'victim');
+      write(victim, { 'key.txt': 'sesame\n', 'part/key.txt': 'sesame\n' });
+      const workspaces = await open(join(sandbox.folder, workspaceDir));
+      const run = await workspaces.lease('run', never);
+      const top = run.root ?? run.path;
+      for (const path of [run.path, top]) {
+        rmSync(path, { recursive: true, force: true });
+        symlinkSync(victim, path);
+        const { patch = '', files } = await run.collect();
+        assert.doesNotMatch(patch + JSON.stringify(files), /sesame|key\.txt/);
+        await run.deliver({ branch: 'agent/run', message: 'x' });
+      }
+      await run.release();
+      await workspaces.close();
+      assert.deepEqual(readdirSync(victim).sort(), ['key.txt', 'part']);
+      assert.deepEqual(worktreesLeft(), []);
+    });
+  }
+});
+
+function replaceByPipe(path: string): void {
+  rmSync(path, { force: true });
+  execFileSync('mkfifo', [path]);
+}

@@ -1,11 +1,13 @@
 /** The notes on a run's files reach the user: by the sync report, the log, the job's record and the job's events. */
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { SyncReport } from '../../src/task.ts';
 import { commit, git, makeClone, pushFromElsewhere, write } from '../support/git-repositories.ts';
 import { ended, eventsOf, execute } from '../support/http-jobs.ts';
 import { ask, startFakeModelService } from '../support/service.ts';
+import { waitUntil } from '../support/wait-until.ts';
 import { never, open, sandbox } from './setup.ts';
 
 const ahead = 'Local commits ahead of origin/main are included.';
@@ -86,4 +88,54 @@ describe('the notes of a sync', () => {
       await response.text();
     }
   });
+
+  for (const trust of ['off', 'on']) {
+    test(`reach the agent in its system prompt, prewarmed or not, over stdin or not, with TRUST_WORKSPACE=${trust}`, async (t) => {
+      const { clone } = makeClone(sandbox, { ...withPointer, 'CLAUDE.md': 'INSTRUCTION' });
+      addSubmodule(clone);
+      for (const prewarmed of ['0', '1']) {
+        const settings = { WORKSPACE_DIR: clone, TRUST_WORKSPACE: trust, PREWARMED_AGENTS: prewarmed };
+        const { service, model } = await startFakeModelService(t, settings);
+        if (prewarmed === '1') await waitUntil('an agent is prewarmed', () => worktreesLeftIn(service.dataDir) > 0);
+        const id = await execute(service, { prompt: '[[say: done]]', model: 'haiku' });
+        await ended(service, id);
+        for (const api of ['/v1', '/openai/v1']) {
+          await (await service.post(`${api}/chat/completions`, ask('[[say: done]]'))).text();
+        }
+        const asked = model.asked().map((body) => JSON.stringify(body));
+        assert.ok(asked.length >= 3);
+        for (const body of asked)
+          for (const text of [submodules, lfs, 'INSTRUCTION']) assert.ok(body.includes(text), text);
+        await service.close(0);
+      }
+    });
+  }
+
+  test('do not reach the agent if there are none', async (t) => {
+    const { clone } = makeClone(sandbox);
+    const { service, model } = await startFakeModelService(t, { WORKSPACE_DIR: clone });
+    await ended(service, await execute(service, { prompt: '[[say: done]]', model: 'haiku' }));
+    assert.doesNotMatch(JSON.stringify(model.asked()), /The files of this workspace/);
+  });
+
+  test('name attributes below the top folder, and other filters', async () => {
+    const { clone } = makeClone(sandbox, {
+      'assets/.gitattributes': '*.png filter=lfs\n',
+      'x/.gitattributes': '*.key filter=git-crypt\n',
+    });
+    const run = await (await open(clone)).lease('run', never);
+    const crypt = 'Files with the git filter git-crypt are as git stores them; the filter does not run.';
+    assert.deepEqual(
+      [run.sync.notes, run.fileNotes],
+      [
+        [lfs, crypt],
+        [lfs, crypt],
+      ],
+    );
+  });
 });
+
+/** The worktrees of agents that wait for a run. */
+function worktreesLeftIn(dataDir: string): number {
+  return readdirSync(join(dataDir, 'worktrees')).filter((name) => !name.startsWith('.')).length;
+}

@@ -20,9 +20,13 @@ afterEach(() => {
 /** Does everything that the server ever does with a workspace. */
 async function useWorkspace(workspaces: Workspaces): Promise<WorkspaceLease> {
   const run = await workspaces.lease('run', never);
-  write(run.path, { 'b.txt': 'changed\n', 'new.txt': 'new\n', 'new.bin': 'new\n' });
+  write(run.path, { 'new.md': 'new\n' });
   await run.collect();
   await run.deliver({ branch: 'agent/run', message: 'x' });
+  // Work on files with a filter is collected, but a delivery of it is refused.
+  write(run.path, { 'b.txt': 'changed\n', 'new.txt': 'new\n', 'new.bin': 'new\n' });
+  await run.collect();
+  assert.equal((await run.deliver({ branch: 'agent/filtered', message: 'x' })).state, 'failed');
   await run.release();
   return run;
 }
@@ -34,7 +38,7 @@ describe('a repository full of traps', () => {
       const workspaces = await open(clone, { workspaceMode });
       const run = await useWorkspace(workspaces);
       assert.notEqual(run.sync.state, 'failed', run.sync.detail);
-      assert.equal(git(remote, 'show', 'agent/run:new.txt'), 'new');
+      assert.equal(git(remote, 'show', 'agent/run:new.md'), 'new');
       await workspaces.close();
       assert.deepEqual(trapsRun(), []);
       assert.deepEqual(readdirSync(join(sandbox.folder, 'elsewhere')), []);
@@ -149,7 +153,8 @@ describe('an agent that sets traps in its worktree', () => {
       ['.gitattributes', 'a.txt', 'nested/.gitattributes', 'nested/n.txt'],
     );
     assert.match(changes.patch ?? '', /^\+changed$/m);
-    assert.equal((await run.deliver({ branch: 'agent/run', message: 'x' })).state, 'pushed');
+    const { detail } = await run.deliver({ branch: 'agent/run', message: 'x' });
+    assert.match(detail ?? '', /through a filter.*: a\.txt, nested\/n\.txt/);
     const kept = await workspaces.lease('kept', never);
     plantSettings(kept.path);
     write(kept.path, { '.gitattributes': attributes, 'a.txt': 'changed\n' });

@@ -86,7 +86,7 @@ export function plantSettings(folder: string): void {
   git(folder, 'config', 'include.path', included);
 }
 
-export const attributes = '* filter=trap diff=trap merge=trap\n*.bin filter=lfs\n';
+export const attributes = '*.txt filter=trap diff=trap merge=trap\n*.bin filter=lfs\n';
 
 /** A clone whose repository is full of traps, with commits to fetch, check out, rebase and merge. */
 export function makeTrapped(): { clone: string; remote: string } {

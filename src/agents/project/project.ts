@@ -9,28 +9,37 @@ import { serversName } from '../sandbox/homes.ts';
 import { type Definition, readDefinitions } from './definitions.ts';
 import { readInstructions } from './instructions.ts';
 
-export type Project = { instructions: string | undefined; definitions: Record<string, Definition> };
+export type Project = {
+  /** The instructions of the repository, and notes on its files. */
+  instructions: string | undefined;
+  definitions: Record<string, Definition>;
+  /** Whether the CLI itself reads the configuration of the repository (`TRUST_WORKSPACE`). */
+  trusted: boolean;
+};
 
 const instructionsFile = 'project-instructions.md';
 const definitionsFile = 'project-agents.json';
 
-/**
- * Reads the configuration of a repository. Returns undefined if the operator trusts the workspace (`TRUST_WORKSPACE`),
- * because the CLI then reads the configuration itself.
- */
-export async function readProject(folder: Folder, trusted: boolean): Promise<Project | undefined> {
-  if (trusted) return undefined;
-  if (folder.root === undefined) return { instructions: undefined, definitions: {} };
+/** Reads the configuration of a repository, except if the CLI reads it itself. */
+export async function readProject(folder: Folder, trusted: boolean): Promise<Project> {
+  const notes = notesFor(folder);
+  if (trusted || folder.root === undefined) return { instructions: notes, definitions: {}, trusted };
   const [instructions, definitions] = await Promise.all([
     readInstructions(folder.root, folder.path),
     readDefinitions(folder.root, folder.path),
   ]);
-  return { instructions, definitions };
+  const texts = [instructions, notes].filter((text) => text !== undefined);
+  return { instructions: texts.length > 0 ? texts.join('\n\n') : undefined, definitions, trusted };
+}
+
+/** Returns a text for the system prompt, so that the agent does not take the state of the files for a fault. */
+function notesFor({ fileNotes = [] }: Folder): string | undefined {
+  if (fileNotes.length === 0) return undefined;
+  return `# The files of this workspace\n\n${fileNotes.map((note) => `- ${note}`).join('\n')}`;
 }
 
 /** Returns the files to write into the Claude Code folder of the agent, by name. */
-export function projectFiles(project: Project | undefined): Record<string, string> {
-  if (!project) return {};
+export function projectFiles(project: Project): Record<string, string> {
   return {
     ...(project.instructions === undefined ? {} : { [instructionsFile]: project.instructions }),
     ...(hasDefinitions(project) ? { [definitionsFile]: JSON.stringify(project.definitions) } : {}),
@@ -44,15 +53,14 @@ export function projectFiles(project: Project | undefined): Record<string, strin
  * @param withServers whether the Claude Code folder contains a file with the operator's own MCP servers
  */
 export function projectFlags(
-  project: Project | undefined,
+  project: Project,
   fileAt: (name: string) => string,
   { withInstructions, withServers }: { withInstructions: boolean; withServers: boolean },
 ): string[] {
   const servers = withServers ? ['--mcp-config', fileAt(serversName)] : [];
-  if (!project) return servers;
   const instructions = withInstructions && project.instructions !== undefined;
   return [
-    ...['--setting-sources', 'user', '--strict-mcp-config', ...servers],
+    ...(project.trusted ? servers : ['--setting-sources', 'user', '--strict-mcp-config', ...servers]),
     ...(hasDefinitions(project) ? ['--agents', fileAt(definitionsFile)] : []),
     ...(instructions ? ['--append-system-prompt-file', fileAt(instructionsFile)] : []),
   ];

@@ -8,7 +8,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runCommand } from '../../processes/child-process.ts';
-import { removeFolder } from '../../processes/remove-folder.ts';
+import { createCleanup } from '../../processes/cleanup.ts';
 import { needsNoLogin } from './providers.ts';
 
 type Environment = Record<string, string | undefined>;
@@ -26,6 +26,8 @@ export type Home = {
 };
 
 export type Homes = {
+  /** Makes the folder of the homes, and removes the homes in it that a dead server left. */
+  removeLeftovers(): Promise<void>;
   /**
    * Makes a home.
    * @param files texts for its Claude Code folder, by file name
@@ -36,7 +38,7 @@ export type Homes = {
    * where a start is then a tenth faster. Only for a home in which no agent has run. Never rejects.
    */
   remember(home: Home): Promise<void>;
-  /** Settles when every removal that has begun is done. */
+  /** Settles when no removal is running. Those that have failed are left to the next server. */
   idle(): Promise<void>;
 };
 
@@ -67,6 +69,8 @@ const firstSteps = [
 /** The fields of the operator's `.claude.json` that contain the login or a Console key. */
 const loginFields = ['oauthAccount', 'primaryApiKey', 'customApiKeyResponses'];
 
+const notRemoved = 'the home of an agent could not be removed';
+
 export function createHomes({ folder, host, importSettings, onProblem }: HomeSettings): Homes {
   const operator = operatorFolder(host);
   const locks = join(folder, '.login');
@@ -74,34 +78,27 @@ export function createHomes({ folder, host, importSettings, onProblem }: HomeSet
     ...(needsNoLogin(host) ? [] : loginIn(host, locks)),
     ...(importSettings ? imported.map((name) => share(operator, name, false)) : []),
   ];
-  const removals = new Set<Promise<void>>();
+  const cleanup = createCleanup(onProblem);
   const ofGit = gitSettings(host);
   const operatorConfig = createConfigReader(host);
   let known: Json = {};
 
-  const remove = (path: string): void => {
-    const removal = removeFolder(path)
-      .catch(() => removeFolder(path))
-      .catch((error) => onProblem('the home of an agent could not be removed', error))
-      .finally(() => removals.delete(removal));
-    removals.add(removal);
-  };
-
   return {
+    removeLeftovers: () => cleanup.empty(notRemoved, folder),
     async make(files) {
       const path = join(folder, randomUUID());
       const own = join(path, '.claude');
-      await mkdir(own, { recursive: true, mode: 0o700 });
       let removed = false;
       const home: Home = {
         path,
         shared: shared().filter(({ from }) => existsSync(from)),
         remove() {
-          if (!removed) remove(path);
+          if (!removed) void cleanup.remove(notRemoved, path);
           removed = true;
         },
       };
       try {
+        await mkdir(own, { recursive: true, mode: 0o700 });
         const [kept, settings] = await Promise.all([keptOf(await operatorConfig(), host, importSettings), ofGit]);
         const config = { ...known, ...kept.config };
         const imports = importSettings ? { [serversName]: kept.mcp } : {};
@@ -119,9 +116,7 @@ export function createHomes({ folder, host, importSettings, onProblem }: HomeSet
     async remember({ path }) {
       known = pick(await readJson(join(path, '.claude', configName)), firstSteps);
     },
-    async idle() {
-      await Promise.all(removals);
-    },
+    idle: () => cleanup.close(),
   };
 }
 

@@ -36,6 +36,8 @@ export type Room = {
 };
 
 export type Rooms = {
+  /** Makes the folder of the homes, and removes the homes in it that a dead server left. */
+  removeLeftovers(): Promise<void>;
   /**
    * Prepares a room.
    * @param command the absolute path of the command that will run in the room
@@ -118,6 +120,7 @@ export function createRooms(settings: RoomSettings): Rooms {
   };
 
   return {
+    removeLeftovers: homes.removeLeftovers,
     idle: homes.idle,
     async prepare(command, folder, files = {}) {
       const home = await homes.make(files);

@@ -1,7 +1,7 @@
 /** The routes of jobs: submit, look up, list, follow, cancel, collect the changes. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { ServiceError } from '../../errors.ts';
+import { invalidField, ServiceError } from '../../errors.ts';
 import type { JsonBody } from '../../http/json-body.ts';
 import { headerText } from '../../http/replies.ts';
 import { type Jobs, type JobView, noSuchJob } from '../../jobs/jobs.ts';
@@ -21,6 +21,8 @@ export type JobRoutesDeps = {
   shape: JobRequestShape;
   /** The owner of the operator's key, who sees the jobs of all owners. Undefined if there is no such key. */
   operator: Owner | undefined;
+  /** Returns why the work of a job could not be delivered as a branch. Undefined if this is not known here. */
+  undeliverable(): Promise<string | undefined>;
   settings: EventStreamSettings;
   /** Called with an error that broke off a stream. */
   onBroken(request: FastifyRequest, error: unknown): void;
@@ -45,6 +47,8 @@ export function jobRoutes(server: FastifyInstance, deps: JobRoutesDeps): void {
       idempotencyKey: idempotencyKeyOf(request),
     });
     request.freeBody();
+    const undeliverable = jobRequest.deliver && (await deps.undeliverable());
+    if (undeliverable) throw invalidField('deliver', `there is nothing to push to: ${undeliverable}`);
     const { job, created } = await jobs.submit(jobRequest);
     request.facts = { ...request.facts, runId: job.id, model: job.model, ...(created ? {} : { repeat: true }) };
     if (!created) reply.header('x-repeat', `the job ${job.id}; a new Idempotency-Key makes another job`);

@@ -88,6 +88,7 @@ function workspaceOf({ workspace, sync }: JobView) {
   return {
     revision: workspace?.revision ?? sync?.revision ?? null,
     files: workspace?.files ?? [],
+    omitted: workspace?.omitted ?? [],
     patch_omitted: workspace?.patchOmitted ?? null,
     delivery: workspace?.delivery ?? null,
     sync: sync ?? null,

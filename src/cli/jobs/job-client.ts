@@ -10,7 +10,8 @@ export type JobClient = {
   job(id: string): Promise<JobJson>;
   list(query: Record<string, string>): Promise<{ jobs: ListedJobJson[]; next_cursor: string | null }>;
   cancel(id: string): Promise<{ status: string; result: 'never_started' | 'stopping' }>;
-  diff(id: string): Promise<string>;
+  /** `omitted` says what the patch does not hold. */
+  diff(id: string): Promise<{ patch: string; omitted: string | undefined }>;
   /**
    * Returns a response whose body is the stream of the events after number `after`. Returns `undefined` if there are no
    * more events.
@@ -60,7 +61,10 @@ export function createJobClient(url: string, key: string): JobClient {
     job: (id) => requestJson('GET', pathOf(id)),
     list: (query) => requestJson('GET', `/jobs?${new URLSearchParams(query)}`),
     cancel: (id) => requestJson('DELETE', pathOf(id)),
-    diff: async (id) => (await request('GET', `${pathOf(id)}/diff`)).text(),
+    async diff(id) {
+      const response = await request('GET', `${pathOf(id)}/diff`);
+      return { patch: await response.text(), omitted: response.headers.get('x-patch-omitted') ?? undefined };
+    },
     async events(id, after, signal) {
       const headers = { 'last-event-id': String(after), accept: 'text/event-stream' };
       const response = await request('GET', `${pathOf(id)}/events`, { headers, signal });

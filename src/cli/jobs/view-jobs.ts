@@ -44,10 +44,11 @@ export async function cancelJob(args: string[], { print }: CommandContext): Prom
   return exitStatus.done;
 }
 
-export async function showDiff(args: string[], { print }: CommandContext): Promise<number> {
+export async function showDiff(args: string[], { print, report }: CommandContext): Promise<number> {
   const { values, positionals } = readOptions(args, serverOptions);
   const client = await clientOf(values);
-  const patch = await client.diff(await idIn(positionals, client));
+  const { patch, omitted } = await client.diff(await idIn(positionals, client));
+  if (omitted) report(`The patch does not hold everything: ${omitted}\n`);
   // The last line end is removed, because `print` adds one.
   print(patch.replace(/\n$/, ''));
   return exitStatus.done;

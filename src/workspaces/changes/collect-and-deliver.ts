@@ -1,10 +1,12 @@
 /** Collects and delivers the work of one run, and knows whether all of the work is saved. */
 import type { Delivery } from '../../task.ts';
+import type { BytePath } from '../git/byte-path.ts';
 import { type Git, GitError } from '../git/git.ts';
 import type { Baseline } from './baseline.ts';
 import { type ChangeLimits, type Changes, describeChanges } from './changes.ts';
 import { type DeliveryRequest, type DeliveryTarget, deliverWork } from './deliver.ts';
-import { snapshot } from './snapshot.ts';
+import type { Omitted } from './omissions.ts';
+import { type Snapshot, snapshot } from './snapshot.ts';
 
 export type Work = {
   collect(): Promise<Changes>;
@@ -25,10 +27,18 @@ export function createWork(
 ): Work {
   const at = new Date();
   let saved = false;
+  /** The special files that earlier snapshots have removed. */
+  const removed = new Map<BytePath, Omitted>();
+  const take = async (): Promise<Snapshot> => {
+    const taken = await snapshot(git, baseline);
+    for (const each of taken.omitted) if (each.reason === 'special_file') removed.set(each.path, each);
+    const others = taken.omitted.filter(({ reason }) => reason !== 'special_file');
+    return { ...taken, omitted: [...removed.values(), ...newOmissions(baseline, others)] };
+  };
   return {
     async collect() {
       try {
-        const changes = await describeChanges(git, baseline, await snapshot(git, baseline), limits);
+        const changes = await describeChanges(git, baseline, await take(), limits);
         saved ||= changes.patchOmitted === undefined;
         return changes;
       } catch (error) {
@@ -44,9 +54,9 @@ export function createWork(
       const { branch } = request;
       if ('impossible' in delivery) return { state: 'failed', branch, detail: delivery.impossible };
       try {
-        const tree = await snapshot(git, baseline);
-        const result = await deliverWork(git, baseline, tree, await delivery.target(), { ...request, at });
-        saved ||= result.state !== 'failed';
+        const taken = await take();
+        const result = await deliverWork(git, baseline, taken, await delivery.target(), { ...request, at });
+        saved ||= result.state !== 'failed' && result.detail === undefined;
         return result;
       } catch (error) {
         if (!(error instanceof GitError)) throw error;
@@ -55,6 +65,13 @@ export function createWork(
     },
     saved: () => saved,
   };
+}
+
+/** Leaves out what the folder already contained before the run, except repositories, whose files may have changed. */
+function newOmissions({ omittedBefore = [] }: Baseline, omitted: Omitted[]): Omitted[] {
+  const before = new Set(omittedBefore.map(({ path, reason }) => `${reason} ${path}`));
+  const isRepository = ({ path, reason }: Omitted) => reason === 'nested_repository' && !path.endsWith('/.git');
+  return omitted.filter((each) => isRepository(each) || !before.has(`${each.reason} ${each.path}`));
 }
 
 /** Returns the work of a run whose changes cannot be found. Its `collect` and `deliver` report the reason. */

@@ -2,13 +2,19 @@
  * Delivers a run's changes as a branch: commits them on top of the commit on which the run began, and pushes the branch
  * without force.
  */
+import { rm } from 'node:fs/promises';
 import { redact } from '../../redact.ts';
 import type { Delivery } from '../../task.ts';
+import { partsOf, shownPath } from '../git/byte-path.ts';
 import { errorLine, type Git, GitError, mustGit } from '../git/git.ts';
 import type { Environment } from '../git/git-environment.ts';
 import { type GitSettings, identityIn, remotesIn } from '../git/git-settings.ts';
 import type { Upstream } from '../git/upstream.ts';
 import type { Baseline } from './baseline.ts';
+import { summaryOf } from './omissions.ts';
+import { type FileChange, listChanges } from './patch.ts';
+import type { Snapshot } from './snapshot.ts';
+import { addEntries } from './store-files.ts';
 
 export type DeliveryRequest = {
   /** The branch to create at the remote, such as `agent/ID`. */
@@ -29,35 +35,45 @@ export type DeliveryTarget = {
 /**
  * Commits the run's work and pushes it as a branch. The same work, message and date give the same commit, so a delivery
  * can be repeated if the remote's answer was lost.
- * @param tree the id of the git tree with the current files, as `snapshot` returns it
+ * @param taken the current files
  */
 export async function deliverWork(
   git: Git,
   baseline: Baseline,
-  tree: string,
+  taken: Snapshot,
   target: DeliveryTarget,
   request: DeliveryRequest & { at: Date },
 ): Promise<Delivery> {
   const { branch } = request;
-  if (tree === baseline.tree) return { state: 'nothing_to_push', branch };
+  if (taken.tree === baseline.tree) return { state: 'nothing_to_push', branch };
   let commit: string | undefined;
   try {
-    const remote = remoteOf(target);
+    const remote = remoteOf(target.settings, target.upstream);
     const ref = `refs/heads/${branch}`;
     const named = await git(baseline.place, ['check-ref-format', ref], { timeoutMs: 10_000 });
     if (!named.ok) throw new GitError('git does not allow this name for a branch');
-    commit = await commitTree(git, baseline, tree, target, request);
+    commit = await commitTree(git, baseline, await treeToCommit(git, baseline, taken), target, request);
     await push(git, baseline, remote, `${commit}:${ref}`, Math.max(target.syncTimeoutMs, 60_000));
     const conflicts = await conflictsOf(git, baseline, commit, target);
-    return { state: 'pushed', branch, commit, ...(conflicts.length > 0 && { conflicts }) };
+    const lacks = summaryOf(taken.omitted);
+    return {
+      state: 'pushed',
+      branch,
+      commit,
+      ...(conflicts.length > 0 && { conflicts }),
+      ...(lacks && { detail: `the branch lacks some of the work: ${lacks}` }),
+    };
   } catch (error) {
     if (!(error instanceof GitError)) throw error;
     return { state: 'failed', branch, ...(commit && { commit }), detail: error.message };
   }
 }
 
-/** Returns the remote of the upstream. Without an upstream, returns the repository's only remote, or else `origin`. */
-function remoteOf({ upstream, settings }: DeliveryTarget): string {
+/**
+ * Returns the remote of the upstream. Without an upstream, returns the repository's only remote, or else `origin`. Throws
+ * a `GitError` if there is none.
+ */
+export function remoteOf(settings: GitSettings, upstream: Upstream | undefined): string {
   if (upstream) return upstream.remote;
   const remotes = remotesIn(settings.repository);
   const [only] = remotes;
@@ -65,6 +81,40 @@ function remoteOf({ upstream, settings }: DeliveryTarget): string {
   if (remotes.length === 1) return only;
   if (remotes.includes('origin')) return 'origin';
   throw new GitError('the repository has several remotes, none is called origin, and the branch has no upstream');
+}
+
+/**
+ * Returns the tree of the new commit: the tree of the commit on which the run began, with the run's changes. Throws a
+ * `GitError` if a changed file is stored through a filter: its bytes would replace the pointer or the ciphertext.
+ */
+async function treeToCommit(git: Git, baseline: Baseline, { tree, filtered }: Snapshot): Promise<string> {
+  const { committedTree } = baseline;
+  if (filtered.length === 0 && committedTree === undefined) return tree;
+  const changes = (await listChanges(git, baseline, tree)).map(({ change }) => change);
+  const stored = new Set(filtered);
+  const refused = changes.flatMap(({ after }) => (after && stored.has(after.path) ? shownPath(after.path) : []));
+  if (refused.length > 0) {
+    const names = `${refused.slice(0, 5).join(', ')}${refused.length > 5 ? ` and ${refused.length - 5} more` : ''}`;
+    throw new GitError(
+      `git stores changed files through a filter, such as Git LFS, which the server does not run: ${names}`,
+    );
+  }
+  return committedTree === undefined ? tree : applyTo(git, baseline, committedTree, changes);
+}
+
+async function applyTo(git: Git, baseline: Baseline, tree: string, changes: FileChange[]): Promise<string> {
+  const place = { ...baseline.place, indexFile: `${baseline.place.indexFile}.commit` };
+  const limits = { timeoutMs: 60_000 };
+  try {
+    await mustGit(git(place, ['read-tree', tree], limits));
+    const removed = changes.flatMap(({ before, after }) =>
+      before && before.path !== after?.path ? { ...before, mode: '0' } : [],
+    );
+    await addEntries(git, place, [...removed, ...changes.flatMap(({ after }) => after ?? [])]);
+    return await mustGit(git(place, ['write-tree', '--missing-ok'], limits));
+  } finally {
+    await rm(place.indexFile, { force: true });
+  }
 }
 
 async function commitTree(
@@ -82,7 +132,9 @@ async function commitTree(
   };
   const parents = baseline.revision ? ['-p', baseline.revision] : [];
   const args = ['commit-tree', tree, ...parents, '-F', '-'];
-  return await mustGit(git(baseline.place, args, { timeoutMs: 10_000, input: message, environment }));
+  // Git refuses a message that holds a NUL.
+  const input = message.replaceAll('\0', '\uFFFD');
+  return await mustGit(git(baseline.place, args, { timeoutMs: 10_000, input, environment }));
 }
 
 async function push(git: Git, baseline: Baseline, remote: string, refspec: string, timeoutMs: number): Promise<void> {
@@ -113,5 +165,5 @@ async function conflictsOf(git: Git, baseline: Baseline, commit: string, target:
   const args = ['merge-tree', '--write-tree', '--name-only', '--no-messages', '-z', theirs, commit];
   const merge = await git(baseline.place, args, { timeoutMs: 60_000 });
   if (merge.code !== 1) return [];
-  return merge.stdout.toString('utf8').split('\0').slice(1).filter(Boolean);
+  return partsOf(merge.stdout).slice(1).filter(Boolean).map(shownPath);
 }

@@ -1,62 +1,143 @@
-/** Writes the files of a folder, except ignored files, as a git tree. Does not change the files or the baseline. */
+/** Writes the files of a folder, except ignored files, as a git tree. Does not change the baseline. */
 import { randomUUID } from 'node:crypto';
-import { lstat, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { makeAccessible } from '../../processes/remove-folder.ts';
-import { type Git, GitError, type GitOptions, mustGit } from '../git/git.ts';
+import { lstat, readdir, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { type BytePath, pathBelow } from '../git/byte-path.ts';
+import { type Git, GitError, mustGit } from '../git/git.ts';
+import { findAttributed, findPointed, hasAttributes, isPointer, keepBytes } from './attributes.ts';
 import { type Baseline, copyIndex } from './baseline.ts';
+import {
+  type IndexPlace,
+  listGitlinks,
+  listLimits,
+  listWritten,
+  readStatus,
+  type Status,
+  sortUntracked,
+} from './listings.ts';
+import { type Omitted, omission } from './omissions.ts';
+import { removeFromIndex, storeFiles } from './store-files.ts';
+import { findChangedSubmodules, readAgentIndex } from './submodules.ts';
+import { type Survey, survey } from './survey.ts';
+import { nameUnlisted } from './unlisted.ts';
 
-const limits: GitOptions = {
-  timeoutMs: 120_000,
-  maxOutputBytes: 256 * 1024 * 1024,
-  settings: ['core.safecrlf=false'],
+export type Snapshot = {
+  /** The id of the git tree. */
+  tree: string;
+  /** What the folder contains and the tree does not. */
+  omitted: Omitted[];
+  /**
+   * The changed files that git stores through a filter, such as Git LFS. The tree holds their bytes, because the server
+   * runs no filter.
+   */
+  filtered: BytePath[];
+  /** The top folders of the repositories inside the folder. */
+  nested: BytePath[];
 };
 
-/** Repositories nested inside the folder are read up to this depth. */
-const deepestNesting = 5;
+type Snapshotted = Pick<Baseline, 'place' | 'owned' | 'convertsAll'> & {
+  /** The nested repositories whose files are not read. */
+  nestedBefore?: BytePath[] | 'all';
+};
 
-type Place = Baseline['place'];
-type Snapshotted = Pick<Baseline, 'place' | 'owned'>;
-
-/** Takes a snapshot of the folder, and returns the id of its git tree. Throws a `GitError`. */
-export async function snapshot(git: Git, baseline: Snapshotted): Promise<string> {
-  const { workTree } = baseline.place;
-  if (!(await isFolder(workTree))) throw new GitError('the folder of the run is gone');
+/** Takes a snapshot of the folder. Throws a `GitError`. */
+export async function snapshot(git: Git, { place: original, ...rest }: Snapshotted): Promise<Snapshot> {
+  if (!(await isFolder(original.workTree))) throw new GitError('the folder of the run is gone');
+  const surveyed = await survey(original.workTree, rest.owned);
+  const place = { ...original, indexFile: `${original.indexFile}.${randomUUID()}` };
   try {
-    return await takeSnapshot(git, baseline);
-  } catch (error) {
-    if (!baseline.owned || !(error instanceof GitError)) throw error;
-    await makeAccessible(workTree);
-    return await takeSnapshot(git, baseline);
+    await copyIndex(original.indexFile, place.indexFile);
+    return await takeSnapshot(git, { ...rest, place }, original.indexFile, surveyed);
+  } finally {
+    await removeIndex(place.indexFile);
   }
 }
 
-async function takeSnapshot(
-  git: Git,
-  { place: { indexFile: original, ...rest }, owned }: Snapshotted,
-): Promise<string> {
-  const place = { ...rest, indexFile: `${original}.${randomUUID()}` };
-  await copyIndex(original, place.indexFile);
-  try {
-    // This does not use `git add`, because in a nested repository it runs `git status`, which obeys that repository's
-    // settings.
-    const [{ gone, changed }, untracked] = await Promise.all([
-      listChanged(git, place),
-      listUntracked(git, place, owned ? deepestNesting : 0),
-    ]);
-    await updateIndex(git, place, ['--force-remove'], gone);
-    await updateIndex(git, place, ['--add', '--replace'], [...changed, ...untracked]);
-    return await mustGit(git(place, ['write-tree', '--missing-ok'], limits));
-  } finally {
-    await rm(place.indexFile, { force: true });
+/** @param original the index of the baseline, of which the place has a copy */
+async function takeSnapshot(git: Git, from: Snapshotted, original: string, surveyed: Survey): Promise<Snapshot> {
+  const { place, owned, nestedBefore = [] } = from;
+  const status = await readAll(git, place);
+  const agent = owned ? await readAgentIndex(git, place, status) : { submodules: new Set<BytePath>(), forced: [] };
+  const isRead = (nested: BytePath) =>
+    nestedBefore !== 'all' && !agent.submodules.has(nested) && !nestedBefore.includes(nested);
+  const untracked = await sortUntracked(git, place, status.untracked, isRead);
+  const submodules = untracked.nested.filter((path) => agent.submodules.has(path));
+  const others = [...untracked.files, ...submodules, ...agent.forced];
+  const paths = [...status.changed.map(({ path }) => path), ...others];
+  const written = from.convertsAll || status.hasAttributes ? await listWritten(git, place) : [];
+  const gone = new Set(status.gone);
+  const examined = [...new Set([...paths, ...written.filter((path) => !gone.has(path))])];
+  const { converted, encoded, filtered } = await findAttributed(git, from, examined);
+  const isFiltered = new Set(filtered);
+  const pointed = await findPointed(
+    git,
+    place,
+    status.changed.filter(({ path }) => isFiltered.has(path)),
+  );
+  const refused = await storeFiles(
+    git,
+    place,
+    paths.filter((path) => !pointed.has(path)),
+    encoded,
+  );
+  const failed = new Set(refused.map(({ path }) => path));
+  const isStored = (path: BytePath) => !pointed.has(path) && !failed.has(path);
+  const newAttributes = [...paths, ...status.gone, ...status.ignored].some(hasAttributes);
+  const altered = await keepBytes(
+    git,
+    place,
+    (newAttributes ? examined : converted).filter(isStored),
+    newAttributes ? original : undefined,
+  );
+  const links = new Set(status.gitlinks.map(({ path }) => path));
+  const hasMoved = submodules.length > 0 || status.changed.some(({ path }) => links.has(path));
+  const gitlinks = hasMoved ? await listGitlinks(git, place) : status.gitlinks;
+  const inSubmodules = await findChangedSubmodules(git, place, gitlinks);
+  const tree = await mustGit(git(place, ['write-tree', '--missing-ok'], listLimits));
+  const forced = new Set(agent.forced);
+  const left = {
+    surveyed,
+    untracked,
+    gitlinks,
+    ignored: [...status.ignored, ...untracked.ignored].filter((path) => !forced.has(path)),
+  };
+  return {
+    tree,
+    omitted: [
+      ...refused,
+      ...altered,
+      ...inSubmodules.map((path) => omission(path, 'submodule')),
+      ...nameUnlisted(left, failed),
+    ],
+    filtered: await withoutPointers(place, filtered.filter(isStored)),
+    nested: untracked.nested,
+  };
+}
+
+/** Reads how the working tree differs from the index, and removes from the index what is gone. */
+async function readAll(git: Git, place: IndexPlace): Promise<Status> {
+  const status = await readStatus(git, place);
+  await removeFromIndex(git, place, status.gone);
+  for (const path of status.gone) {
+    const stats = await lstat(pathBelow(place.workTree, path)).catch(() => undefined);
+    if (!stats?.isDirectory()) continue;
+    // In a folder that has the name of a tracked file, git does not list everything until the index has no such file.
+    const { untracked, ignored } = await readStatus(git, place);
+    return { ...status, untracked, ignored };
   }
+  return status;
+}
+
+async function withoutPointers(place: IndexPlace, paths: BytePath[]): Promise<BytePath[]> {
+  const found: BytePath[] = [];
+  for (const path of paths) if (!(await isPointer(place, path))) found.push(path);
+  return found;
 }
 
 /** Returns whether no file, not even an ignored one, was added, removed or changed since the baseline. */
 export async function isUntouched(git: Git, { place }: Baseline): Promise<boolean> {
-  const { gone, changed } = await listChanged(git, place);
-  const others = await list(git, place, ['ls-files', '--others', '--directory']);
-  return gone.length + changed.length + others.length === 0;
+  const { gone, changed, untracked, ignored } = await readStatus(git, place);
+  return gone.length + changed.length + untracked.length + ignored.length === 0;
 }
 
 /** Returns `false` even for a link to a folder, because an agent may have replaced its folder with a link. */
@@ -64,38 +145,11 @@ export async function isFolder(path: string): Promise<boolean> {
   return (await lstat(path).catch(() => undefined))?.isDirectory() ?? false;
 }
 
-async function listChanged(git: Git, place: Place): Promise<{ gone: string[]; changed: string[] }> {
-  const fields = await list(git, place, ['diff-files', '--name-status', '--no-renames', '--ignore-submodules=dirty']);
-  const [gone, changed]: [string[], string[]] = [[], []];
-  for (let at = 0; at + 1 < fields.length; at += 2) (fields[at] === 'D' ? gone : changed).push(fields[at + 1] ?? '');
-  return { gone, changed };
-}
-
-/**
- * Lists untracked files, including those in nested repositories. Git lists a nested repository as one path that ends
- * with a slash.
- */
-async function listUntracked(git: Git, place: Place, depth: number): Promise<string[]> {
-  const found = await list(git, place, ['ls-files', '--others', '--exclude-standard']);
-  const files = found.filter((path) => !path.endsWith('/'));
-  if (depth === 0) return files;
-  for (const folder of found.filter((path) => path.endsWith('/'))) {
-    const name = Buffer.from(folder, 'latin1').toString('utf8');
-    const inside = { ...place, workTree: join(place.workTree, name), indexFile: `${place.indexFile}.none` };
-    for (const path of await listUntracked(git, inside, depth - 1)) files.push(folder + path);
+/** Removes a temporary index, and the files of commands that were stopped. */
+async function removeIndex(indexFile: string): Promise<void> {
+  const folder = dirname(indexFile);
+  const names = await readdir(folder).catch(() => []);
+  for (const name of names.filter((each) => each.startsWith(basename(indexFile)))) {
+    await rm(join(folder, name), { recursive: true, force: true });
   }
-  return files;
-}
-
-/** Returns the fields that a git command prints. File names are bytes, which the encoding latin1 keeps unchanged. */
-async function list(git: Git, place: Place, [command = '', ...args]: string[]): Promise<string[]> {
-  const running = git(place, [command, '-z', ...args], limits);
-  await mustGit(running);
-  return (await running).stdout.toString('latin1').split('\0').filter(Boolean);
-}
-
-async function updateIndex(git: Git, place: Place, options: string[], changed: string[]): Promise<void> {
-  if (changed.length === 0) return;
-  const input = Buffer.from(changed.map((path) => `${path}\0`).join(''), 'latin1');
-  await mustGit(git(place, ['update-index', '-z', ...options, '--stdin'], { ...limits, input }));
 }

@@ -20,6 +20,7 @@ const ofRepository = [
   /^extensions\.(objectformat|partialclone|refstorage)$/,
   /^remote\..+\.(url|pushurl|promisor|partialclonefilter)$/s,
   /^branch\..+\.(remote|merge)$/s,
+  /^url\..+\.(insteadof|pushinsteadof)$/s,
   /^user\.(name|email)$/,
   // CI systems store their access token in this setting.
   /^http\.(.+\.)?extraheader$/s,
@@ -44,13 +45,33 @@ export async function readGitSettings(git: Git, repository: Repository, host: En
   );
   return {
     host: sshInBatchMode(fromHost, host),
-    repository: fromRepository.map((setting) => absoluteUrl(setting, repository.root)),
+    repository: fromRepository.map((setting) =>
+      absoluteUrl(setting, repository.root, [...fromHost, ...fromRepository]),
+    ),
+  };
+}
+
+/**
+ * Leaves out the settings that describe the file system of the user's checkout, for files that the server writes into
+ * its own folder. With `core.filemode=false`, for example, git would not see that a run has made a file executable.
+ */
+export function forOwnFolder({ host, repository }: GitSettings): GitSettings {
+  const ofFileSystem =
+    process.platform === 'linux' ? /^core\.(filemode|symlinks|ignorecase)$/ : /^core\.(filemode|symlinks)$/;
+  return {
+    host: host.filter(({ name }) => !ofFileSystem.test(name)),
+    repository: repository.filter(({ name }) => !ofFileSystem.test(name)),
   };
 }
 
 /** Returns the value of a setting. If there are several values, the last one counts, as in git. */
 export function settingOf(settings: GitSetting[], name: string): string | undefined {
   return settings.findLast((setting) => setting.name === name)?.value;
+}
+
+/** Returns whether git converts the line ends of all files, also of those without attributes. */
+export function convertsLineEnds({ host, repository }: GitSettings): boolean {
+  return !/^(false|no|off|0|)$/i.test(settingOf([...host, ...repository], 'core.autocrlf') ?? '');
 }
 
 /** Returns the names of the remotes that have a URL. */
@@ -96,18 +117,51 @@ function sshInBatchMode(settings: GitSetting[], host: Environment): GitSetting[]
   return command ? [...others, { name: 'core.sshcommand', value: inBatchMode(command) }] : others;
 }
 
-/** Makes a relative path in a remote's URL absolute, because the server's commands run in other folders. */
-function absoluteUrl(setting: GitSetting, root: string): GitSetting {
+/** Makes a relative path in a URL absolute, because the server's commands run in other folders. */
+function absoluteUrl(setting: GitSetting, root: string, all: GitSetting[]): GitSetting {
+  const absolute = (url: string) => resolve(root, url) + (url.endsWith('/') ? '/' : '');
+  const isRelative = (url: string) => isLocalPath(url) && !/^(file:\/\/|\/)/.test(url);
+  const [, base, kind] = /^url\.(.+)\.(insteadof|pushinsteadof)$/s.exec(setting.name) ?? [];
+  if (base !== undefined) return isRelative(base) ? { ...setting, name: `url.${absolute(base)}.${kind}` } : setting;
   const isUrl = /^remote\..+\.(url|pushurl)$/s.test(setting.name);
-  if (!isUrl || !isLocalPath(setting.value) || /^(file:\/\/|\/)/.test(setting.value)) return setting;
-  return { ...setting, value: resolve(root, setting.value) };
+  if (!isUrl || !isRelative(setting.value) || rewrittenUrl(setting.value, all, 'insteadof')) return setting;
+  return { ...setting, value: absolute(setting.value) };
+}
+
+/** Returns the URL that git uses instead of this one. Returns undefined if no setting replaces its beginning. */
+function rewrittenUrl(url: string, settings: GitSetting[], kind: 'insteadof' | 'pushinsteadof'): string | undefined {
+  let best: { prefix: string; base: string } | undefined;
+  for (const { name, value } of settings) {
+    const base = name.startsWith('url.') && name.endsWith(`.${kind}`) ? name.slice(4, -kind.length - 1) : undefined;
+    if (base === undefined || value === '' || !url.startsWith(value)) continue;
+    if (!best || value.length > best.prefix.length) best = { prefix: value, base };
+  }
+  return best && best.base + url.slice(best.prefix.length);
+}
+
+/**
+ * Returns the remotes from which git fetches, or to which it pushes, on this machine. Each is the first part of the names
+ * of its settings, such as `remote.origin`.
+ */
+export function localRemotes({ host, repository }: GitSettings, way: 'fetch' | 'push'): string[] {
+  const all = [...host, ...repository];
+  const local = remotesIn(repository).filter((remote) => {
+    const named = (key: string) => repository.filter(({ name }) => name === `remote.${remote}.${key}`);
+    const [urls, pushUrls] = [named('url'), named('pushurl')];
+    const used = way === 'push' && pushUrls.length > 0 ? pushUrls : urls;
+    return used.some(({ value }) => {
+      const forPush = way === 'push' && pushUrls.length === 0 ? rewrittenUrl(value, all, 'pushinsteadof') : undefined;
+      return isLocalPath(forPush ?? rewrittenUrl(value, all, 'insteadof') ?? value);
+    });
+  });
+  return local.map((remote) => `remote.${remote}`);
 }
 
 /**
  * Returns whether a remote's URL is a path on this machine: a `file://` URL or, by git's own rule, a text that has
  * neither the form `scheme://` nor `host:path`.
  */
-export function isLocalPath(url: string): boolean {
+function isLocalPath(url: string): boolean {
   return url.startsWith('file://') || !/^[^/]*:/.test(url);
 }
 

@@ -73,7 +73,8 @@ const overrides = [
   'rebase.updateRefs=false',
   'rerere.enabled=false',
   'color.ui=false',
-  'checkout.workers=0',
+  // With several workers, git 2.39 writes files with the attribute `working-tree-encoding` in the wrong encoding.
+  'checkout.workers=1',
 ];
 
 /** How long git may take to remove its lock files before it is killed, in milliseconds. */

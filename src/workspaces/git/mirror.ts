@@ -7,10 +7,11 @@ import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { devNull } from 'node:os';
 import { join } from 'node:path';
+import { runCommand } from '../../processes/child-process.ts';
 import { type Git, GitError, mustGit } from './git.ts';
 import type { GitPlace } from './git-environment.ts';
-import { type GitSetting, type GitSettings, isLocalPath, settingOf, settingsFile } from './git-settings.ts';
-import type { Repository } from './repository.ts';
+import { type GitSetting, type GitSettings, localRemotes, settingOf, settingsFile } from './git-settings.ts';
+import { type Repository, readSmallFile } from './repository.ts';
 
 /**
  * `shared`: the mirror links to the repository's refs and objects, so commands change the repository.
@@ -46,7 +47,7 @@ export async function prepareMirror(
   await replaceFile(hostSettings, settingsFile(settings.host));
   await replaceFile(
     join(gitDir, 'config'),
-    settingsFile([...format(settings.repository, kind), ...localRemotes(settings)]),
+    settingsFile([...format(settings.repository, kind), ...harmlessRemotes(settings)]),
   );
   await (kind === 'shared' ? linkParts(gitDir, repository) : borrow(gitDir, repository));
   return { place: { gitDir, hostSettings }, objects: join(gitDir, 'objects') };
@@ -78,7 +79,13 @@ function format(settings: GitSetting[], kind: MirrorKind): GitSetting[] {
     { name: 'core.repositoryformatversion', value: '1' },
     ...settings.filter(({ name }) => !/^(core\.bare|extensions\.refstorage)$/.test(name)),
     // A `shared` mirror is not bare, because every command that uses it names a working tree.
-    ...(kind === 'borrowed' ? [{ name: 'core.bare', value: 'true' }] : []),
+    // A log of the refs tells which commits the upstream had earlier.
+    ...(kind === 'borrowed'
+      ? [
+          { name: 'core.bare', value: 'true' },
+          { name: 'core.logallrefupdates', value: 'true' },
+        ]
+      : []),
   ];
 }
 
@@ -87,15 +94,15 @@ function format(settings: GitSetting[], kind: MirrorKind): GitSetting[] {
  * starts a second git process, which obeys the remote repository's settings and hooks. Another user may have written
  * them.
  */
-function localRemotes({ repository }: GitSettings): GitSetting[] {
-  const local = repository.filter(({ name, value }) => /^remote\..+\.(url|pushurl)$/s.test(name) && isLocalPath(value));
-  const remotes = new Set(local.map(({ name }) => name.slice(0, name.lastIndexOf('.'))));
-  return [...remotes].flatMap((remote) =>
-    ['upload-pack', 'receive-pack'].map((command) => ({
-      name: `${remote}.${command.replace('-', '')}`,
-      value: `GIT_ALLOW_PROTOCOL=none ${withoutHooks} ${command}`,
+function harmlessRemotes(settings: GitSettings): GitSetting[] {
+  const value = (command: string) => `GIT_ALLOW_PROTOCOL=none ${withoutHooks} ${command}`;
+  return [
+    ...localRemotes(settings, 'fetch').map((remote) => ({ name: `${remote}.uploadpack`, value: value('upload-pack') })),
+    ...localRemotes(settings, 'push').map((remote) => ({
+      name: `${remote}.receivepack`,
+      value: value('receive-pack'),
     })),
-  );
+  ];
 }
 
 const withoutHooks = [
@@ -129,14 +136,31 @@ async function borrow(gitDir: string, repository: Repository): Promise<void> {
 }
 
 async function copyOrRemove(from: string, to: string): Promise<void> {
-  const text = await readFile(from, 'utf8').catch(() => undefined);
+  const text = await readSmallFile(from);
   await (text === undefined ? rm(to, { force: true }) : replaceFile(to, text));
 }
 
 /** Replaces a file in one step, because another git command may be reading the file. */
 export async function replaceFile(path: string, text: string): Promise<void> {
   if ((await readFile(path, 'utf8').catch(() => undefined)) === text) return;
-  const next = `${path}.${randomUUID()}`;
-  await writeFile(next, text, { mode: 0o600 });
-  await rename(next, path);
+  const next = `${path}.${randomUUID()}.new`;
+  try {
+    await writeFile(next, text, { mode: 0o600 });
+    await rename(next, path);
+  } catch (error) {
+    await rm(next, { force: true });
+    throw error;
+  }
+}
+
+/**
+ * Removes files that a killed server, or its git, left in the mirrors: locks, which would make every later command
+ * fail, and unfinished files. Does not follow the links to the repository of the user.
+ */
+export async function removeUnfinished(dataDir: string): Promise<void> {
+  const folder = join(dataDir, 'repositories');
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const names = ['*.lock', '*.new', 'tmp_*', '.tmp-*'].flatMap((name) => ['-o', '-name', name]).slice(1);
+  const args = ['.', '-type', 'f', '(', ...names, ')', '-delete'];
+  await runCommand('find', args, { cwd: folder, env: { PATH: '/usr/bin:/bin' }, timeoutMs: 60_000 });
 }

@@ -17,10 +17,9 @@ export type Upstream = {
 };
 
 /** `branch` is undefined if HEAD is detached. `noUpstream` says why there is no upstream. */
-export type CurrentBranch = { branch?: string } & (
-  | { upstream: Upstream }
-  | { upstream?: undefined; noUpstream: string }
-);
+export type CurrentBranch =
+  | { branch: string; upstream: Upstream }
+  | { branch?: string; upstream?: undefined; noUpstream: string };
 
 /**
  * Finds the current branch and its upstream.
@@ -58,19 +57,67 @@ export async function fetchUpstream(
   return await mustGit(git(place, ['rev-parse', '--verify', upstream.tracking], { timeoutMs: 10_000 }));
 }
 
-export type Relation = 'same' | 'behind' | 'ahead' | 'diverged';
-
 /** Returns the latest commit of the upstream that has been fetched. Returns `undefined` before the first fetch. */
 export async function fetchedCommit(git: Git, place: GitPlace, upstream: Upstream): Promise<string | undefined> {
   const found = await git(place, ['rev-parse', '--verify', '--quiet', upstream.tracking], { timeoutMs: 10_000 });
   return found.ok ? found.text : undefined;
 }
 
-/** Returns how `ours` relates to `theirs`. If a shallow history lacks their common ancestor, they count as diverged. */
-export async function relationOf(git: Git, place: GitPlace, ours: string, theirs: string): Promise<Relation> {
-  if (ours === theirs) return 'same';
+/** How far back the log of a ref is read. */
+const maxKnown = 1000;
+
+/** Returns the commits at which the upstream was seen, as the log of its tracking ref says. */
+export async function knownCommits(git: Git, place: GitPlace, upstream: Upstream): Promise<string[]> {
+  const args = ['rev-list', '--walk-reflogs', `--max-count=${maxKnown}`, upstream.tracking];
+  const [latest, log] = await Promise.all([
+    fetchedCommit(git, place, upstream),
+    git(place, args, { timeoutMs: 10_000 }),
+  ]);
+  return [...new Set([...(latest ? [latest] : []), ...log.text.split('\n').filter(Boolean)])];
+}
+
+/**
+ * How a branch relates to its upstream. `same`: both are at the same commit. `behind`: it has no commits of its own.
+ * `rewritten`: it has no commits of its own, but commits that the upstream has dropped. `ahead`: it has the whole upstream, and commits of its own. `diverged`: it has
+ * commits of its own, and either the upstream has others, or the branch still has commits that the upstream has dropped.
+ */
+export type Relation = {
+  kind: 'same' | 'behind' | 'rewritten' | 'ahead' | 'diverged';
+  /** The last commit before the branch's own ones. Undefined if there is no single such commit. */
+  fork: string | undefined;
+};
+
+/**
+ * Returns how `ours` relates to `theirs`. The branch's own commits are those that the upstream never had: a commit that
+ * the upstream has dropped, for example by an amendment and a forced push, is not an own commit.
+ * @param known earlier commits of the upstream
+ */
+export async function relationOf(
+  git: Git,
+  place: GitPlace,
+  ours: string,
+  theirs: string,
+  known: string[],
+): Promise<Relation> {
+  if (ours === theirs) return { kind: 'same', fork: theirs };
+  const own = await commitsWithout(git, place, ours, [theirs, ...known]);
+  const commits = own.filter((line) => !line.startsWith('-'));
   const isAncestor = async (older: string, newer: string) =>
     (await git(place, ['merge-base', '--is-ancestor', older, newer], { timeoutMs: 10_000 })).ok;
-  if (await isAncestor(ours, theirs)) return 'behind';
-  return (await isAncestor(theirs, ours)) ? 'ahead' : 'diverged';
+  if (commits.length === 0) {
+    return { kind: (await isAncestor(ours, theirs)) ? 'behind' : 'rewritten', fork: undefined };
+  }
+  const boundary = own.filter((line) => line.startsWith('-')).map((line) => line.slice(1));
+  const fork = boundary.length === 1 ? boundary[0] : undefined;
+  if (!(await isAncestor(theirs, ours))) return { kind: 'diverged', fork };
+  const ahead = (await commitsWithout(git, place, ours, [theirs])).filter((line) => !line.startsWith('-'));
+  return { kind: ahead.length === commits.length ? 'ahead' : 'diverged', fork };
+}
+
+/** Lists the commits of `ours` that none of the others has. The lines of the commits before them begin with a dash. */
+async function commitsWithout(git: Git, place: GitPlace, ours: string, others: string[]): Promise<string[]> {
+  const input = [ours, ...others.map((commit) => `^${commit}`), ''].join('\n');
+  const args = ['rev-list', '--ignore-missing', '--boundary', '--stdin'];
+  const limits = { timeoutMs: 60_000, maxOutputBytes: 256 * 1024 * 1024 };
+  return (await mustGit(git(place, args, { ...limits, input }))).split('\n').filter(Boolean);
 }

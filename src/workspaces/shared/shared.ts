@@ -1,15 +1,15 @@
 /** The shared mode: runs work in the workspace itself, one at a time. The workspace is synced before each run. */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { removeFolder } from '../../processes/remove-folder.ts';
+import { createCleanup } from '../../processes/cleanup.ts';
 import type { SyncReport } from '../../task.ts';
 import { unknownWork } from '../changes/collect-and-deliver.ts';
 import { type Git, GitError } from '../git/git.ts';
 import { readGitSettings } from '../git/git-settings.ts';
 import { prepareMirror } from '../git/mirror.ts';
 import { findRepository, type Repository } from '../git/repository.ts';
-import { checkSameRepository, linksIn, refuseNewLinks } from '../links.ts';
+import { checkSameRepository, refuseNewWaysOut, waysOut } from '../links.ts';
 import { createMutex } from '../mutex.ts';
+import { whyUndeliverable } from '../undeliverable.ts';
 import {
   checkRequired,
   orUnavailable,
@@ -34,10 +34,11 @@ export async function createShared(
 ): Promise<Workspaces> {
   const mutex = createMutex();
   const root = first?.root ?? workspaceDir;
-  const links = first ? await linksIn(first.commonDir) : new Set<string>();
+  const known = first ? await waysOut(first.commonDir) : new Set<string>();
   const baselines = join(settings.dataDir, 'baselines');
-  await removeFolder(baselines);
-  await mkdir(baselines, { recursive: true, mode: 0o700 });
+  const cleanup = createCleanup(settings.onProblem);
+  const notRemoved = 'the record of the files before a run could not be removed';
+  await cleanup.empty(notRemoved, baselines);
 
   const checkFolder = async (): Promise<void> => {
     if (first) checkSameRepository(first, await findRepository(workspaceDir));
@@ -51,14 +52,14 @@ export async function createShared(
     if (!first) return;
     const now = await findRepository(workspaceDir);
     checkSameRepository(first, now);
-    await refuseNewLinks(now?.commonDir ?? first.commonDir, links);
+    await refuseNewWaysOut(now?.commonDir ?? first.commonDir, known);
   };
 
   const lease = async (runId: string, signal: AbortSignal): Promise<WorkspaceLease> => {
     const baseline = join(baselines, safeRunId(runId));
     const unlock = await mutex.lock(signal);
     const release = async () => {
-      await removeFolder(baseline);
+      await cleanup.remove(notRemoved, baseline);
       unlock();
     };
     try {
@@ -74,7 +75,8 @@ export async function createShared(
         await release();
         return preparedAt(sync.revision);
       };
-      return { path: workspaceDir, root, sync, reads: [], collect, deliver, release, keep };
+      const notes = sync.notes && { fileNotes: sync.notes };
+      return { path: workspaceDir, root, ...notes, sync, reads: [], collect, deliver, release, keep };
     } catch (error) {
       await release();
       throw error;
@@ -94,7 +96,8 @@ export async function createShared(
     clean: true,
     async lease(runId, signal) {
       const leased = await lease(runId, signal);
-      if (revision === undefined || leased.sync.revision === revision) return leased;
+      // An agent that was started earlier does not know the notes.
+      if (revision === undefined ? !leased.fileNotes : leased.sync.revision === revision) return leased;
       await leased.release();
       return undefined;
     },
@@ -103,6 +106,7 @@ export async function createShared(
 
   return {
     hides: [],
+    undeliverable: () => whyUndeliverable(git, workspaceDir, settings.environment),
     lease,
     // A prewarmed agent has read no files yet, so it can be used at any revision.
     async prepare() {
@@ -110,7 +114,7 @@ export async function createShared(
       return preparedAt(undefined);
     },
     forgetPatch: async () => {},
-    close: async () => {},
+    close: () => cleanup.close(),
   };
 }
 

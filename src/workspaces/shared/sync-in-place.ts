@@ -6,12 +6,14 @@
 import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SyncReport } from '../../task.ts';
+import { partsOf } from '../git/byte-path.ts';
 import { type Git, GitError, mustGit } from '../git/git.ts';
 import type { GitPlace } from '../git/git-environment.ts';
 import { type GitSettings, identityIn } from '../git/git-settings.ts';
 import type { Mirror } from '../git/mirror.ts';
 import type { Repository } from '../git/repository.ts';
-import { fetchUpstream, findCurrentBranch, relationOf, type Upstream } from '../git/upstream.ts';
+import { fetchUpstream, findCurrentBranch, knownCommits, relationOf, type Upstream } from '../git/upstream.ts';
+import { holdFiltered, withoutFiltered } from './filtered-files.ts';
 
 export type Checkout = {
   git: Git;
@@ -42,64 +44,92 @@ export async function syncInPlace(checkout: Checkout, limits: Limits): Promise<S
   const current = await findCurrentBranch(checkout.git, place, checkout.settings.repository);
   if (!current.upstream) return { state: 'off', detail: current.noUpstream, revision: before };
   try {
-    const after = await advance(checkout, place, current.upstream, before, limits);
-    return { state: after === before ? 'unchanged' : 'synced', revision: after };
+    const { revision, notes } = await advance(checkout, place, current, before, limits);
+    const state = revision === before ? 'unchanged' : 'synced';
+    return { state, revision, ...(notes.length > 0 && { notes }) };
   } catch (error) {
     if (!(error instanceof GitError)) throw error;
     return { state: 'failed', detail: error.message, revision: before };
   }
 }
 
+type InPlace = GitPlace & { workTree: string; indexFile: string };
+
 /** Returns the place of commands that use the checkout's own index and files with the mirror's settings. */
-export function placeOf({ repository, mirror }: Checkout): GitPlace {
-  const { gitDir, root } = repository;
-  return { gitDir, commonDir: mirror.place.gitDir, workTree: root, hostSettings: mirror.place.hostSettings };
+export function placeOf({ repository, mirror }: Checkout): InPlace {
+  const { gitDir, root: workTree } = repository;
+  const { gitDir: commonDir, hostSettings } = mirror.place;
+  return { gitDir, commonDir, workTree, indexFile: join(gitDir, 'index'), hostSettings };
 }
 
 async function advance(
   checkout: Checkout,
-  place: GitPlace,
-  upstream: Upstream,
+  place: InPlace,
+  { branch, upstream }: { branch: string; upstream: Upstream },
   head: string | undefined,
   limits: Limits,
-): Promise<string> {
+): Promise<Advanced> {
   const { git } = checkout;
+  const unmoved = (revision: string): Advanced => ({ revision, notes: [] });
+  const move = (to: string, args: string[]) => moveTo(checkout, place, { from: head, to, args });
+  const known = await knownCommits(git, place, upstream);
   const theirs = await fetchUpstream(git, place, upstream, limits);
   const unfinished = await unfinishedOperation(checkout.repository.gitDir);
   if (unfinished) throw new GitError(`a ${unfinished} is in progress in the workspace`);
-  const relation = head === undefined ? 'behind' : await relationOf(git, place, head, theirs);
-  switch (relation) {
+  const { kind, fork } =
+    head === undefined
+      ? { kind: 'behind' as const, fork: undefined }
+      : await relationOf(git, place, head, theirs, known);
+  switch (kind) {
     case 'same':
     case 'ahead':
-      return head ?? theirs;
+      return unmoved(head ?? theirs);
     case 'behind':
-      await mustGit(git(place, ['merge', '--ff-only', '--quiet', theirs], { timeoutMs: moveTimeoutMs }));
-      return theirs;
+      return move(theirs, ['merge', '--ff-only', '--quiet', theirs]);
+    case 'rewritten':
+      // Unlike a reset, this keeps staged changes staged. It refuses to overwrite a changed file.
+      return move(theirs, ['checkout', '--quiet', '--no-track', '-B', branch, theirs, '--']);
     case 'diverged': {
       if (await hasLocalChanges(git, place)) {
         throw new GitError(`local commits and ${upstream.name} differ, and uncommitted changes forbid a rebase`);
       }
-      const rebased = await rebaseElsewhere(checkout, head ?? theirs, theirs, upstream, limits);
-      await mustGit(git(place, ['reset', '--keep', '--quiet', rebased], { timeoutMs: moveTimeoutMs }));
-      return rebased;
+      const rebased = await rebaseElsewhere(checkout, { ours: head ?? theirs, theirs, fork }, upstream, limits);
+      return move(rebased, ['reset', '--keep', '--quiet', rebased]);
     }
   }
 }
 
+/** The commit at which the checkout is, and notes on its files. */
+type Advanced = { revision: string; notes: string[] };
+
+/** Moves the checkout with a git command. Files that have a filter keep their content. */
+async function moveTo(
+  { git, temporaryFolder }: Checkout,
+  place: InPlace,
+  { from, to, args }: { from: string | undefined; to: string; args: string[] },
+): Promise<Advanced> {
+  const filtered = from === undefined ? undefined : await holdFiltered(git, place, from, to, temporaryFolder);
+  const moved = await git(place, args, { timeoutMs: moveTimeoutMs });
+  if (moved.ok) return { revision: to, notes: filtered?.notes ?? [] };
+  await filtered?.release();
+  throw new GitError(moved.reason);
+}
+
 /**
  * Returns whether tracked files have uncommitted changes. Untracked files are not checked, because git itself refuses a
- * move that would overwrite an untracked file.
+ * move that would overwrite an untracked file. Files that git stores through a filter always differ from what is stored.
  */
-async function hasLocalChanges(git: Git, place: GitPlace): Promise<boolean> {
-  const status = ['status', '--porcelain', '--untracked-files=no', '--ignore-submodules=dirty'];
-  return (await mustGit(git(place, status, { timeoutMs: moveTimeoutMs }))) !== '';
+async function hasLocalChanges(git: Git, place: InPlace): Promise<boolean> {
+  const args = ['diff', '--name-only', '-z', '--no-ext-diff', '--no-textconv', '--ignore-submodules=dirty', 'HEAD'];
+  const running = git(place, args, { timeoutMs: moveTimeoutMs });
+  await mustGit(running);
+  return (await withoutFiltered(git, place, partsOf((await running).stdout))).length > 0;
 }
 
 /** Rebases in a temporary folder, so that a conflict, a timeout or a crash leaves the checkout unchanged. */
 async function rebaseElsewhere(
   { git, settings, mirror, temporaryFolder }: Checkout,
-  ours: string,
-  theirs: string,
+  { ours, theirs, fork }: { ours: string; theirs: string; fork: string | undefined },
   upstream: Upstream,
   limits: Limits,
 ): Promise<string> {
@@ -111,7 +141,8 @@ async function rebaseElsewhere(
     const withCommonDir = { ...place, commonDir: mirror.place.gitDir };
     await mustGit(git(withCommonDir, ['read-tree', '--reset', '-u', ours], limits));
     const environment = identityIn(settings);
-    const rebase = await git(withCommonDir, ['rebase', '--quiet', '--merge', theirs], { ...limits, environment });
+    const args = ['rebase', '--quiet', '--merge', '--onto', theirs, fork ?? theirs];
+    const rebase = await git(withCommonDir, args, { ...limits, environment });
     if (rebase.ok) return await mustGit(git(withCommonDir, ['rev-parse', '--verify', 'HEAD'], { timeoutMs: 10_000 }));
     const files = await git(withCommonDir, ['diff', '--name-only', '--diff-filter=U'], { timeoutMs: 10_000 });
     const conflicts = files.text.split('\n').filter(Boolean);

@@ -2,13 +2,19 @@
  * Records the files of a shared workspace before a run, so that earlier uncommitted changes are not part of the run's
  * work.
  */
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Baseline, copyIndex, emptyTree, makeBaselinePlace } from '../changes/baseline.ts';
 import type { ChangeLimits } from '../changes/changes.ts';
 import { createWork, unknownWork, type Work } from '../changes/collect-and-deliver.ts';
 import type { DeliveryTarget } from '../changes/deliver.ts';
-import { snapshot } from '../changes/snapshot.ts';
-import { GitError } from '../git/git.ts';
+import { listFlagged } from '../changes/listings.ts';
+import { listChanges } from '../changes/patch.ts';
+import { type Snapshot, snapshot } from '../changes/snapshot.ts';
+import { updateIndex } from '../changes/store-files.ts';
+import { GitError, mustGit } from '../git/git.ts';
+import { convertsLineEnds } from '../git/git-settings.ts';
+import { readSmallFile } from '../git/repository.ts';
 import { fetchedCommit, findCurrentBranch } from '../git/upstream.ts';
 import { type Checkout, placeOf } from './sync-in-place.ts';
 
@@ -34,19 +40,95 @@ export async function workInPlace(checkout: Checkout, folder: string, settings: 
 }
 
 async function recordFiles(checkout: Checkout, folder: string): Promise<{ baseline: Baseline; wasClean: boolean }> {
-  const { git, repository, mirror } = checkout;
-  const inPlace = { ...placeOf(checkout), workTree: repository.root };
-  const place = await makeBaselinePlace(folder, inPlace, mirror.objects);
-  await copyIndex(join(repository.gitDir, 'index'), place.indexFile);
-  const [tree, head, committed] = await Promise.all([
-    // `owned` is false: nested repositories in the user's folder belong to the user, and may be large.
-    snapshot(git, { place, owned: false }),
-    git(place, ['rev-parse', '--verify', '--quiet', 'HEAD'], quick),
-    git(place, ['rev-parse', '--verify', '--quiet', 'HEAD^{tree}'], quick),
+  const { git } = checkout;
+  const place = await placeOfRecord(checkout, folder);
+  const [taken, head, committed] = await Promise.all([
+    takeFirst(checkout, place),
+    git(placeOf(checkout), ['rev-parse', '--verify', '--quiet', 'HEAD'], quick),
+    git(placeOf(checkout), ['rev-parse', '--verify', '--quiet', 'HEAD^{tree}'], quick),
   ]);
-  const clean = committed.ok ? committed.text : await emptyTree(git, place);
-  const baseline: Baseline = { place, tree, owned: false, ...(head.ok && { revision: head.text }) };
-  return { baseline, wasClean: tree === clean };
+  const committedTree = committed.ok ? committed.text : await emptyTree(git, place);
+  const baseline: Baseline = {
+    place,
+    tree: taken.tree,
+    // Nested repositories in the user's folder belong to the user, and may be large.
+    owned: false,
+    convertsAll: convertsLineEnds(checkout.settings),
+    omittedBefore: taken.omitted,
+    nestedBefore: taken.nested,
+    ...(head.ok && { revision: head.text }),
+    ...(taken.tree !== committedTree && { committedTree }),
+  };
+  return { baseline, wasClean: await differsOnlyInFiltered(checkout, baseline, taken) };
+}
+
+/**
+ * Makes a git folder and an index of the server's own for the record, so that the run's work is found even if the agent
+ * breaks the git folder of the workspace.
+ */
+async function placeOfRecord(checkout: Checkout, folder: string): Promise<Baseline['place']> {
+  const { git, repository, mirror } = checkout;
+  const gitDir = join(folder, 'git');
+  await mkdir(join(gitDir, 'info'), { recursive: true, mode: 0o700 });
+  await writeFile(join(gitDir, 'HEAD'), 'ref: refs/heads/none\n');
+  const inPlace = { ...placeOf(checkout), gitDir, workTree: repository.root };
+  const place = await makeBaselinePlace(folder, inPlace, mirror.objects);
+  const own = repository.gitDir;
+  const sparse = await readSmallFile(join(own, 'info/sparse-checkout'));
+  if (sparse !== undefined) await writeFile(join(gitDir, 'info/sparse-checkout'), sparse);
+  for (const name of await readdir(own)) {
+    // A split index has a second part with such a name.
+    if (name.startsWith('sharedindex.')) await copyIndex(join(own, name), join(gitDir, name));
+  }
+  await copyIndex(join(own, 'index'), place.indexFile);
+  await showFlagged(git, place);
+  return place;
+}
+
+/** Makes git compare files that the user has told it to take for unchanged. */
+async function showFlagged(git: Checkout['git'], place: Baseline['place']): Promise<void> {
+  const flagged = await listFlagged(git, place).catch(() => []);
+  if (flagged.length === 0) return;
+  for (const option of ['--no-assume-unchanged', '--no-skip-worktree']) {
+    await mustGit(updateIndex(git, place, [option, '--stdin'], flagged));
+  }
+}
+
+/** Takes a snapshot. If an agent or a crash has broken the index, begins with the files of HEAD. */
+async function takeFirst(checkout: Checkout, place: Baseline['place']): Promise<Snapshot> {
+  const { git } = checkout;
+  // No file of a nested repository is examined.
+  const inPlace = {
+    place,
+    owned: false,
+    convertsAll: convertsLineEnds(checkout.settings),
+    nestedBefore: 'all',
+  } as const;
+  try {
+    return await snapshot(git, inPlace);
+  } catch (error) {
+    if (!(error instanceof GitError)) throw error;
+    const head = await git(placeOf(checkout), ['rev-parse', '--verify', '--quiet', 'HEAD'], quick);
+    if (!head.ok) throw error;
+    await rm(place.indexFile, { force: true });
+    await mustGit(git(place, ['read-tree', head.text], { timeoutMs: 60_000 }));
+    return await snapshot(git, inPlace);
+  }
+}
+
+/**
+ * Returns whether the files are those of the commit. Files that git stores through a filter do not count: their bytes
+ * always differ from what git has stored.
+ */
+async function differsOnlyInFiltered(
+  { git }: Checkout,
+  { place, tree, committedTree }: Baseline,
+  { filtered }: Snapshot,
+): Promise<boolean> {
+  if (committedTree === undefined) return true;
+  const stored = new Set(filtered);
+  const changes = await listChanges(git, { place, tree: committedTree }, tree);
+  return changes.every(({ change: { before, after } }) => before && after && stored.has(after.path));
 }
 
 async function targetOf(checkout: Checkout, { gitSyncTimeoutMs }: Settings): Promise<DeliveryTarget> {

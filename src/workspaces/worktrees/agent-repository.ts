@@ -10,6 +10,7 @@ import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { copyIndex } from '../changes/baseline.ts';
 import { remotesIn, settingsFile } from '../git/git-settings.ts';
+import { objectFolders } from '../git/repository.ts';
 import type { StartPoint } from './start-point.ts';
 
 /** `symbolic` is the ref to which a symbolic ref points. Empty for all other refs. */
@@ -33,7 +34,9 @@ export async function writeAgentRepository(
     await mkdir(join(own, part), { recursive: true });
   }
   await writeFile(join(own, 'config'), agentSettings(start));
-  await writeFile(join(own, 'objects/info/alternates'), `${start.mirror.objects}\n`);
+  // All folders are named here, because Git LFS does not look into the alternates of an alternate.
+  const alternates = await objectFolders(start.mirror.objects);
+  await writeFile(join(own, 'objects/info/alternates'), alternates.map((path) => `${path}\n`).join(''));
   await writeFile(join(own, 'packed-refs'), packedRefs(refs, start));
   for (const { name, symbolic } of refs.filter((ref) => ref.symbolic)) {
     await mkdir(dirname(join(own, name)), { recursive: true });
@@ -54,7 +57,9 @@ function packedRefs(refs: Ref[], { branch, revision }: StartPoint): string {
 
 /** Returns the settings that a clone would have, without passwords and tokens. */
 export function agentSettings({ settings }: StartPoint): string {
-  const kept = settings.repository.filter(({ name }) => !/^(core\.bare$|extensions\.refstorage$|http\.)/.test(name));
+  const kept = settings.repository.filter(
+    ({ name, value }) => !/^(core\.bare$|extensions\.refstorage$|http\.)/.test(name) && !isSecretRewrite(name, value),
+  );
   return settingsFile([
     {
       name: 'core.repositoryformatversion',
@@ -64,6 +69,11 @@ export function agentSettings({ settings }: StartPoint): string {
     ...kept.map(({ name, value }) => ({ name, value: /url$/.test(name) ? withoutPassword(value) : value })),
     ...remotesIn(kept).map((name) => ({ name: `remote.${name}.fetch`, value: `+refs/heads/*:refs/remotes/${name}/*` })),
   ]);
+}
+
+/** Returns whether a setting `url.BASE.insteadOf` names a password or a token. */
+function isSecretRewrite(name: string, value: string): boolean {
+  return name.startsWith('url.') && /https?:\/\/[^/]*@/i.test(`${name} ${value}`);
 }
 
 function withoutPassword(url: string): string {

@@ -1,28 +1,30 @@
-/** Disposes of worktrees: keeps unsaved work as a patch in the data folder, then removes the worktree's folder. */
+/** Disposes of worktrees: keeps unsaved work in the data folder, then removes the worktree's folder. */
 import { randomUUID } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { readdir, readFile, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createCleanup } from '../../processes/cleanup.ts';
 import { removeFolder } from '../../processes/remove-folder.ts';
 import type { Baseline } from '../changes/baseline.ts';
-import { writePatch } from '../changes/changes.ts';
 import { isFolder, snapshot } from '../changes/snapshot.ts';
 import type { Git } from '../git/git.ts';
 import { replaceFile } from '../git/mirror.ts';
-import type { KeptPatch, StageSettings } from '../workspaces.ts';
+import type { StageSettings } from '../workspaces.ts';
+import { createKeptWork } from './kept-work.ts';
 import { relocated, type Worktree } from './make-worktree.ts';
 
 export type Disposal = {
   /**
-   * Renames the worktree's folder at once, so that its name is free. The rest is done in the background.
-   * @param saved whether all of the work is saved elsewhere, so that no patch is needed
+   * Renames the worktree's folder at once, so that its name is free. The rest is done in the background, and tried
+   * again until it succeeds. Never rejects.
+   * @param saved whether all of the work is saved elsewhere, so that nothing must be kept
    */
   dispose(folder: string, saved: boolean): Promise<void>;
   /** Disposes of the worktrees that an earlier server process left behind, in the background. */
   disposeLeftovers(): Promise<void>;
-  /** Removes the patch of a run, if there is one. */
+  /** Removes the kept work of a run, if there is any. */
   forgetPatch(runId: string): Promise<void>;
-  /** Settles when all disposals have ended. */
-  idle(): Promise<void>;
+  /** Settles when all disposals have ended, except those that have failed, which are left to the next server. */
+  close(): Promise<void>;
 };
 
 const recordName = 'run.json';
@@ -38,79 +40,72 @@ export async function recordRun(runId: string, { folder, baseline }: Worktree): 
   await replaceFile(join(folder, recordName), JSON.stringify(record));
 }
 
+const notRemoved = 'a worktree could not be removed yet';
+
 /** @param root the folder that holds all worktrees */
-export function createDisposal(
-  git: Git,
-  root: string,
-  { dataDir, keepPatchesMs, onKept, onProblem }: StageSettings,
-): Disposal {
-  const patches = join(dataDir, 'patches');
-  const patchOf = (runId: string) => join(patches, `${runId}.patch`);
-  let last: Promise<void> = removeOldPatches(patches, keepPatchesMs).catch((error: unknown) =>
-    onProblem('old patches could not be removed', error),
-  );
+export function createDisposal(git: Git, root: string, settings: StageSettings): Disposal {
+  const { keepPatchesMs, onKept, onProblem } = settings;
+  const cleanup = createCleanup(onProblem);
+  const keptWork = createKeptWork(git, settings);
+  let last: Promise<void> = cleanup.run('old patches could not be removed', () => keptWork.removeOld());
 
   /** Does the steps one after the other, because removing thousands of files should not slow down running agents. */
-  function later(step: () => Promise<void>): void {
-    last = last.then(step).catch((error: unknown) => onProblem('a worktree could not be removed; it stays', error));
+  function inOrder(step: () => Promise<void>): Promise<void> {
+    const done = last.then(step);
+    last = done.catch(() => {});
+    return done;
   }
 
   async function keepAndRemove(folder: string, saved: boolean): Promise<void> {
     const record = saved ? undefined : await readRecord(folder);
-    // If this throws, the folder stays, and the server tries again at its next start.
-    if (record) await keepWork(record.runId, relocated(record.baseline, folder));
+    if (record) {
+      await keep(record, folder).catch(async (error: unknown) => {
+        // Work that can never be kept, because its repository is gone, stays as long as a patch would.
+        if (await isYoung(folder, keepPatchesMs)) throw error;
+      });
+    }
     await removeFolder(folder);
   }
 
-  async function keepWork(runId: string, baseline: Baseline): Promise<void> {
+  async function keep({ runId, baseline: recorded }: RunRecord, folder: string): Promise<void> {
+    const baseline = relocated(recorded, folder);
     if (!(await isFolder(baseline.place.workTree))) return;
-    const tree = await snapshot(git, baseline);
-    if (tree !== baseline.tree) onKept(runId, await keepPatch(runId, baseline, tree));
+    const kept = await keptWork.keep(runId, baseline, await snapshot(git, baseline));
+    if (kept) onKept(runId, kept);
   }
 
-  /** Writes the run's patch, and replaces an older patch of the same run. */
-  async function keepPatch(runId: string, baseline: Baseline, tree: string): Promise<KeptPatch> {
-    await mkdir(patches, { recursive: true, mode: 0o700 });
-    const path = patchOf(runId);
-    await writePatch(git, baseline, tree, `${path}.part`);
-    await rename(`${path}.part`, path);
-    return { path, bytes: (await stat(path)).size };
+  /** Settles when the folder is renamed. */
+  async function take(folder: string, saved: boolean): Promise<void> {
+    const disposed = join(root, `.disposed-${randomUUID()}`);
+    const now = await rename(folder, disposed).then(
+      () => disposed,
+      () => folder,
+    );
+    void cleanup.run(notRemoved, () => inOrder(() => keepAndRemove(now, saved)));
   }
-
-  const newName = () => join(root, `.disposed-${randomUUID()}`);
 
   return {
     async dispose(folder, saved) {
-      const disposed = newName();
       // An agent without a sandbox may have removed the folder.
-      if (!(await isFolder(folder))) return;
-      await rename(folder, disposed);
-      later(() => keepAndRemove(disposed, saved));
+      if (await isFolder(folder)) await take(folder, saved);
     },
     async disposeLeftovers() {
-      for (const name of await readdir(root)) {
-        const disposed = newName();
-        await rename(join(root, name), disposed);
-        later(() => keepAndRemove(disposed, false));
-      }
+      for (const name of await readdir(root)) await take(join(root, name), false);
     },
-    forgetPatch: (runId) => rm(patchOf(runId), { force: true }),
-    async idle() {
+    forgetPatch: (runId) => keptWork.forget(runId),
+    async close() {
       for (let seen: unknown; seen !== last; ) {
         seen = last;
         await last;
       }
+      await cleanup.close();
     },
   };
 }
 
-async function removeOldPatches(folder: string, keepMs: number): Promise<void> {
-  const oldest = Date.now() - keepMs;
-  for (const name of await readdir(folder).catch(() => [])) {
-    const path = join(folder, name);
-    const modified = (await stat(path).catch(() => undefined))?.mtimeMs;
-    if (modified !== undefined && modified < oldest) await rm(path, { force: true });
-  }
+async function isYoung(folder: string, maxAgeMs: number): Promise<boolean> {
+  const written = (await stat(join(folder, recordName)).catch(() => undefined))?.mtimeMs;
+  return written !== undefined && Date.now() - written < maxAgeMs;
 }
 
 /** Reads what `recordRun` wrote. Returns `undefined` if no run has used this folder. */

@@ -2,7 +2,8 @@
 import { mkdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type Baseline, emptyTree, makeBaselinePlace } from '../changes/baseline.ts';
-import { type Git, mustGit } from '../git/git.ts';
+import { type Git, type GitOptions, mustGit } from '../git/git.ts';
+import { convertsLineEnds } from '../git/git-settings.ts';
 import { type Ref, writeAgentRepository } from './agent-repository.ts';
 import type { StartPoint } from './start-point.ts';
 
@@ -15,8 +16,11 @@ export type Worktree = {
   baseline: Baseline;
 };
 
-/** The limits of a checkout. On slow disks, the checkout of a large repository takes minutes. */
-const checkoutLimits = { timeoutMs: 300_000 };
+/** Returns the options of a checkout. On slow disks, the checkout of a large repository takes minutes. */
+function checkout({ files }: StartPoint): GitOptions {
+  return { timeoutMs: 300_000, settings: files.parallel ? ['checkout.workers=0'] : [] };
+}
+
 const quick = { timeoutMs: 10_000 };
 
 /**
@@ -36,7 +40,7 @@ export async function makeWorktree(
   const { place: inMirror, objects } = start.mirror;
   const place = await makeBaselinePlace(baselineFolder(folder), { ...inMirror, workTree }, objects);
   if (start.revision) {
-    await mustGit(git(place, ['read-tree', '--reset', '-u', start.revision], { ...checkoutLimits, signal }));
+    await mustGit(git(place, ['read-tree', '--reset', '-u', start.revision], { ...checkout(start), signal }));
   }
   return finish(git, folder, start, place);
 }
@@ -45,7 +49,7 @@ export async function makeWorktree(
 export async function moveWorktree(git: Git, worktree: Worktree, start: StartPoint): Promise<Worktree> {
   const { folder, baseline } = worktree;
   const target = start.revision ?? (await emptyTree(git, baseline.place));
-  await mustGit(git(baseline.place, ['read-tree', '-m', '-u', baseline.tree, target], checkoutLimits));
+  await mustGit(git(baseline.place, ['read-tree', '-m', '-u', baseline.tree, target], checkout(start)));
   return finish(git, folder, start, baseline.place);
 }
 
@@ -68,7 +72,8 @@ function baselineFolder(folder: string): string {
 async function finish(git: Git, folder: string, start: StartPoint, place: Baseline['place']): Promise<Worktree> {
   const { tree = await emptyTree(git, place), refs } = await contentOf(git, start);
   await writeAgentRepository(place.workTree, start, refs, place.indexFile);
-  const baseline = { place, tree, owned: true, ...(start.revision && { revision: start.revision }) };
+  const convertsAll = convertsLineEnds(start.settings);
+  const baseline = { place, tree, owned: true, convertsAll, ...(start.revision && { revision: start.revision }) };
   return { folder, start, baseline };
 }
 

@@ -1,7 +1,6 @@
 /** Makes worktrees before a run needs them, so that the run does not wait until thousands of files are written. */
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import { removeFolder } from '../../processes/remove-folder.ts';
 import type { Git } from '../git/git.ts';
 import { makeWorktree, moveWorktree, type Worktree } from './make-worktree.ts';
 import { type StartPoint, sameStartPoint } from './start-point.ts';
@@ -17,11 +16,18 @@ export type PreparedWorktrees = {
 
 /**
  * @param settings.folder the folder in which the worktrees are made
+ * @param settings.discard removes the folder of a worktree that is not used
  * @param settings.onFailed called if a worktree could not be made or moved; runs do not fail because of that
  */
 export function createPreparedWorktrees(
   git: Git,
-  settings: { folder: string; name: string; count: number; onFailed(error: unknown): void },
+  settings: {
+    folder: string;
+    name: string;
+    count: number;
+    discard(folder: string): Promise<void>;
+    onFailed(error: unknown): void;
+  },
 ): PreparedWorktrees {
   const making: Promise<Worktree | undefined>[] = [];
   let closed = false;
@@ -32,7 +38,7 @@ export function createPreparedWorktrees(
       return await makeWorktree(git, start, folder, settings.name);
     } catch (error) {
       settings.onFailed(error);
-      await removeFolder(folder).catch(settings.onFailed);
+      await settings.discard(folder);
       return undefined;
     }
   }
@@ -46,7 +52,7 @@ export function createPreparedWorktrees(
         return await moveWorktree(git, prepared, start);
       } catch (error) {
         settings.onFailed(error);
-        await removeFolder(prepared.folder).catch(settings.onFailed);
+        await settings.discard(prepared.folder);
         return undefined;
       }
     },
@@ -56,7 +62,7 @@ export function createPreparedWorktrees(
     async close() {
       closed = true;
       for (const prepared of await Promise.all(making.splice(0))) {
-        if (prepared) await removeFolder(prepared.folder).catch(settings.onFailed);
+        if (prepared) await settings.discard(prepared.folder);
       }
     },
   };

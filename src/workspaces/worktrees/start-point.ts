@@ -5,11 +5,19 @@
 import type { SyncReport } from '../../task.ts';
 import { type Git, GitError, mustGit } from '../git/git.ts';
 import type { GitPlace } from '../git/git-environment.ts';
-import { type GitSettings, readGitSettings } from '../git/git-settings.ts';
+import { forOwnFolder, type GitSettings, readGitSettings } from '../git/git-settings.ts';
 import { type Mirror, prepareMirror } from '../git/mirror.ts';
 import type { Repository } from '../git/repository.ts';
-import { fetchedCommit, fetchUpstream, findCurrentBranch, relationOf, type Upstream } from '../git/upstream.ts';
+import {
+  fetchedCommit,
+  fetchUpstream,
+  findCurrentBranch,
+  knownCommits,
+  relationOf,
+  type Upstream,
+} from '../git/upstream.ts';
 import type { StageSettings } from '../workspaces.ts';
+import { type FileFacts, readFileFacts } from './file-facts.ts';
 
 export type StartPoint = {
   report: SyncReport;
@@ -18,8 +26,7 @@ export type StartPoint = {
   /** The current branch of the workspace. Undefined if HEAD is detached. */
   branch: string | undefined;
   upstream: Upstream | undefined;
-  /** The notes in the report that are about the files of `revision`. */
-  fileNotes: string[];
+  files: FileFacts;
   /** The path from the top of the repository to the workspace. */
   prefix: string;
   mirror: Mirror;
@@ -50,7 +57,7 @@ export async function findStartPoint(
   settings: StageSettings,
   last?: StartPoint,
 ): Promise<StartPoint> {
-  const gitSettings = await readGitSettings(git, repository, settings.environment);
+  const gitSettings = forOwnFolder(await readGitSettings(git, repository, settings.environment));
   const mirror = await prepareMirror(repository, gitSettings, 'borrowed', settings.dataDir);
   const source: GitPlace = { gitDir: repository.gitDir, hostSettings: mirror.place.hostSettings };
   const [head, current] = await Promise.all([
@@ -66,11 +73,11 @@ export async function findStartPoint(
     return followUpstream(git, places, ours, settings.gitSyncTimeoutMs);
   };
   const { revision, report } = await choose();
-  const fileNotes = last && last.revision === revision ? last.fileNotes : await notesOnFiles(git, mirror, revision);
-  const notes = [...(report.notes ?? []), ...fileNotes];
+  const files = last && last.revision === revision ? last.files : await readFileFacts(git, mirror, revision);
+  const notes = [...(report.notes ?? []), ...files.notes];
   const complete = { ...report, ...(revision && { revision }), ...(notes.length > 0 && { notes }) };
   const { prefix } = repository;
-  return { report: complete, revision, branch, upstream, fileNotes, prefix, mirror, source, settings: gitSettings };
+  return { report: complete, revision, branch, upstream, files, prefix, mirror, source, settings: gitSettings };
 }
 
 /** `source` is the workspace's own repository. */
@@ -79,18 +86,19 @@ type Places = { source: GitPlace; mirror: GitPlace; upstream: Upstream };
 async function followUpstream(git: Git, places: Places, ours: string | undefined, timeoutMs: number): Promise<Choice> {
   const { mirror, upstream } = places;
   const before = await lastFetched(git, places);
+  const known = (await Promise.all([places.source, mirror].map((place) => knownCommits(git, place, upstream)))).flat();
   try {
     const theirs = await fetchUpstream(git, mirror, upstream, { timeoutMs }).catch(async (error: unknown) => {
       if (!(await deleteBrokenRefs(git, mirror))) throw error;
       return fetchUpstream(git, mirror, upstream, { timeoutMs });
     });
     const state = before === theirs ? 'unchanged' : 'synced';
-    return await chooseCommit(git, places, ours, theirs, { state });
+    return await chooseCommit(git, places, { ours, theirs, known }, { state });
   } catch (error) {
     if (!(error instanceof GitError)) throw error;
     const report: SyncReport = { state: 'failed', detail: error.message };
     const theirs = await lastFetched(git, places);
-    return theirs ? chooseCommit(git, places, ours, theirs, report) : { revision: ours, report };
+    return theirs ? chooseCommit(git, places, { ours, theirs, known }, report) : { revision: ours, report };
   }
 }
 
@@ -116,19 +124,19 @@ async function lastFetched(git: Git, { source, mirror, upstream }: Places): Prom
 /**
  * Chooses the commit on which runs begin. Runs begin on local commits only if these contain the whole upstream. If both
  * sides have new commits, runs begin on the upstream: everybody else sees the upstream, and only the author of the
- * local commits should rebase them.
+ * local commits should rebase them. The same is true if the local commits follow commits that the upstream has dropped.
  */
 async function chooseCommit(
   git: Git,
   { mirror, upstream }: Places,
-  ours: string | undefined,
-  theirs: string,
+  { ours, theirs, known }: { ours: string | undefined; theirs: string; known: string[] },
   report: SyncReport,
 ): Promise<Choice> {
-  const relation = ours === undefined ? 'behind' : await relationOf(git, mirror, ours, theirs);
-  switch (relation) {
+  const kind = ours === undefined ? 'behind' : (await relationOf(git, mirror, ours, theirs, known)).kind;
+  switch (kind) {
     case 'same':
     case 'behind':
+    case 'rewritten':
       return { revision: theirs, report };
     case 'ahead':
       return {
@@ -140,15 +148,4 @@ async function chooseCommit(
       return { revision: theirs, report: { ...report, notes: [note] } };
     }
   }
-}
-
-/** Returns notes on how the files of a worktree differ from the files in the user's checkout. */
-async function notesOnFiles(git: Git, { place }: Mirror, revision: string | undefined): Promise<string[]> {
-  if (revision === undefined) return [];
-  const input = `${revision}:.gitmodules\n${revision}:.gitattributes\n`;
-  const { text } = await git(place, ['cat-file', '--batch'], { ...quick, input });
-  return [
-    ...(/^\S+ blob /.test(text) ? ['The folders of submodules are empty.'] : []),
-    ...(/filter=lfs/.test(text) ? ['Files in Git LFS are pointers, without their content.'] : []),
-  ];
 }

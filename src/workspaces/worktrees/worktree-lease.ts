@@ -80,9 +80,13 @@ export async function preparedOf(
   };
 }
 
-async function foldersOf({ baseline, start }: Worktree): Promise<Pick<Prepared, 'path' | 'root' | 'reads'>> {
+type Folders = Pick<Prepared, 'path' | 'root' | 'reads' | 'fileNotes'>;
+
+async function foldersOf({ baseline, start }: Worktree): Promise<Folders> {
   const root = baseline.place.workTree;
-  return { path: join(root, start.prefix), root, reads: await objectFolders(start.mirror.objects) };
+  const { notes } = start.files;
+  const reads = await objectFolders(start.mirror.objects);
+  return { path: join(root, start.prefix), root, reads, ...(notes.length > 0 && { fileNotes: notes }) };
 }
 
 function targetOf({ git, currentStart, settings }: LeaseTools, start: StartPoint): DeliveryTarget {

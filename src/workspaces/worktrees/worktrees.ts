@@ -7,6 +7,7 @@ import { packMirror } from '../git/mirror.ts';
 import { findRepository, type Repository } from '../git/repository.ts';
 import { checkSameRepository, makeWorkFolder } from '../links.ts';
 import { untilAborted } from '../mutex.ts';
+import { whyUndeliverable } from '../undeliverable.ts';
 import { checkRequired, orUnavailable, type StageSettings, safeRunId, type Workspaces } from '../workspaces.ts';
 import { createDisposal } from './dispose.ts';
 import { makeWorktree, relocated, type Worktree } from './make-worktree.ts';
@@ -28,7 +29,9 @@ export async function createWorktrees(
   const disposal = createDisposal(git, root, settings);
   await disposal.disposeLeftovers();
   const onFailed = (error: unknown) => settings.onProblem('a worktree could not be made ahead', error);
-  const prepared = createPreparedWorktrees(git, { folder: root, name, count: settings.preparedWorktrees, onFailed });
+  const discard = (folder: string) => disposal.dispose(folder, true);
+  const count = settings.preparedWorktrees;
+  const prepared = createPreparedWorktrees(git, { folder: root, name, count, discard, onFailed });
   const preparing = prepareAhead();
   const tools: LeaseTools = { git, currentStart, disposal, settings };
 
@@ -58,42 +61,56 @@ export async function createWorktrees(
   }
 
   async function takeNow(id: string, start: StartPoint, signal?: AbortSignal): Promise<Worktree> {
-    const newFolder = join(root, `.new-${randomUUID()}`);
-    const worktree = (await prepared.take(start)) ?? (await makeWorktree(git, start, newFolder, name, signal));
+    const worktree = (await prepared.take(start)) ?? (await makeNow(start, signal));
     const folder = join(root, safeRunId(id));
-    await rename(worktree.folder, folder);
+    await orDiscard(worktree.folder, () => rename(worktree.folder, folder));
     const taken = { ...worktree, folder, baseline: relocated(worktree.baseline, folder) };
+    await orDiscard(folder, () => makeWorkFolder(taken.baseline.place.workTree, taken.start.prefix));
+    return taken;
+  }
+
+  function makeNow(start: StartPoint, signal?: AbortSignal): Promise<Worktree> {
+    const folder = join(root, `.new-${randomUUID()}`);
+    return orDiscard(folder, () => makeWorktree(git, start, folder, name, signal));
+  }
+
+  /** Does a step with a folder. If the step fails, also when its run was cancelled, discards the folder. */
+  async function orDiscard<T>(folder: string, step: () => Promise<T>): Promise<T> {
     try {
-      await makeWorkFolder(taken.baseline.place.workTree, taken.start.prefix);
+      return await step();
     } catch (error) {
-      await disposal.dispose(folder, true);
+      await discard(folder);
       throw error;
     }
-    return taken;
   }
 
   return {
     hides: [first.root, first.gitDir, first.commonDir],
+    undeliverable: () => whyUndeliverable(git, workspaceDir, settings.environment),
     async lease(runId, signal) {
       signal.throwIfAborted();
       safeRunId(runId);
       const start = await orUnavailable(untilAborted(currentStart(), signal), signal);
       checkRequired(settings, start.report);
       const worktree = await orUnavailable(take(runId, start, signal), signal);
-      const lease = await orUnavailable(leaseOf(tools, worktree, runId), signal);
+      const lease = await orUnavailable(
+        orDiscard(worktree.folder, () => leaseOf(tools, worktree, runId)),
+        signal,
+      );
       if (!signal.aborted) return lease;
       await lease.release();
       throw signal.reason;
     },
     async prepare(id) {
       const start = await orUnavailable(currentStart());
-      return await preparedOf(tools, await orUnavailable(take(id, start)));
+      const worktree = await orUnavailable(take(id, start));
+      return await orUnavailable(orDiscard(worktree.folder, () => preparedOf(tools, worktree)));
     },
     forgetPatch: (runId) => disposal.forgetPatch(safeRunId(runId)),
     async close() {
       await preparing;
       await prepared.close();
-      await disposal.idle();
+      await disposal.close();
     },
   };
 }

@@ -1,0 +1,45 @@
+/** Names the files that are not among a run's collected changes, each with the reason. */
+import type { Omission } from '../../task.ts';
+import { type BytePath, shownPath } from '../git/byte-path.ts';
+
+/**
+ * What clients are told of each reason. `lost`: the files have content that the patch should hold, so the work counts
+ * as saved only when the server has kept it elsewhere. The other files are left out by a rule, or have no content.
+ */
+const reasons: Record<Omission['reason'], { text: string; lost: boolean }> = {
+  ignored: { text: 'ignored by .gitignore', lost: false },
+  empty_folder: { text: 'empty folders, which git does not store', lost: false },
+  special_file: { text: 'sockets, pipes and devices, which git does not store', lost: false },
+  nested_repository: { text: 'the history of a repository inside the workspace', lost: false },
+  submodule: { text: 'changes inside a submodule', lost: true },
+  too_large: { text: 'too large', lost: true },
+  unreadable: { text: 'not readable', lost: true },
+  refused_name: { text: 'git does not allow the name', lost: true },
+  converted: { text: 'git will write other bytes, because of its attributes', lost: true },
+  over_limit: { text: 'over the limit of the patch', lost: true },
+};
+
+/** An omission whose path is not yet in the form for clients. */
+export type Omitted = Omission & { path: BytePath };
+
+export function omission(path: BytePath, reason: Omission['reason']): Omitted {
+  return { path, reason };
+}
+
+export function isLost({ reason }: Omitted): boolean {
+  return reasons[reason].lost;
+}
+
+/** How many paths a summary names for each reason. */
+const maxNamed = 5;
+
+/** Returns one line about the files whose content is missing. Returns undefined if there are none. */
+export function summaryOf(omissions: Omitted[]): string | undefined {
+  const byReason = Map.groupBy(omissions.filter(isLost), ({ reason }) => reason);
+  const parts = [...byReason].map(([reason, found]) => {
+    const named = found.slice(0, maxNamed).map(({ path }) => shownPath(path));
+    const more = found.length > maxNamed ? ` and ${found.length - maxNamed} more` : '';
+    return `${reasons[reason].text}: ${named.join(', ')}${more}`;
+  });
+  return parts.length > 0 ? parts.join('; ') : undefined;
+}

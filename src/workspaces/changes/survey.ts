@@ -1,0 +1,97 @@
+/**
+ * Surveys a working tree before git reads it. Finds what git does not list, cannot read or would wait for: pipes and
+ * other special files, folders without files, and files without permissions.
+ */
+import { constants, type Stats } from 'node:fs';
+import { access, chmod, lstat, readdir, unlink } from 'node:fs/promises';
+import { runCommand } from '../../processes/child-process.ts';
+import { type BytePath, partsOf, pathBelow } from '../git/byte-path.ts';
+import { GitError } from '../git/git.ts';
+
+export type Survey = {
+  special: BytePath[];
+  emptyFolders: BytePath[];
+  unreadable: BytePath[];
+  /** The `.git` of each nested repository. */
+  repositories: BytePath[];
+};
+
+const options = { cwd: '/', env: { PATH: '/usr/bin:/bin' }, timeoutMs: 120_000, maxOutputBytes: 64 * 1024 * 1024 };
+
+const expression = [
+  ...['(', '-type', 'p', '-o', '-type', 's', '-o', '-type', 'b', '-o', '-type', 'c'],
+  ...['-o', '-type', 'd', '!', '-perm', '-700', '-o', '-type', 'f', '!', '-perm', '-400'],
+  ...['-o', '-type', 'd', '-empty', ')'],
+];
+
+/**
+ * Surveys the folder, without the `.git` folders in it.
+ * @param owned whether the folder was made for the run. If so, gives the server permission to read everything, and
+ * removes special files, because git would wait for ever at a pipe that is called `.gitignore`
+ */
+export async function survey(workTree: string, owned: boolean): Promise<Survey> {
+  // Each round can find further files, in the folders that the round before it has opened.
+  for (let round = 0; ; round += 1) {
+    const found = await classify(workTree, await find(workTree), owned);
+    if (!owned || found.unreadable.length === 0 || round === maxRounds) {
+      await passSpecialFiles(workTree, owned, found.special);
+      return found;
+    }
+    for (const path of found.unreadable) await makeReadable(pathBelow(workTree, path)).catch(() => {});
+  }
+}
+
+const maxRounds = 50;
+
+async function find(workTree: string): Promise<Set<BytePath>> {
+  const args = ['.', '-name', '.git', '-prune', '-print0', '-o', ...expression, '-print0'];
+  const { stdout, stderr, stopped } = await runCommand('find', args, { ...options, cwd: workTree });
+  if (stopped) throw new GitError(`the folder could not be surveyed: ${stopped}`);
+  // A folder of another user is found only by this error.
+  const refused = [...stderr.matchAll(/^find: '(.*)': Permission denied$/gm)].map(([, path = '']) => path);
+  return new Set([...partsOf(stdout), ...refused].map((path) => path.replace(/^\.\//, '')));
+}
+
+async function classify(workTree: string, paths: Set<BytePath>, owned: boolean): Promise<Survey> {
+  const survey: Survey = { special: [], emptyFolders: [], unreadable: [], repositories: [] };
+  for (const path of paths) {
+    const found = pathBelow(workTree, path);
+    const stats = await lstat(found).catch(() => undefined);
+    if (!stats || path === '.' || path === '.git') continue;
+    if (path.endsWith('/.git')) survey.repositories.push(path);
+    else if (isSpecial(stats)) survey.special.push(path);
+    else if (!(await isAccessible(found, stats, owned))) survey.unreadable.push(path);
+    else if (stats.isDirectory() && (await readdir(found)).length === 0) survey.emptyFolders.push(path);
+  }
+  return survey;
+}
+
+function isSpecial(stats: Stats): boolean {
+  return stats.isFIFO() || stats.isSocket() || stats.isBlockDevice() || stats.isCharacterDevice();
+}
+
+async function isAccessible(path: Buffer, stats: Stats, owned: boolean): Promise<boolean> {
+  if (stats.isSymbolicLink()) return true;
+  const { R_OK, W_OK, X_OK } = constants;
+  const folderMode = owned ? R_OK | W_OK | X_OK : R_OK | X_OK;
+  return access(path, stats.isDirectory() ? folderMode : R_OK).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Does not change whether a file is executable, because that is a part of the work. */
+async function makeReadable(path: Buffer): Promise<void> {
+  const stats = await lstat(path);
+  await chmod(path, (stats.mode & 0o777) | (stats.isDirectory() ? 0o700 : 0o400));
+}
+
+/** The files that git opens by their names. */
+const opened = /(^|\/)\.git(ignore|attributes|modules)$/;
+
+async function passSpecialFiles(workTree: string, owned: boolean, special: BytePath[]): Promise<void> {
+  for (const path of special) {
+    if (owned) await unlink(pathBelow(workTree, path));
+    else if (opened.test(path)) throw new GitError(`git would wait for ever at ${path}, which is not a file`);
+  }
+}
