@@ -1,6 +1,6 @@
 /** Disposes of worktrees: keeps unsaved work in the data folder, then removes the worktree's folder. */
 import { randomUUID } from 'node:crypto';
-import { readdir, readFile, rename, stat } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createCleanup } from '../../processes/cleanup.ts';
 import { removeFolder } from '../../processes/remove-folder.ts';
@@ -23,9 +23,15 @@ export type Disposal = {
   disposeLeftovers(): Promise<void>;
   /** Removes the kept work of a run, if there is any. */
   forgetPatch(runId: string): Promise<void>;
-  /** Settles when all disposals have ended, except those that have failed, which are left to the next server. */
+  /**
+   * Settles when all disposals have ended, or after some seconds. Disposals that have failed, or that have not begun by
+   * then, are left to the next server.
+   */
   close(): Promise<void>;
 };
+
+/** How long the end of the server waits for disposals that have not begun, in milliseconds. */
+const closeMs = 5000;
 
 const recordName = 'run.json';
 
@@ -47,11 +53,12 @@ export function createDisposal(git: Git, root: string, settings: StageSettings):
   const { keepPatchesMs, onKept, onProblem } = settings;
   const cleanup = createCleanup(onProblem);
   const keptWork = createKeptWork(git, settings);
+  let closed = false;
   let last: Promise<void> = cleanup.run('old patches could not be removed', () => keptWork.removeOld());
 
   /** Does the steps one after the other, because removing thousands of files should not slow down running agents. */
   function inOrder(step: () => Promise<void>): Promise<void> {
-    const done = last.then(step);
+    const done = last.then(() => (closed ? undefined : step()));
     last = done.catch(() => {});
     return done;
   }
@@ -81,6 +88,8 @@ export function createDisposal(git: Git, root: string, settings: StageSettings):
       () => disposed,
       () => folder,
     );
+    // Without its record, the next server only removes the folder.
+    if (saved) await rm(join(now, recordName), { force: true }).catch(() => {});
     void cleanup.run(notRemoved, () => inOrder(() => keepAndRemove(now, saved)));
   }
 
@@ -94,10 +103,14 @@ export function createDisposal(git: Git, root: string, settings: StageSettings):
     },
     forgetPatch: (runId) => keptWork.forget(runId),
     async close() {
+      const deadline = setTimeout(() => {
+        closed = true;
+      }, closeMs);
       for (let seen: unknown; seen !== last; ) {
         seen = last;
         await last;
       }
+      clearTimeout(deadline);
       await cleanup.close();
     },
   };
