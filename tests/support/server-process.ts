@@ -4,6 +4,7 @@ import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { hostEnvironment } from '../../src/config/config.ts';
 import { listMarked } from '../../src/processes/process-tree.ts';
+import { sendSignal } from '../../src/processes/signals.ts';
 import { scratchFolder } from './fake-model-agent.ts';
 import { testToken } from './service.ts';
 import { waitUntil } from './wait-until.ts';
@@ -62,7 +63,7 @@ export async function startServerProcess(
     child.kill('SIGKILL');
     await exited;
     // The next start of a server would end them, but there is none.
-    for (const pid of await processes()) process.kill(pid, 'SIGKILL');
+    for (const pid of await processes()) sendSignal(pid, 'SIGKILL');
   });
   let printed = '';
   let errors = '';

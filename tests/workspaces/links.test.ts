@@ -90,7 +90,9 @@ describe('a workspace folder that a commit of the upstream has replaced with a l
 
   test('is made when a commit of the upstream has removed it', async () => {
     const { clone } = makeGround();
-    const workspaces = await open(join(clone, 'part/pkg'), { workspaceMode: 'worktree', gitSync: 'off' });
+    // Nothing is prepared, because that would sync while the folder is gone.
+    const options = { workspaceMode: 'worktree', gitSync: 'off', preparedWorktrees: 0 } as const;
+    const workspaces = await open(join(clone, 'part/pkg'), options);
     git(clone, 'rm', '-r', '--quiet', 'part');
     mkdirSync(join(clone, 'part/pkg'), { recursive: true });
     commit(clone, { 'other/b.txt': 'three\n' });
