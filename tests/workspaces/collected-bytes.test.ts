@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   mkdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -130,12 +131,15 @@ const cases: Case[] = [
     files: { '.gitattributes': '*.c ident\n*.u working-tree-encoding=UTF-16LE\n', 'a.c': '$Id$\n', 'd.c': '$Id$\n' },
     edit: (folder) => {
       write(folder, { 'a.c': '$Id: 123$\n', 'b.u': 'abc', 'c.txt': 'c\n' });
+      // Another id of the same length: git takes the file for unchanged.
+      write(folder, { 'd.c': readFileSync(join(folder, 'd.c'), 'utf8').replace(/[0-9a-f]{40}/, '0'.repeat(40)) });
       writeFileSync(join(folder, 'e.u'), Buffer.from('fine\n', 'utf16le'));
     },
     changes: ['added b.u', 'added c.txt', 'added e.u'],
     omitted: [
       { path: 'a.c', reason: 'converted' },
       { path: 'b.u', reason: 'converted' },
+      { path: 'd.c', reason: 'converted' },
     ],
   },
   {

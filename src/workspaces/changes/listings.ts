@@ -119,12 +119,10 @@ function readNested(git: Git, place: IndexPlace, folder: BytePath): Promise<Stat
   );
 }
 
-/**
- * Lists the tracked files that were written since git last looked at them, also those that are unchanged for git
- * because it converts their bytes.
- */
-export function listWritten(git: Git, place: IndexPlace): Promise<BytePath[]> {
-  return list(git, place, ['diff-files', '--name-only', '--no-renames', '--ignore-submodules']);
+/** Returns those of the paths that the index has. */
+export async function listTracked(git: Git, place: IndexPlace, paths: BytePath[]): Promise<BytePath[]> {
+  const tracked = new Set(await list(git, place, ['ls-files', '--cached']));
+  return paths.filter((path) => tracked.has(path));
 }
 
 /** Lists the submodules in an index. */

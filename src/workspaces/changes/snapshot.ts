@@ -10,7 +10,7 @@ import {
   type IndexPlace,
   listGitlinks,
   listLimits,
-  listWritten,
+  listTracked,
   readStatus,
   type Status,
   sortUntracked,
@@ -43,7 +43,7 @@ type Snapshotted = Pick<Baseline, 'place' | 'owned' | 'convertsAll'> & {
 /** Takes a snapshot of the folder. Throws a `GitError`. */
 export async function snapshot(git: Git, { place: original, ...rest }: Snapshotted): Promise<Snapshot> {
   if (!(await isFolder(original.workTree))) throw new GitError('the folder of the run is gone');
-  const surveyed = await survey(original.workTree, rest.owned);
+  const surveyed = await survey(original.workTree, original.indexFile, rest.owned);
   const place = { ...original, indexFile: `${original.indexFile}.${randomUUID()}` };
   try {
     await copyIndex(original.indexFile, place.indexFile);
@@ -64,9 +64,9 @@ async function takeSnapshot(git: Git, from: Snapshotted, original: string, surve
   const submodules = untracked.nested.filter((path) => agent.submodules.has(path));
   const others = [...untracked.files, ...submodules, ...agent.forced];
   const paths = [...status.changed.map(({ path }) => path), ...others];
-  const written = from.convertsAll || status.hasAttributes ? await listWritten(git, place) : [];
-  const gone = new Set(status.gone);
-  const examined = [...new Set([...paths, ...written.filter((path) => !gone.has(path))])];
+  const mayConvert = from.convertsAll || status.hasAttributes;
+  const written = mayConvert && surveyed.written.length > 0 ? await listTracked(git, place, surveyed.written) : [];
+  const examined = [...new Set([...paths, ...written])];
   const { converted, encoded, filtered } = await findAttributed(git, from, examined);
   const isFiltered = new Set(filtered);
   const pointed = await findPointed(

@@ -3,7 +3,7 @@
  * other special files, folders without files, and files without permissions.
  */
 import { constants, type Stats } from 'node:fs';
-import { access, chmod, lstat, readdir, unlink } from 'node:fs/promises';
+import { access, chmod, lstat, readdir, stat, unlink } from 'node:fs/promises';
 import { runCommand } from '../../processes/child-process.ts';
 import { type BytePath, partsOf, pathBelow } from '../git/byte-path.ts';
 import { GitError } from '../git/git.ts';
@@ -14,25 +14,37 @@ export type Survey = {
   unreadable: BytePath[];
   /** The `.git` of each nested repository. */
   repositories: BytePath[];
+  /**
+   * The files that were written after the index. Git itself takes a file for unchanged if what it would store is
+   * unchanged.
+   */
+  written: BytePath[];
 };
 
 const options = { cwd: '/', env: { PATH: '/usr/bin:/bin' }, timeoutMs: 120_000, maxOutputBytes: 64 * 1024 * 1024 };
 
-const expression = [
+/** The times of the last change of a file's content or state are compared, because nobody can set them. */
+const expressionWith = (indexFile: string) => [
   ...['(', '-type', 'p', '-o', '-type', 's', '-o', '-type', 'b', '-o', '-type', 'c'],
+  ...['-o', '-type', 'f', '-cnewer', indexFile],
   ...['-o', '-type', 'd', '!', '-perm', '-700', '-o', '-type', 'f', '!', '-perm', '-400'],
   ...['-o', '-type', 'd', '-empty', ')'],
 ];
 
 /**
  * Surveys the folder, without the `.git` folders in it.
+ * @param indexFile an index that git wrote after the files. If it does not exist, `written` is empty
  * @param owned whether the folder was made for the run. If so, gives the server permission to read everything, and
  * removes special files, because git would wait for ever at a pipe that is called `.gitignore`
  */
-export async function survey(workTree: string, owned: boolean): Promise<Survey> {
+export async function survey(workTree: string, indexFile: string, owned: boolean): Promise<Survey> {
+  const reference = await stat(indexFile).then(
+    () => indexFile,
+    () => workTree,
+  );
   // Each round can find further files, in the folders that the round before it has opened.
   for (let round = 0; ; round += 1) {
-    const found = await classify(workTree, await find(workTree), owned);
+    const found = await classify(workTree, await find(workTree, reference), owned);
     if (!owned || found.unreadable.length === 0 || round === maxRounds) {
       await passSpecialFiles(workTree, owned, found.special);
       return found;
@@ -43,8 +55,8 @@ export async function survey(workTree: string, owned: boolean): Promise<Survey> 
 
 const maxRounds = 50;
 
-async function find(workTree: string): Promise<Set<BytePath>> {
-  const args = ['.', '-name', '.git', '-prune', '-print0', '-o', ...expression, '-print0'];
+async function find(workTree: string, reference: string): Promise<Set<BytePath>> {
+  const args = ['.', '-name', '.git', '-prune', '-print0', '-o', ...expressionWith(reference), '-print0'];
   const { stdout, stderr, stopped } = await runCommand('find', args, { ...options, cwd: workTree });
   if (stopped) throw new GitError(`the folder could not be surveyed: ${stopped}`);
   // A folder of another user is found only by this error.
@@ -53,7 +65,7 @@ async function find(workTree: string): Promise<Set<BytePath>> {
 }
 
 async function classify(workTree: string, paths: Set<BytePath>, owned: boolean): Promise<Survey> {
-  const survey: Survey = { special: [], emptyFolders: [], unreadable: [], repositories: [] };
+  const survey: Survey = { special: [], emptyFolders: [], unreadable: [], repositories: [], written: [] };
   for (const path of paths) {
     const found = pathBelow(workTree, path);
     const stats = await lstat(found).catch(() => undefined);
@@ -61,6 +73,7 @@ async function classify(workTree: string, paths: Set<BytePath>, owned: boolean):
     if (path.endsWith('/.git')) survey.repositories.push(path);
     else if (isSpecial(stats)) survey.special.push(path);
     else if (!(await isAccessible(found, stats, owned))) survey.unreadable.push(path);
+    else if (stats.isFile()) survey.written.push(path);
     else if (stats.isDirectory() && (await readdir(found)).length === 0) survey.emptyFolders.push(path);
   }
   return survey;
