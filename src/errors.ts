@@ -26,6 +26,8 @@ type Row = {
    * until then, and a repeated request starts a new run.
    */
   temporary?: true;
+  /** Whether the cause is on the server's machine, so that it stops every run and not only this one. */
+  ofMachine?: true;
 };
 
 const invalid = { status: 400, kind: 'invalid', retry: 'never' } as const;
@@ -124,6 +126,7 @@ export const errorTable = {
     about: 'This `Idempotency-Key` was used before, with a different request.',
     text: 'Cannot take the job: its Idempotency-Key was used before, with a different request',
   },
+  jobs_held: { ...busy, about: 'Jobs wait until the cause of an error is gone; the message names the cause.' },
   wait_timeout: { ...busy, about: 'No slot was free in time; no agent was started.' },
   store_unavailable: {
     ...busy,
@@ -136,7 +139,7 @@ export const errorTable = {
     text: 'Cannot start: the server is stopping',
     retryAfterSeconds: 5,
   },
-  agent_not_started: { ...failed, temporary: true, about: 'The claude command could not be started.' },
+  agent_not_started: { ...failed, temporary: true, ofMachine: true, about: 'The claude command could not be started.' },
   not_signed_in: {
     ...failed,
     temporary: true,
@@ -177,6 +180,7 @@ export const errorTable = {
   workspace_unavailable: {
     ...failed,
     temporary: true,
+    ofMachine: true,
     about: 'The workspace could not be prepared, or with `GIT_SYNC=required` not be synced.',
   },
   cancelled: { ...failed, about: 'The run was cancelled.' },

@@ -125,7 +125,7 @@ async function build(given: Config, environment: Environment, apis: AnyApi[], re
     const agents = config.role === 'gateway' ? undefined : await readiness.check();
     // A gateway gives every run to the store; other servers need the store only for jobs.
     if (kind === 'chat') return config.role === 'gateway' ? store : agents;
-    return agents ?? store ?? held;
+    return agents ?? store ?? (held && new ServiceError('jobs_held', `Cannot start jobs: ${held.message}`));
   };
   const server = createHttpApi({
     settings: config,

@@ -18,6 +18,8 @@ export type AgentSettings = {
   findClaude(): string | undefined;
   /** Returns the error to throw if `findClaude` finds nothing. */
   missingClaude(): ServiceError;
+  /** Throws `agent_not_started` if the version of the command is too old. */
+  requireVersion(command: string): Promise<void>;
   access: Access;
   rooms: Rooms;
   /** Whether the configuration in a repository applies to the agents that work in it (`TRUST_WORKSPACE`). */
@@ -43,6 +45,7 @@ export function createAgents(settings: AgentSettings): AgentStage {
   const prepare = async (id: string, folder: Folder, stdin: Launch['stdin'], retries: number) => {
     const agent = settings.findClaude();
     if (!agent) throw settings.missingClaude();
+    await settings.requireVersion(agent);
     const project = await readProject(folder, settings.trustWorkspace);
     const room = await rooms.prepare(agent, folder, projectFiles(project)).catch((error) => {
       throw failureOfStart(error);

@@ -1,5 +1,6 @@
 /** Finds the version of the CLI, and checks whether the server can work with it. */
-import { readFile, realpath } from 'node:fs/promises';
+import { readFile, realpath, stat } from 'node:fs/promises';
+import { ServiceError } from '../errors.ts';
 import { runCommand } from '../processes/child-process.ts';
 
 /**
@@ -38,6 +39,27 @@ export async function findVersion(
 /** Returns the error message that tells the operator what to do. */
 export function tooOldMessage(version: string): string {
   return `Cannot use claude ${version}: the server needs ${minimumVersion} or newer; run "claude update", or unset CLAUDE_BIN to use the packaged one`;
+}
+
+/**
+ * Returns a function that throws `agent_not_started` if a command is too old. The command may be replaced while the
+ * server runs, so its version is found again when its file has changed.
+ */
+export function createVersionCheck(host: Record<string, string | undefined>): (command: string) => Promise<void> {
+  let latest: { file: string; found: Promise<FoundVersion> } | undefined;
+  return async (command) => {
+    const file = await fileOf(command);
+    if (latest?.file !== file) latest = { file, found: findVersion(command, host) };
+    const found = await latest.found;
+    if (found.state === 'too_old') throw new ServiceError('agent_not_started', tooOldMessage(found.version));
+  };
+}
+
+/** Returns what changes when the file of a command is replaced. */
+async function fileOf(command: string): Promise<string> {
+  const path = await realpath(command).catch(() => command);
+  const facts = await stat(path).catch(() => undefined);
+  return `${path} ${facts?.ino} ${facts?.mtimeMs}`;
 }
 
 async function packagedVersion(command: string): Promise<string | undefined> {

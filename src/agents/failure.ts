@@ -38,17 +38,14 @@ export function stoppedByHook(spent: Spent): ServiceError {
 
 /**
  * Returns the error for a process that ended without a result, or with a bad exit status.
- * @param began whether the agent had begun to work. If it ended before that and gave no reason, the command is broken
+ * @param began whether the agent had begun to work. If it ended before that, the command is probably broken
  */
 export function failureOfExit(ending: Ending, began: boolean): ServiceError {
   const reason = redact(ending.stderr);
   if (/^(setpriv|bwrap): /.test(ending.stderr)) {
     return new ServiceError('agent_not_started', `Cannot start claude: ${reason}`, endingExtra(ending));
   }
-  if (!began && (reason === '' || signalOf(ending.exit) !== undefined)) {
-    return new ServiceError('agent_not_started', reason || describeExit(ending.exit), endingExtra(ending));
-  }
-  const code = codeOfWords(reason) ?? 'agent_failed';
+  const code = codeOfWords(reason) ?? (began ? 'agent_failed' : 'agent_not_started');
   return new ServiceError(code, withAdvice(code, reason || describeExit(ending.exit)), endingExtra(ending));
 }
 

@@ -4,6 +4,7 @@ import type { Config, Environment } from '../config/config.ts';
 import type { Telemetry } from '../telemetry.ts';
 import type { AgentStage } from './agent.ts';
 import { createAgents } from './agents.ts';
+import { createVersionCheck } from './cli-version.ts';
 import { findClaude, missingClaude } from './find-claude.ts';
 import { createReadiness, type Readiness } from './readiness.ts';
 import { type FoundContainment, findContainment } from './sandbox/containment.ts';
@@ -63,9 +64,11 @@ export async function openAgents(options: AgentStageOptions): Promise<{ agents: 
   await rooms.removeLeftovers();
   const find = () => findClaude(config.claudeBin, environment['PATH']);
   const missing = () => missingClaude(config.claudeBin);
+  const versions = createVersionCheck(environment);
   const agents = createAgents({
     findClaude: find,
     missingClaude: missing,
+    requireVersion: versions,
     access: config.agentAccess,
     rooms,
     trustWorkspace: config.trustWorkspace,
@@ -78,6 +81,7 @@ export async function openAgents(options: AgentStageOptions): Promise<{ agents: 
   const readiness = createReadiness({
     findClaude: find,
     missingClaude: missing,
+    requireVersion: versions,
     askSignIn: (claudeBin, signal) => findSignIn({ claudeBin, rooms, marker: markerOf('sign-in'), signal }),
   });
   return { agents, readiness };

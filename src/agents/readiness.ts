@@ -1,5 +1,5 @@
 /** Checks whether an agent could start now: whether the command exists, and has a login or a key for a model. */
-import { ServiceError } from '../errors.ts';
+import { asServiceError, ServiceError } from '../errors.ts';
 import type { SignIn } from './sign-in.ts';
 
 export type Readiness = {
@@ -12,6 +12,8 @@ export type Readiness = {
 export type ReadinessOptions = {
   findClaude(): string | undefined;
   missingClaude(): ServiceError;
+  /** Throws `agent_not_started` if the version of the command is too old. */
+  requireVersion(command: string): Promise<void>;
   askSignIn(command: string, signal: AbortSignal): Promise<SignIn>;
 };
 
@@ -23,7 +25,8 @@ const keptMs = 60_000;
 /** How long the answer that there is no login is reused, in milliseconds, so that a new login is noticed soon. */
 const keptSignedOutMs = 5_000;
 
-export function createReadiness({ findClaude, missingClaude, askSignIn }: ReadinessOptions): Readiness {
+export function createReadiness(options: ReadinessOptions): Readiness {
+  const { findClaude, missingClaude, requireVersion, askSignIn } = options;
   const closing = new AbortController();
   let latest: { command: string; answer: Promise<SignIn>; until: number } | undefined;
 
@@ -41,6 +44,8 @@ export function createReadiness({ findClaude, missingClaude, askSignIn }: Readin
     async check() {
       const command = findClaude();
       if (!command) return missingClaude();
+      const tooOld = await requireVersion(command).then(() => undefined, asServiceError);
+      if (tooOld) return tooOld;
       const { state, how } = await ask(command);
       if (state !== 'none') return undefined;
       return new ServiceError('not_signed_in', `Claude Code is not signed in: ${how}`);

@@ -70,7 +70,7 @@ export class SpokenText {
     const length = this.#unfinished === '' ? 0 : this.#gap.length + this.#unfinished.length;
     this.#unfinished = '';
     this.#sinceTool = this.#sinceTool.slice(0, this.#sinceTool.length - length);
-    if (this.#gap !== '') this.#ended = true;
+    if (length > 0 && this.#gap !== '') this.#ended = true;
     this.#drop(length);
   }
 

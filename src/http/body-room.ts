@@ -37,23 +37,23 @@ export class BodyRoom {
    * after the longest wait, or `client_gone` if `gone` aborts before.
    */
   async take(owner: Owner, bytes: number, gone: AbortSignal): Promise<Release> {
+    if (gone.aborted) throw new ServiceError('client_gone');
     const { promise: entered, resolve: enter, reject } = Promise.withResolvers<void>();
     const waiting: Waiting = { owner, bytes, enter };
-    const { total, waitMs } = this.#options;
-    const why = `large bodies take ${this.#total} bytes, the limit is ${total}`;
-    const full = new ServiceError('too_many_bodies', `Cannot read the request: ${why}`);
-    const late = setTimeout(() => reject(full), waitMs);
-    const leave = () => reject(new ServiceError('client_gone'));
-    gone.addEventListener('abort', leave, { once: true });
-    if (gone.aborted) leave();
+    // A body that waits no more must not be let in, because nobody would free its room.
+    const leave = (error: ServiceError) => {
+      if (this.#waiting.delete(waiting)) reject(error);
+    };
+    const late = setTimeout(() => leave(this.#full(owner)), this.#options.waitMs);
+    const onGone = () => leave(new ServiceError('client_gone'));
+    gone.addEventListener('abort', onGone, { once: true });
     this.#waiting.add(waiting);
     this.#admit();
     try {
       await entered;
     } finally {
       clearTimeout(late);
-      gone.removeEventListener('abort', leave);
-      this.#waiting.delete(waiting);
+      gone.removeEventListener('abort', onGone);
     }
     let held = true;
     return () => {
@@ -61,6 +61,16 @@ export class BodyRoom {
       held = false;
       this.#admit();
     };
+  }
+
+  #full(owner: Owner): ServiceError {
+    const { total, perOwner } = this.#options;
+    const own = this.#taken.get(owner) ?? 0;
+    const state =
+      own * 2 > perOwner
+        ? `the large bodies of this key take ${own} bytes, the limit is ${perOwner}`
+        : `all large bodies take ${this.#total} bytes, the limit is ${total}`;
+    return new ServiceError('too_many_bodies', `Cannot read the request: ${state}`);
   }
 
   /** Lets in the bodies that fit, in the order in which they came. */

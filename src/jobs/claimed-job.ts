@@ -21,7 +21,7 @@ export type ExecuteTask = (task: Task, options: ExecuteOptions) => Promise<Outco
 
 export type ClaimedJobOptions = {
   store: JobStore;
-  hold: Pick<Hold, 'hold' | 'began'>;
+  hold: Pick<Hold, 'failed' | 'began'>;
   execute: ExecuteTask;
   /** How many attempts a job may have. */
   maxAttempts: number;
@@ -87,8 +87,8 @@ export function startClaimedJob(job: JobRecord, slot: Release, options: ClaimedJ
       } catch (thrown) {
         const error = asServiceError(thrown);
         if (isSetback(error, left.began)) {
-          hold.hold(error);
-          left.setbacks = setbacksAfter(job, error);
+          const waitMs = hold.failed(error, job.id, (job.emptyAttempts ?? 0) + 1);
+          left.setbacks = setbacksAfter(job, error, store.now() + waitMs);
         }
         throw error;
       }
@@ -113,8 +113,13 @@ function isSetback(error: ServiceError, began: boolean): boolean {
   return !began && error.goesAway && stateOf(error.code) === 'failed' && !error.extra.spent?.costUsd;
 }
 
-function setbacksAfter({ emptyAttempts = 0, waitingFor }: JobRecord, { code, message }: ServiceError): Setbacks {
-  return { emptyAttempts: emptyAttempts + 1, waitingFor: { code, message, since: waitingFor?.since ?? Date.now() } };
+function setbacksAfter(
+  { emptyAttempts = 0, waitingFor }: JobRecord,
+  { code, message }: ServiceError,
+  notBefore: number,
+): Setbacks {
+  const since = waitingFor?.since ?? Date.now();
+  return { emptyAttempts: emptyAttempts + 1, notBefore, waitingFor: { code, message, since } };
 }
 
 /** Returns the setbacks of an interrupted job that may wait again. Returns `undefined` if it must end. */

@@ -48,6 +48,8 @@ export class Dispatcher {
   readonly #waiter: NotificationWaiter;
   readonly #claiming: Promise<void>;
   readonly #heartbeat: NodeJS.Timeout;
+  /** Whether the answer to a claim is still to come, so that the store may have given a run to this process. */
+  #claimUnderWay = false;
   /** Whether a claim failed with an error, so that the store may have given a run to this process. */
   #unsure = false;
   /** The runs that the store gave to this process and that this process did not know at the last heartbeat. */
@@ -56,7 +58,7 @@ export class Dispatcher {
   constructor(options: DispatcherOptions) {
     this.#options = options;
     this.#waiter = new NotificationWaiter(options.store.notifications, 'work');
-    this.#heartbeat = setInterval(() => this.#sendHeartbeat(), heartbeatMs);
+    this.#heartbeat = setInterval(() => this.#sendHeartbeat(true), heartbeatMs);
     this.#claiming = this.#claimUntilStopped();
   }
 
@@ -72,8 +74,11 @@ export class Dispatcher {
   /** Ends the current runs. Settles when their ends are in the store, or after 10 s if the store is unreachable. */
   async destroy(): Promise<void> {
     const drained = this.drain();
-    await this.#claiming;
     for (const run of this.#runs) run.interrupt();
+    // A claim may be under way, whose run is interrupted as soon as it is known.
+    void this.#claiming.then(() => {
+      for (const run of this.#runs) run.interrupt();
+    });
     const giveUp = setTimeout(() => {
       for (const run of this.#runs) run.abandon();
     }, giveUpMs);
@@ -88,9 +93,12 @@ export class Dispatcher {
     while (!signal.aborted) {
       const permit = await this.#options.permit(signal);
       try {
-        const started = (await store.hasWaiting(kind)) && (await this.#startNext(signal, permit));
+        const waits = await store.hasWaiting(kind);
+        const started = waits && (await this.#startNext(signal, permit));
         if (!started) {
-          permit.unused();
+          // A run may wait that must not start yet, or a run that has just failed may be about to wait again.
+          if (waits || this.#runs.size > 0) permit.ended();
+          else permit.unused();
           await this.#waiter.wait(pollMs, signal);
         }
         retry.reset();
@@ -111,17 +119,22 @@ export class Dispatcher {
     const { kind, store, slots, claim } = this.#options;
     // The store keeps the order between owners, so all jobs have the same owner here.
     const slot = await slots.acquire({ kind, owner: 'store' }, { signal, whenBusy: 'wait' });
-    const run = await claim(slot).catch((error: unknown) => {
-      this.#unsure = true;
-      slot();
-      throw error;
-    });
+    this.#claimUnderWay = true;
+    const run = await claim(slot)
+      .catch((error: unknown) => {
+        this.#unsure = true;
+        slot();
+        throw error;
+      })
+      .finally(() => {
+        this.#claimUnderWay = false;
+      });
     if (!run) {
       slot();
       return false;
     }
     this.#runs.add(run);
-    const stopListening = store.notifications.on(`cancel:${run.claim.id}`, () => this.#sendHeartbeat());
+    const stopListening = store.notifications.on(`cancel:${run.claim.id}`, () => this.#sendHeartbeat(false));
     void run.written.finally(() => {
       stopListening();
       this.#runs.delete(run);
@@ -130,8 +143,11 @@ export class Dispatcher {
     return true;
   }
 
-  /** Tells the store that these runs go on. Ends the runs that were cancelled, or that the store gave to another worker. */
-  async #sendHeartbeat(): Promise<void> {
+  /**
+   * Tells the store that these runs go on. Ends the runs that were cancelled, or that the store gave to another worker.
+   * @param regular whether this is a heartbeat of the timer, not one for a notification
+   */
+  async #sendHeartbeat(regular: boolean): Promise<void> {
     if (this.#runs.size === 0 && !this.#unsure) return;
     const runs = [...this.#runs];
     const { kind, store, onError } = this.#options;
@@ -144,22 +160,23 @@ export class Dispatcher {
         if (lost.includes(run.claim)) run.lose();
         else if (toStop.includes(run.claim)) run.cancel();
       }
-      await this.#requeueStrays(unknown);
+      if (regular) await this.#requeueStrays(unknown);
     } catch (error) {
       onError(error);
     }
   }
 
   /**
-   * Requeues only the runs that were unknown twice in a row. After one time the answer of the store may still be on its
-   * way.
+   * Requeues only the runs that were unknown at two regular heartbeats in a row, with no claim under way at the first
+   * one. Otherwise the answer to their claim may still come.
    */
   async #requeueStrays(unknown: Claim[]): Promise<void> {
     const before = this.#strays;
-    this.#strays = new Set(unknown.map(({ id }) => id));
+    this.#strays = this.#claimUnderWay ? new Set() : new Set(unknown.map(({ id }) => id));
     const known = new Set([...this.#runs].map(({ claim }) => claim.id));
     for (const claim of unknown) {
-      if (before.has(claim.id) && !known.has(claim.id)) await this.#options.requeue(claim);
+      if (this.#strays.has(claim.id) && before.has(claim.id) && !known.has(claim.id))
+        await this.#options.requeue(claim);
     }
     if (unknown.length === 0) this.#unsure = false;
   }

@@ -1,9 +1,10 @@
 /**
  * Holds back the jobs while a cause outside of them makes every attempt fail, such as a missing command or login. One
- * job at a time is tried meanwhile, with growing waits in between.
+ * job at a time is tried meanwhile, with growing waits in between. A job that has failed waits for some time itself, so
+ * that another job is tried next: the cause may be in one job, such as a model that refuses it.
  */
 import type { ServiceError } from '../errors.ts';
-import { backoff, pause } from '../waits.ts';
+import { type Backoff, backoff, pause } from '../waits.ts';
 import type { Permit } from './dispatcher.ts';
 
 export type HoldCause = {
@@ -19,12 +20,14 @@ export type HoldOptions = {
   onHeld(error: ServiceError): void;
   /** Called when jobs start again, with how long they were held back, in milliseconds. */
   onFreed(ms: number): void;
-  /** The waits between two attempts, in milliseconds. */
+  /** The waits between two attempts of one job, in milliseconds. The waits between attempts of any jobs are at most 10 s. */
   retryMs?: { firstMs: number; longestMs: number };
 };
 
 /** How long the wait for an announced end, such as the reset of a usage limit, may be, in milliseconds. */
 const longestKnownWaitMs = 300_000;
+/** The longest wait between two attempts, in milliseconds. It is short because the next attempt is made with another job. */
+const longestHoldMs = 10_000;
 /** The longest time of a timer of Node.js, in milliseconds. */
 const longestTimerMs = 2 ** 31 - 1;
 /** How long a worker that holds jobs back lets the other workers go first for a chat request, in milliseconds. */
@@ -34,7 +37,10 @@ const freePermit: Permit = { ended: () => {}, unused: () => {} };
 
 export class Hold {
   readonly #options: HoldOptions;
-  readonly #waits;
+  readonly #retryMs: { firstMs: number; longestMs: number };
+  readonly #waits: Backoff;
+  /** The jobs that have failed since an agent began to work. */
+  readonly #failed = new Set<string>();
   #cause: HoldCause | undefined;
   #startedMs = 0;
   #dueMs = 0;
@@ -44,7 +50,8 @@ export class Hold {
 
   constructor(options: HoldOptions) {
     this.#options = options;
-    this.#waits = backoff(options.retryMs ?? { firstMs: 1000, longestMs: 60_000 });
+    this.#retryMs = options.retryMs ?? { firstMs: 1000, longestMs: 60_000 };
+    this.#waits = backoff({ ...this.#retryMs, longestMs: Math.min(this.#retryMs.longestMs, longestHoldMs) });
   }
 
   /** Why jobs are held back. Undefined if they are not. */
@@ -67,7 +74,7 @@ export class Hold {
       }
       const error = await this.#options.check();
       if (error) {
-        this.hold(error);
+        this.#hold(error);
         continue;
       }
       const trial = Symbol();
@@ -87,8 +94,19 @@ export class Hold {
     return freePermit;
   }
 
-  /** Holds the jobs back, because an attempt failed before its agent began to work. */
-  hold(error: ServiceError): void {
+  /**
+   * Called when an attempt of a job failed before its agent began to work. Holds the jobs back if the cause is on this
+   * machine, or if two jobs have failed in a row. Returns how long this job must wait, in milliseconds.
+   * @param emptyAttempts how many attempts of the job have failed so, with this one
+   */
+  failed(error: ServiceError, jobId: string, emptyAttempts: number): number {
+    this.#failed.add(jobId);
+    if (error.row.ofMachine || this.#failed.size > 1) this.#hold(error);
+    else void this.#options.check().then((found) => found && this.#hold(found));
+    return this.#delayOf(error, emptyAttempts);
+  }
+
+  #hold(error: ServiceError): void {
     const now = performance.now();
     const known = this.#cause;
     // Several jobs may have been starting when the cause appeared. Only the first failure lengthens the wait.
@@ -97,21 +115,23 @@ export class Hold {
     if (!known) this.#startedMs = now;
     if (known?.error.code !== error.code) this.#options.onHeld(error);
     if (!counts) return;
-    this.#dueMs = now + this.#waitMs(error);
+    this.#dueMs = now + this.#waits.next();
     this.#trial = undefined;
     this.#wake();
   }
 
   /** Frees the jobs, because an agent began to work. */
   began(): void {
+    this.#failed.clear();
     this.#waits.reset();
     this.#free();
   }
 
-  #waitMs({ extra: { resetsAt } }: ServiceError): number {
-    const waitMs = this.#waits.next();
-    if (resetsAt === undefined) return waitMs;
-    return Math.max(waitMs, Math.min(resetsAt - Date.now(), longestKnownWaitMs));
+  #delayOf({ extra: { resetsAt } }: ServiceError, emptyAttempts: number): number {
+    const { firstMs, longestMs } = this.#retryMs;
+    const delayMs = Math.min(longestMs, firstMs * 2 ** Math.min(emptyAttempts - 1, 30));
+    if (resetsAt === undefined) return delayMs;
+    return Math.max(delayMs, Math.min(resetsAt - Date.now(), longestKnownWaitMs));
   }
 
   /** Lets another job be tried, if this attempt has ended without showing whether the cause is gone. */

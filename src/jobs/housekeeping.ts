@@ -5,6 +5,8 @@ export type HousekeepingOptions = {
   store: JobStore;
   maxAttempts: number;
   retention: Retention;
+  /** Returns why no job starts now. Undefined if jobs start. */
+  cause(): string | undefined;
   /** Called with the ids of removed jobs, so that their kept patches can be removed too. */
   onRemoved(ids: string[]): Promise<void> | void;
   onRecovered(count: number): void;
@@ -34,7 +36,7 @@ export function startHousekeeping(options: HousekeepingOptions): Housekeeping {
       if (count > 0) options.onRecovered(count);
     });
     await attempt(async () => {
-      await store.expireWaiting();
+      await store.expireWaiting(options.cause());
     });
     // Without a write, an idle server would not notice a full disk, or that it has space again.
     if (withRemoval || store.problem) await attempt(() => store.probe());

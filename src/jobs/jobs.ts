@@ -105,10 +105,13 @@ export async function createJobs(options: JobsOptions): Promise<Jobs> {
   const { store, maxAttempts, log } = options;
   const recovered = await store.recoverLost({ maxAttempts });
   if (recovered > 0) log.recovered(recovered);
+  const { worker } = options;
+  const hold = worker && new Hold({ ...worker, onHeld: log.onHeld, onFreed: log.onFreed });
   const housekeeping = startHousekeeping({
     store,
     maxAttempts,
     retention: options.retention,
+    cause: () => hold?.cause?.error.message,
     onRemoved: (ids) => options.onRemoved?.(ids),
     onRecovered: log.recovered,
     onError: log.error,
@@ -119,8 +122,6 @@ export async function createJobs(options: JobsOptions): Promise<Jobs> {
     onAttempt: log.webhookSent,
     onError: log.error,
   });
-  const { worker } = options;
-  const hold = worker && new Hold({ ...worker, onHeld: log.onHeld, onFreed: log.onFreed });
   const dispatchers = worker && hold ? startDispatchers(options, worker, hold) : [];
   return new StoredJobs(options, { dispatchers, ...(hold && { hold }) }, async () => {
     await Promise.all([housekeeping.stop(), webhooks.stop()]);

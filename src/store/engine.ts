@@ -7,8 +7,11 @@ import type { Topic } from './notifications.ts';
 import type { StoreClock } from './store-clock.ts';
 import type { Claim, RunKind } from './stored-run.ts';
 
-/** A waiting run. A higher `priority` is served first, and within one priority a lower `round`. */
-export type Waiting = { id: string; kind: RunKind; priority: number; round: number };
+/**
+ * A waiting run. A higher `priority` is served first, and within one priority a lower `round`. A run with `notBefore`, in
+ * milliseconds since 1970, is served after all others, and not before that time.
+ */
+export type Waiting = { id: string; kind: RunKind; priority: number; round: number; notBefore?: number };
 
 /**
  * A function with the parameter `sql` works in the transaction of that `sql`. It is called before the transaction

@@ -4,11 +4,14 @@ import { changeState } from './change-state.ts';
 import type { Value } from './database.ts';
 import type { JobError, Setbacks } from './job.ts';
 
-/** Returns how many runs it ended. */
-export async function expireWaiting(store: Store): Promise<number> {
+/**
+ * Returns how many runs it ended.
+ * @param cause why no job starts now. Undefined if jobs start
+ */
+export async function expireWaiting(store: Store, cause?: string): Promise<number> {
   const { clock, clockStepped } = store.engine;
-  const steppedMs = await clock.refresh();
-  if (steppedMs !== 0) await clockStepped(steppedMs);
+  await clock.refresh();
+  await clock.handleSteps(clockStepped);
   const at = clock.now();
   const rows = await store.engine.database.query(
     `SELECT id, created_at, wait_until, ending FROM agent_jobs WHERE state = 'queued' AND wait_until < $1`,
@@ -20,7 +23,7 @@ export async function expireWaiting(store: Store): Promise<number> {
     const createdAt = Number(row['created_at']);
     const error: JobError = {
       code: 'wait_timeout',
-      message: `Cannot start the job: it waited ${seconds(at - createdAt)} s ${reasonIn(row['ending'])}, and its limit is ${seconds(Number(row['wait_until']) - createdAt)} s`,
+      message: `Cannot start the job: it waited ${seconds(at - createdAt)} s ${reasonIn(row['ending'], cause)}, and its limit is ${seconds(Number(row['wait_until']) - createdAt)} s`,
     };
     const set = { ending: JSON.stringify({ error }) };
     const expired = await change(store, async ({ sql, notify }) => {
@@ -33,9 +36,10 @@ export async function expireWaiting(store: Store): Promise<number> {
 }
 
 /** Returns the reason of the wait. The column `ending` of a waiting run has the cause of its latest setback. */
-function reasonIn(ending: Value | undefined): string {
+function reasonIn(ending: Value | undefined, cause?: string): string {
   const { waitingFor } = JSON.parse(String(ending ?? '{}')) as Setbacks;
-  return waitingFor ? `because of an error (${waitingFor.message})` : 'for a slot';
+  const error = waitingFor?.message ?? cause;
+  return error === undefined ? 'for a slot' : `because of an error (${error})`;
 }
 
 function seconds(ms: number): number {

@@ -14,7 +14,8 @@ export function lockFolder(folder: string): () => void {
     lock.exec('BEGIN EXCLUSIVE');
   } catch (error) {
     lock.close();
-    if (!/locked/.test((error as Error).message)) throw error;
+    const { message } = error as Error;
+    if (!/locked/.test(message)) throw new Error(`Cannot use DATA_DIR=${folder}: ${message}`, { cause: error });
     throw new Error(`Cannot use DATA_DIR=${folder}: another server is running on it`, { cause: error });
   }
   return () => lock.close();

@@ -132,8 +132,11 @@ export type JobStore = {
    * Returns how many runs it recovered.
    */
   recoverLost(limits: { maxAttempts: number }): Promise<number>;
-  /** Ends the runs that have waited too long. Returns how many runs it ended. */
-  expireWaiting(): Promise<number>;
+  /**
+   * Ends the runs that have waited too long. Returns how many runs it ended.
+   * @param cause why no job starts now, for the errors of the jobs. Undefined if jobs start
+   */
+  expireWaiting(cause?: string): Promise<number>;
   /** Removes finished jobs with their events and patches, the oldest first. Returns their ids. */
   removeOld(retention: Retention): Promise<string[]>;
 

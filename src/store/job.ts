@@ -125,6 +125,8 @@ export type Setbacks = {
   emptyAttempts?: number;
   /** Why the latest of them failed. A queued job waits until this cause is gone. */
   waitingFor?: WaitCause;
+  /** Before this time the job is not started again, in milliseconds since 1970. */
+  notBefore?: number;
 };
 
 /** Why a job waits although a slot may be free. `since` is in milliseconds since 1970. */

@@ -90,11 +90,11 @@ async function explained<T>(work: Promise<T>): Promise<T> {
  * the PostgreSQL manual, appendix A. Codes such as `ECONNREFUSED` are from the system.
  */
 const outages: [RegExp, string][] = [
-  [/^(E[A-Z]+|08...|57P..)$/, 'its database cannot be reached'],
+  [/^(E[A-Z]+|08...|57P..|3D000)$/, 'its database cannot be reached'],
   [/^53300$/, 'its database has no free connection'],
   [/^53100$/, 'the disk of its database is full'],
   [/^53200$/, 'its database is out of memory'],
-  [/^(25006|57P04)$/, 'its database is read-only'],
+  [/^25006$/, 'its database is read-only'],
   [/^55P03$/, 'its tables are locked'],
   [/^(57014|40P01|40001)$/, 'its database is overloaded'],
   [/^58...$/, 'the disk of its database fails'],

@@ -82,8 +82,15 @@ export async function openPostgresStore(options: PostgresOptions): Promise<JobSt
       await sql(`SELECT pg_advisory_xact_lock(${locks.submission})`);
     },
     async enqueue(sql, run) {
-      const priority = bossPriority(run);
-      await boss.send(queueNames[run.kind], {}, { id: run.id, priority, heartbeatSeconds, db: within(sql) });
+      const priority = run.notBefore === undefined ? bossPriority(run) : lastPriority;
+      await boss.send(
+        queueNames[run.kind],
+        {},
+        {
+          ...{ id: run.id, priority, heartbeatSeconds, db: within(sql) },
+          ...(run.notBefore !== undefined && { startAfter: new Date(run.notBefore) }),
+        },
+      );
     },
     async takeNext(sql, kind) {
       const [job] = await boss.fetch(queueNames[kind], { db: within(sql) });
@@ -128,6 +135,9 @@ const day = 24 * 60 * 60;
  * again. It keeps waiting runs for longer than a run may wait, and lets no run last longer than a day.
  */
 const queueOptions = { retryLimit: 0, retentionSeconds: 400 * day, expireInSeconds: day, deleteAfterSeconds: 30 * day };
+
+/** A priority below all that `bossPriority` returns. pg-boss takes the oldest of several such runs first. */
+const lastPriority = -2_000_000_000;
 
 /**
  * Returns priority and round as one number. pg-boss takes the run with the greatest number first, and the oldest run

@@ -42,7 +42,9 @@ export async function requeue(
     // The change has locked the row, so no cancel can come between this look and the end of the transaction.
     const [row] = await sql('SELECT priority, turn, cancel_requested_at FROM agent_jobs WHERE id = $1', [id]);
     if (!row || row['cancel_requested_at'] !== null) return false;
-    await store.engine.enqueue(sql, { id, kind, priority: Number(row['priority']), round: Number(row['turn']) });
+    const { notBefore } = setbacks;
+    const place = { priority: Number(row['priority']), round: Number(row['turn']) };
+    await store.engine.enqueue(sql, { id, kind, ...place, ...(notBefore !== undefined && { notBefore }) });
     notify(`job:${id}`, 'work');
     return true;
   });

@@ -14,8 +14,8 @@ type StoredEnding = Omit<JobEnd, 'state' | 'output' | 'stderr' | 'result' | 'wor
  * Returns the JSON of the setbacks of a job that waits again. It is in the column `ending` until the job ends. The
  * end replaces it.
  */
-export function storedSetbacks({ emptyAttempts, waitingFor }: Setbacks): string {
-  return JSON.stringify({ emptyAttempts, waitingFor });
+export function storedSetbacks({ emptyAttempts, waitingFor, notBefore }: Setbacks): string {
+  return JSON.stringify({ emptyAttempts, waitingFor, notBefore });
 }
 
 const listedPromptLength = 200;

@@ -187,8 +187,8 @@ export class SqlJobStore implements JobStore {
     return recoverLost(this, limits);
   }
 
-  expireWaiting(): Promise<number> {
-    return expireWaiting(this);
+  expireWaiting(cause?: string): Promise<number> {
+    return expireWaiting(this, cause);
   }
 
   removeOld(retention: Retention): Promise<string[]> {

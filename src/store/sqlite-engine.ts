@@ -31,16 +31,21 @@ export async function openEmbeddedStore(folder: string, log: HealthLog): Promise
     heartbeat: async () => {},
     announce: () => {},
     async takeNext(sql, kind) {
-      const [row] = await sql(
-        `SELECT id FROM agent_jobs WHERE kind = $1 AND state = 'queued' ORDER BY priority DESC, turn, id LIMIT 1`,
-        [kind],
+      const waiting = `SELECT id FROM agent_jobs WHERE kind = $1 AND state = 'queued'`;
+      // Only jobs that have waited for the end of a cause, or were interrupted, have a value in `ending`.
+      const [row] = await sql(`${waiting} AND ending IS NULL ORDER BY priority DESC, turn, id LIMIT 1`, [kind]);
+      if (row) return String(row['id']);
+      const notBefore = `coalesce(json_extract(ending, '$.notBefore'), 0)`;
+      const [tried] = await sql(
+        `${waiting} AND ending IS NOT NULL AND ${notBefore} <= $2 ORDER BY ${notBefore}, priority DESC, turn, id LIMIT 1`,
+        [kind, clock.now()],
       );
-      return row && String(row['id']);
+      return tried && String(tried['id']);
     },
     // The machine may have slept, or its clock was wrong. In both cases no run had a chance to start meanwhile.
     async clockStepped(ms) {
       await database.transaction('durable', (sql) =>
-        sql(`UPDATE agent_jobs SET wait_until = wait_until + $1 WHERE state = 'queued' AND wait_until IS NOT NULL`, [
+        sql(`UPDATE agent_jobs SET wait_until = wait_until + $1 WHERE finished_at IS NULL AND wait_until IS NOT NULL`, [
           ms,
         ]),
       );

@@ -11,6 +11,7 @@ export class StoreClock {
   /** The time less the monotonic time of this process, in milliseconds. */
   #offset: number | undefined;
   #steppedMs = 0;
+  #unhandledMs = 0;
 
   constructor(read: ReadTime) {
     this.#read = read;
@@ -26,21 +27,31 @@ export class StoreClock {
     return this.#steppedMs;
   }
 
-  /**
-   * Reads the clock. Returns by how many milliseconds it was stepped since it was read before: 0 unless somebody set
-   * the clock, or the machine slept.
-   */
-  async refresh(): Promise<number> {
+  /** Reads the clock. Notices steps: somebody set the clock, or the machine slept. */
+  async refresh(): Promise<void> {
     const before = performance.now();
     const time = await this.#read();
-    const offset = time - (before + performance.now()) / 2;
+    const after = performance.now();
+    // A reading that took long says too little about the time.
+    if (this.#offset !== undefined && after - before > longestReadingMs) return;
+    const offset = time - (before + after) / 2;
     const differenceMs = offset - (this.#offset ?? offset);
     this.#offset = offset;
-    if (Math.abs(differenceMs) < smallestStepMs) return 0;
+    if (Math.abs(differenceMs) < smallestStepMs) return;
     this.#steppedMs += Math.max(0, differenceMs);
-    return Math.round(differenceMs);
+    this.#unhandledMs += Math.round(differenceMs);
+  }
+
+  /** Calls `handle` with the sum of the steps that it has not handled yet, in milliseconds. Repeats them if it rejects. */
+  async handleSteps(handle: (ms: number) => Promise<void>): Promise<void> {
+    const stepMs = this.#unhandledMs;
+    if (stepMs === 0) return;
+    await handle(stepMs);
+    this.#unhandledMs -= stepMs;
   }
 }
 
+/** A longer reading is not used, in milliseconds. Half of it is below the smallest step. */
+const longestReadingMs = 1000;
 /** Smaller differences are drift, or the time that reading took, in milliseconds. */
 const smallestStepMs = 1000;

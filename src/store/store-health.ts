@@ -9,16 +9,23 @@ export type HealthLog = {
   works(ms: number): void;
 };
 
+/** Longer than a statement waits for a lock, and a writer of events waits between two attempts. */
+const usualQuietMs = 8000;
+
 type Part = 'read' | 'write';
 
 export class StoreHealth {
   readonly #log: HealthLog;
+  readonly #quietMs: number;
   /** The latest error of each part that fails. A full disk can be read but not written. */
   readonly #failing = new Map<Part, ServiceError>();
   #failingSinceMs = 0;
+  #latestFailureMs = 0;
 
-  constructor(log: HealthLog) {
+  /** @param quietMs how long nothing may have failed before a success counts, in milliseconds */
+  constructor(log: HealthLog, quietMs = usualQuietMs) {
     this.#log = log;
+    this.#quietMs = quietMs;
   }
 
   /** Why the store cannot be used. Undefined if its latest statements succeeded. */
@@ -49,6 +56,7 @@ export class StoreHealth {
   #failed(part: Part, error: ServiceError): void {
     const isNew = this.#failing.size === 0;
     this.#failing.set(part, error);
+    this.#latestFailureMs = performance.now();
     if (!isNew) return;
     this.#failingSinceMs = performance.now();
     this.#log.failed(error);
@@ -56,6 +64,8 @@ export class StoreHealth {
 
   #succeeded(part: Part): void {
     if (this.#failing.size === 0) return;
+    // A statement may succeed while others fail, for example because one table is locked.
+    if (performance.now() - this.#latestFailureMs < this.#quietMs) return;
     this.#failing.delete(part);
     // A successful write shows that reading works too.
     if (part === 'write') this.#failing.delete('read');

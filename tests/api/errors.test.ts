@@ -33,6 +33,7 @@ const told: Record<ErrorCode, Told> = {
   job_finished: [409, 'never', 'job finished', 'invalid_request_error', 'job_finished'],
   job_not_finished: [409, 'never', 'job not finished', 'invalid_request_error', 'job_not_finished'],
   idempotency_conflict: [409, 'never', 'idempotency conflict', 'invalid_request_error', 'idempotency_conflict'],
+  jobs_held: [503, 'later', 'execution failed', 'overloaded_error', 'jobs_held'],
   wait_timeout: [503, 'later', 'execution failed', 'overloaded_error', 'wait_timeout'],
   store_unavailable: [503, 'later', 'execution failed', 'overloaded_error', 'store_unavailable'],
   shutting_down: [503, 'later', 'execution failed', 'overloaded_error', 'shutting_down'],

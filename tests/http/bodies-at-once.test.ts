@@ -67,6 +67,7 @@ describe('the room for bodies', () => {
     const leaves = waiting.take('b', 1, gone.signal);
     gone.abort();
     await assert.rejects(leaves, { code: 'client_gone' });
+    await assert.rejects(room.take('b', 60, gone.signal), { code: 'client_gone' }, 'it had gone before');
     await held();
     await release();
     assert.deepEqual([room.taken, waiting.taken], [0, 0]);

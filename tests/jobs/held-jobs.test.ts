@@ -150,6 +150,42 @@ for (const engine of testEngines()) {
       assert.equal(tries, 3);
     });
 
+    onJobs('that fail for a cause of their own do not stop the jobs of others', async (start) => {
+      const poison = ['model_rate_limited', 'agent_not_started', 'not_signed_in', 'workspace_unavailable'] as const;
+      const jobs = await start(async (task) => {
+        const code = task.agent as ErrorCode | undefined;
+        if (code) throw failure(code);
+        return outcome('done');
+      });
+      for (const agent of poison) await jobs.submit({ ...request, agent });
+      await waitUntil('each of them has failed', async () => {
+        const { jobs: all } = await jobs.list({ limit: 10 });
+        return all.every(({ emptyAttempts = 0 }) => emptyAttempts > 0);
+      });
+      for (const owner of ['a', 'b']) {
+        const { job } = await jobs.submit({ ...request, owner });
+        assert.equal((await ended(jobs, job.id)).state, 'completed');
+      }
+      const { jobs: left } = await jobs.list({ limit: 10, state: 'queued' });
+      assert.ok(left.length >= poison.length - 1, 'they still wait');
+    });
+
+    onJobs('name the cause at the end of their longest wait, also if they were never tried', async (start) => {
+      const jobs = await start(
+        async () => {
+          throw failure('agent_not_started');
+        },
+        { check: async () => failure('agent_not_started') } as Partial<JobsOptions>,
+      );
+      await jobs.submit(request);
+      await waitUntil('the jobs are held', () => jobs.problems().held);
+      const { job } = await jobs.submit({ ...request, limits: { waitMs: 50 } });
+      assert.match(
+        (await ended(jobs, job.id)).error?.message ?? '',
+        /because of an error \(Cannot run: agent_not_started\)/,
+      );
+    });
+
     onJobs('can be cancelled', async (start) => {
       const jobs = await start(async () => {
         throw failure('agent_not_started');

@@ -27,18 +27,20 @@ async function settlesSoon(promise: Promise<unknown>): Promise<boolean> {
 
 test('the waits grow with each failed attempt, and begin anew after an agent began to work', async () => {
   const { hold } = makeHold();
-  hold.hold(error);
-  for (let failures = 0; failures < 40; failures += 1) {
-    if (failures < 10) await hold.permit(signal);
-    else hold.began();
-    hold.hold(error);
+  const fail = () => hold.failed(error, 'job', 1);
+  fail();
+  for (let failures = 0; failures < 25; failures += 1) {
+    (await hold.permit(signal)).ended();
+    if (failures < 16) fail();
   }
+  hold.began();
+  fail();
   assert.ok(await settlesSoon(hold.permit(signal)));
 });
 
 test('one attempt at a time decides, until it ends', async () => {
   const { hold, told } = makeHold();
-  hold.hold(error);
+  hold.failed(error, 'job', 1);
   const first = await hold.permit(signal);
   const second = hold.permit(signal);
   assert.equal(await settlesSoon(second), false);
@@ -53,7 +55,7 @@ test('one attempt at a time decides, until it ends', async () => {
 test('a chat request of another machine waits a while, so that other workers can take it', async () => {
   const { hold } = makeHold();
   assert.ok(await settlesSoon(hold.defer(signal)));
-  hold.hold(error);
+  hold.failed(error, 'job', 1);
   const client = new AbortController();
   const deferred = hold.defer(client.signal);
   assert.equal(await settlesSoon(deferred), false);
@@ -61,8 +63,28 @@ test('a chat request of another machine waits a while, so that other workers can
   await deferred;
 });
 
-test('the announced end of a usage limit is waited for', async () => {
+test('the announced end of a usage limit is waited for', () => {
   const { hold } = makeHold();
-  hold.hold(new ServiceError('agent_failed', 'limit', { resetsAt: Date.now() + 60_000 }));
-  assert.equal(await settlesSoon(hold.permit(signal)), false);
+  const limit = new ServiceError('usage_limit', 'limit', { resetsAt: Date.now() + 60_000 });
+  assert.ok(hold.failed(limit, 'job', 1) > 50_000);
+});
+
+test('a job waits longer after each of its attempts', () => {
+  const { hold } = makeHold();
+  const waits = [1, 2, 3, 10, 1000].map((attempts) => hold.failed(error, 'job', attempts));
+  assert.deepEqual(waits.slice(0, 3), [0.001, 0.002, 0.004]);
+  assert.equal(waits.at(-1), 0.001 * 2 ** 30);
+});
+
+test('one job that fails for a cause of the model holds nothing back, but two in a row do', () => {
+  const { hold, told } = makeHold();
+  const refused = new ServiceError('not_signed_in', 'refused');
+  hold.failed(refused, 'one', 1);
+  hold.failed(refused, 'one', 2);
+  assert.equal(hold.cause, undefined);
+  hold.began();
+  hold.failed(refused, 'two', 1);
+  assert.equal(hold.cause, undefined, 'another job has begun to work in between');
+  hold.failed(refused, 'one', 3);
+  assert.deepEqual(told, ['not_signed_in']);
 });

@@ -74,12 +74,37 @@ test('Machines of a fleet use one clock, even if one of them is 10 minutes ahead
 test('The clock counts small differences as drift, and large ones as steps', async () => {
   let offset = 0;
   const clock = new StoreClock(() => performance.now() + offset);
-  assert.equal(await clock.refresh(), 0);
+  const steps: number[] = [];
+  const refresh = async () => {
+    await clock.refresh();
+    await clock.handleSteps(async (ms) => {
+      steps.push(Math.round(ms / 1000));
+    });
+  };
+  await refresh();
   offset += 400;
-  assert.equal(await clock.refresh(), 0);
+  await refresh();
   offset += 5000;
-  assert.ok(Math.abs((await clock.refresh()) - 5000) < 1000);
+  await refresh();
   offset -= 9000;
-  assert.ok((await clock.refresh()) < -8000);
+  await refresh();
+  assert.deepEqual(steps, [5, -9]);
   assert.ok(Math.abs(clock.steppedMs - 5000) < 1000, 'only steps forward are added up');
+});
+
+test('A step is handled again if handling it has failed', async () => {
+  let offset = 0;
+  const clock = new StoreClock(() => performance.now() + offset);
+  await clock.refresh();
+  offset += 5000;
+  await clock.refresh();
+  await assert.rejects(clock.handleSteps(() => Promise.reject(new Error('the disk is full'))));
+  const handled: number[] = [];
+  for (let time = 0; time < 2; time += 1) {
+    await clock.refresh();
+    await clock.handleSteps(async (ms) => {
+      handled.push(Math.round(ms / 1000));
+    });
+  }
+  assert.deepEqual(handled, [5]);
 });

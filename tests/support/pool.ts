@@ -25,6 +25,7 @@ export async function startPool(t: TestContext, overrides: Overrides = {}, works
   const agents = createAgents({
     findClaude: () => identity,
     missingClaude: () => missingClaude(identity),
+    requireVersion: async () => {},
     access: overrides.access ?? 'edit',
     rooms: await openRooms(t, environment, overrides.containment),
     trustWorkspace: false,

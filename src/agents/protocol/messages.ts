@@ -194,8 +194,9 @@ function toolProgress(message: Json): AgentEvent {
 
 function usageLimit(info: Json): ProtocolMessage {
   if (info['status'] !== 'rejected') return other;
-  const seconds = number(info['resetsAt']);
-  return { type: 'usage_limit', ...(seconds !== undefined && { resetsAt: seconds * 1000 }) };
+  const resetsAt = (number(info['resetsAt']) ?? Number.NaN) * 1000;
+  // A value that is no time is left out.
+  return { type: 'usage_limit', ...(Number.isFinite(new Date(resetsAt).getTime()) && { resetsAt }) };
 }
 
 function controlResponse(response: Json): ProtocolMessage {
