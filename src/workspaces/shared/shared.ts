@@ -21,7 +21,7 @@ import {
 } from '../workspaces.ts';
 import { createSettingsReader, type SettingsReader } from './first-remotes.ts';
 import { type Checkout, syncInPlace } from './sync-in-place.ts';
-import { workInPlace } from './work-in-place.ts';
+import { type CheckGit, workInPlace } from './work-in-place.ts';
 
 /**
  * @param first the workspace's repository at the server's start. Undefined if the workspace was not in a repository.
@@ -34,7 +34,7 @@ export async function createShared(
 ): Promise<Workspaces> {
   const mutex = createMutex();
   const root = first?.root ?? workspaceDir;
-  const known = first ? await waysOut(first.commonDir) : new Set<string>();
+  const known = first ? await orUnavailable(waysOut(first.commonDir)) : new Set<string>();
   const readSettings = await createSettingsReader(git, first, settings.environment);
   const baselines = join(settings.dataDir, 'baselines');
   const cleanup = createCleanup(settings.onProblem);
@@ -58,6 +58,10 @@ export async function createShared(
     await refuseNewWaysOut(now?.commonDir ?? first.commonDir, known);
   };
 
+  const checkGit: CheckGit = async (part) => {
+    if (first) await refuseNewWaysOut(first.commonDir, known, part);
+  };
+
   const lease = async (runId: string, signal: AbortSignal): Promise<WorkspaceLease> => {
     const baseline = join(baselines, safeRunId(runId));
     const unlock = await mutex.lock(signal);
@@ -71,7 +75,9 @@ export async function createShared(
       checkRequired(settings, sync);
       // The sync may have replaced the folder with a link.
       await orUnavailable(checkFolder(), signal);
-      const work = checkout ? await orUnavailable(workInPlace(checkout, baseline, settings)) : unknownWork(sync.detail);
+      const work = checkout
+        ? await orUnavailable(workInPlace(checkout, baseline, settings, checkGit))
+        : unknownWork(sync.detail);
       signal.throwIfAborted();
       const { collect, deliver } = work;
       const keep = async (): Promise<Prepared> => {
