@@ -16,7 +16,7 @@ import {
   sortUntracked,
 } from './listings.ts';
 import { type Omitted, omission } from './omissions.ts';
-import { removeFromIndex, storeFiles } from './store-files.ts';
+import { addEntries, removeFromIndex, storeFiles } from './store-files.ts';
 import { findChangedSubmodules, readAgentIndex } from './submodules.ts';
 import { type Survey, survey } from './survey.ts';
 import { nameUnlisted } from './unlisted.ts';
@@ -73,6 +73,12 @@ async function takeSnapshot(git: Git, from: Snapshotted, original: string, surve
     git,
     place,
     status.changed.filter(({ path }) => isFiltered.has(path)),
+  );
+  // The pointer stays, but the run may have made the file executable.
+  await addEntries(
+    git,
+    place,
+    status.changed.filter(({ path }) => pointed.has(path)),
   );
   const refused = await storeFiles(
     git,
