@@ -4,7 +4,8 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
-import { commit, git, makeClone, write } from '../support/git-repositories.ts';
+import { createGit } from '../../src/workspaces/git/git.ts';
+import { commit, git, gitEnvironment, makeClone, write } from '../support/git-repositories.ts';
 import { never, open, sandbox } from './setup.ts';
 
 function makePipe(path: string): void {
@@ -154,4 +155,17 @@ test('a worktree with a pipe that git or the server would open is not given to a
     await kept.discard();
     assert.equal(kept.clean, false, name);
   }
+});
+
+test('a git command that waits at a pipe is stopped long before its time limit', {
+  skip: process.platform !== 'linux' && 'the kernel does not tell that a process waits at a pipe',
+}, async () => {
+  const { clone } = makeClone(sandbox);
+  makePipe(join(clone, '.git/index'));
+  const place = { gitDir: join(clone, '.git'), workTree: clone };
+  const { stopped, reason } = await createGit(gitEnvironment)(place, ['ls-files'], { timeoutMs: 600_000 });
+  assert.deepEqual(
+    [stopped, reason],
+    ['waits_at_pipe', 'git would wait for ever at a named pipe in the place of a file'],
+  );
 });
