@@ -1,5 +1,6 @@
 /** Starts commands, and runs commands to their end. This is the only file that uses `node:child_process`. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { sendSignal } from './signals.ts';
 
 /**
@@ -61,6 +62,8 @@ export type CommandOptions = {
    */
   graceMs?: number;
   signal?: AbortSignal;
+  /** Whether the command is stopped when it waits for somebody to open the other end of a named pipe. Only on Linux. */
+  refusesPipes?: boolean;
   /** The content of the command's standard input. Undefined if the input is empty. */
   input?: string | Buffer;
   /** How much of stdout is kept, in bytes. A command that prints more is stopped. The default is 16 MiB. */
@@ -74,11 +77,14 @@ export type CommandOptions = {
   onExit?: (started: StartedProcess) => Promise<void>;
 };
 
+/** `waits_at_pipe` only with `refusesPipes`. */
+export type StopReason = 'timeout' | 'aborted' | 'output_too_large' | 'waits_at_pipe';
+
 export type CommandResult = Exit & {
   stdout: Buffer;
   stderr: string;
   /** Why the command was stopped. Undefined if it ended by itself. */
-  stopped?: 'timeout' | 'aborted' | 'output_too_large';
+  stopped?: StopReason;
 };
 
 /** How much of the end of stderr is kept, in bytes. */
@@ -106,6 +112,7 @@ export async function runCommand(command: string, args: string[], options: Comma
     child.stderr?.destroy();
   };
   const deadline = setTimeout(stop, options.timeoutMs, 'timeout');
+  const unwatch = options.refusesPipes ? watchForPipes(pid, () => stop('waits_at_pipe')) : undefined;
   const onAbort = () => stop('aborted');
   options.signal?.addEventListener('abort', onAbort, { once: true });
   if (options.signal?.aborted) onAbort();
@@ -117,9 +124,28 @@ export async function runCommand(command: string, args: string[], options: Comma
     exited.then(() => options.onExit?.(started)),
   ]);
   clearTimeout(deadline);
+  unwatch?.();
   clearTimeout(kill);
   options.signal?.removeEventListener('abort', onAbort);
   return { ...result, ...exit, stdout, stderr };
+}
+
+/** How often a command is looked at, in milliseconds. */
+const watchMs = 1000;
+
+/**
+ * Calls `onWait` when a process is seen twice in a row in the kernel's function that waits for the other end of a named
+ * pipe (`fs/pipe.c` in Linux). Where the kernel does not tell it, `onWait` is never called. Returns a function that ends
+ * the watch.
+ */
+function watchForPipes(pid: number, onWait: () => void): () => void {
+  let waited = false;
+  const timer = setInterval(async () => {
+    const waits = (await readFile(`/proc/${pid}/wchan`, 'utf8').catch(() => '')) === 'wait_for_partner';
+    if (waits && waited) onWait();
+    waited = waits;
+  }, watchMs);
+  return () => clearInterval(timer);
 }
 
 async function collect(stream: NodeJS.ReadableStream | null, limit: number, onLimit: () => void): Promise<Buffer> {

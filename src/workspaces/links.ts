@@ -5,6 +5,7 @@
 import type { Dirent } from 'node:fs';
 import { mkdir, readdir, realpath, stat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
+import { GitError } from './git/git.ts';
 import { type Repository, readSmallFile } from './git/repository.ts';
 import { unavailable } from './workspaces.ts';
 
@@ -65,7 +66,7 @@ const maxEntries = 100_000;
 
 /**
  * Returns the ways that lead out of `.git`: the links and the special files in the folders in which git writes, and the
- * folders from which it borrows objects. Throws `workspace_unavailable` if the folders have too many files.
+ * folders from which it borrows objects. Throws a `GitError` if the folders have too many files.
  */
 export async function waysOut(gitDir: string): Promise<Set<string>> {
   const found = new Set<string>();
@@ -73,7 +74,7 @@ export async function waysOut(gitDir: string): Promise<Set<string>> {
   const walk = async (folder: string, depth: number): Promise<void> => {
     const entries: Dirent[] = await readdir(join(gitDir, folder), { withFileTypes: true }).catch(() => []);
     left -= entries.length;
-    if (left < 0) throw unavailable(`its .git has more than ${maxEntries} files besides its objects`);
+    if (left < 0) throw new GitError(`its .git has more than ${maxEntries} files besides its objects`);
     for (const entry of entries) {
       const path = join(folder, entry.name);
       if (entry.isDirectory()) {
@@ -88,12 +89,18 @@ export async function waysOut(gitDir: string): Promise<Set<string>> {
 }
 
 /**
- * Throws `workspace_unavailable` if there is a way out of `.git` that is not in `known`. Git would write through a link,
- * wait at a pipe, and read the objects of other repositories.
+ * Throws a `GitError` if there is a way out of `.git` that is not in `known`. Git would write through a link, wait at a
+ * pipe, and read the objects of other repositories.
  * @param known the ways at the server's start; the operator made them
+ * @param part whether all of `.git` is searched, or only what a git command reads that uses none of its refs
  */
-export async function refuseNewWaysOut(gitDir: string, known: Set<string>): Promise<void> {
+export async function refuseNewWaysOut(
+  gitDir: string,
+  known: Set<string>,
+  part: 'all' | 'objects' = 'all',
+): Promise<void> {
   for (const way of await waysOut(gitDir)) {
-    if (!known.has(way)) throw unavailable(`an agent has put a way out into its .git: ${way}`);
+    if (part === 'objects' && !/^objects(\/|$)/.test(way)) continue;
+    if (!known.has(way)) throw new GitError(`an agent has put a way out into its .git: ${way}`);
   }
 }

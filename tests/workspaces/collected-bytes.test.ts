@@ -1,6 +1,7 @@
 /** Work that git lists, stores or writes in a special way: it is collected byte for byte, or the record names it. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   chmodSync,
   mkdirSync,
@@ -235,6 +236,42 @@ describe('the patch and the branch of a run', () => {
       assert.equal(git(copy, 'write-tree'), git(remote, 'rev-parse', 'agent/run^{tree}'));
     });
   }
+
+  test('have the right numbers of lines after a file whose name begins with a tab', async () => {
+    const { clone } = makeClone(sandbox);
+    const run = await (await open(clone)).lease('run', never);
+    write(run.path, { '\tone': '1\n', '\t': '1\n2\n', '\t\t3': '', 'z.txt': '1\n2\n3\n' });
+    renameSync(join(run.path, 'a.txt'), join(run.path, '\ta.txt'));
+    const { files } = await run.collect();
+    assert.deepEqual(
+      files.map(({ path, added, removed }) => [path, added, removed]),
+      [
+        ['\t', 2, 0],
+        ['\t\t3', 0, 0],
+        ['\ta.txt', 0, 0],
+        ['\tone', 1, 0],
+        ['z.txt', 3, 0],
+      ],
+    );
+  });
+
+  test('do not depend on paths in the index of the agent that lead out of the workspace', async () => {
+    const { clone } = makeClone(sandbox, { 'a.txt': 'one\n', 'xx/xx/xx/victim': 'v\n', 'yyyy/victim': 'v\n' });
+    const victim = join(sandbox.dataDir, 'victim');
+    writeFileSync(victim, 'victim');
+    const run = await (await open(clone)).lease('run', never);
+    write(run.path, { '.gitignore': 'victim\nx.log\n', 'x.log': 'x' });
+    const index = join(run.path, '.git/index');
+    const entries = readFileSync(index, 'latin1')
+      .slice(0, -20)
+      .replace('xx/xx/xx/victim', '../../../victim')
+      .replace('yyyy/victim', '.git/victim');
+    const sum = createHash('sha1').update(entries, 'latin1').digest().toString('latin1');
+    writeFileSync(index, entries + sum, 'latin1');
+    const { files, patchOmitted } = await run.collect();
+    assert.deepEqual([files.map(({ path }) => path), patchOmitted], [['.gitignore'], undefined]);
+    assert.equal(readFileSync(victim, 'utf8'), 'victim');
+  });
 
   test('name a socket, also in place of a tracked file', async () => {
     const { clone } = makeClone(sandbox);

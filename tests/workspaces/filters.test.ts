@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, test } from 'node:test';
 import type { WorkspaceSettings } from '../../src/workspaces/create.ts';
@@ -206,3 +206,19 @@ test('a worktree names all folders of objects itself, because Git LFS does not l
   assert.ok(named.includes(join(borrower, '.git/objects')));
   assert.ok(named.includes(join(remote, 'objects')));
 });
+
+for (const workspaceMode of ['worktree', 'shared'] as const) {
+  test(`a new mode of a file with its content is a change, and the pointer stays, in ${workspaceMode} mode`, async () => {
+    const { clone, remote } = makeGround();
+    const run = await lease(clone, { workspaceMode });
+    writeFileSync(join(run.path, 'big.bin'), old);
+    chmodSync(join(run.path, 'big.bin'), 0o755);
+    const { files, patch } = await run.collect();
+    assert.deepEqual(files, [{ path: 'big.bin', change: 'modified', added: 0, removed: 0 }]);
+    assert.equal(patch, 'diff --git a/big.bin b/big.bin\nold mode 100644\nnew mode 100755\n');
+    const { state, detail } = await run.deliver({ branch: 'agent/run', message: 'x' });
+    assert.equal(state, 'pushed', detail);
+    assert.match(git(remote, 'ls-tree', 'agent/run', 'big.bin'), /^100755 /);
+    assert.equal(git(remote, 'show', 'agent/run:big.bin'), pointerTo(old).trim());
+  });
+}

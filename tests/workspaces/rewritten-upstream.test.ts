@@ -153,3 +153,32 @@ describe('an upstream that dropped a commit', () => {
     await run.release();
   });
 });
+
+for (const [what, prepare] of [
+  ['a local merge', () => {}],
+  ['two local merges', (clone: string) => commit(clone, { 'second.txt': 'second\n' }, 'second')],
+] as const) {
+  test(`a shared workspace keeps its own commits after ${what} of a commit that the upstream then drops`, async () => {
+    const { clone, remote } = makeClone(sandbox);
+    const workspaces = await open(clone, { workspaceMode: 'shared' });
+    const colleague = join(sandbox.folder, 'colleague');
+    git(sandbox.folder, 'clone', '-q', remote, colleague);
+    const first = commit(colleague, { 'kept.txt': 'kept\n' }, 'kept');
+    git(colleague, 'push', '-q');
+    commit(clone, { 'local.txt': 'local\n' }, 'local');
+    git(clone, 'pull', '-q', '--no-rebase', '--no-edit');
+    prepare(clone);
+    commit(colleague, { 'dropped.txt': 'dropped\n' }, 'dropped');
+    git(colleague, 'push', '-q');
+    git(clone, 'pull', '-q', '--no-rebase', '--no-edit');
+    git(colleague, 'reset', '-q', '--hard', first);
+    const theirs = commit(colleague, { 'other.txt': 'other\n' }, 'other');
+    git(colleague, 'push', '-q', '--force');
+    const run = await workspaces.lease('run', never);
+    assert.equal(run.sync.state, 'synced', run.sync.detail);
+    const own = what === 'a local merge' ? ['local'] : ['local', 'second'];
+    assert.deepEqual(git(clone, 'log', '--reverse', '--format=%s', `${theirs}..`).split('\n'), own);
+    assert.equal(existsSync(join(clone, 'dropped.txt')), false);
+    await run.release();
+  });
+}

@@ -12,13 +12,14 @@ import { type IndexEntry, type IndexPlace, list, listLimits } from './listings.t
 import { type Omitted, omission } from './omissions.ts';
 import { addEntries, type Entry, hashFiles } from './store-files.ts';
 
-const conversions = ['text', 'crlf', 'eol', 'ident', 'working-tree-encoding'];
+const encoding = 'working-tree-encoding';
+const conversions = ['text', 'crlf', 'eol', 'ident', encoding];
 
 /**
  * `converted`: git converts the file. `encoded`: it converts the file to UTF-8. `filtered`: git stores the file through a
- * filter, such as Git LFS.
+ * filter, such as Git LFS. `unusable`: git refuses to read or write the file, because its encoding has no name.
  */
-export type Attributed = Record<'converted' | 'encoded' | 'filtered', BytePath[]>;
+export type Attributed = Record<'converted' | 'encoded' | 'filtered' | 'unusable', BytePath[]>;
 
 /** Finds which of the files have attributes with which git changes their bytes. */
 export async function findAttributed(
@@ -26,7 +27,7 @@ export async function findAttributed(
   { place, convertsAll }: Pick<Baseline, 'place' | 'convertsAll'>,
   paths: BytePath[],
 ): Promise<Attributed> {
-  if (paths.length === 0) return { converted: [], encoded: [], filtered: [] };
+  if (paths.length === 0) return { converted: [], encoded: [], filtered: [], unusable: [] };
   const input = Buffer.from(paths.map((path) => `${path}\0`).join(''), 'latin1');
   const running = git(place, ['check-attr', '-z', '--stdin', ...conversions, 'filter'], { ...listLimits, input });
   await mustGit(running);
@@ -34,13 +35,16 @@ export async function findAttributed(
   const converted = new Set<BytePath>(convertsAll ? paths : []);
   const encoded = new Set<BytePath>();
   const filtered = new Set<BytePath>();
+  const unusable = new Set<BytePath>();
   for (let at = 0; at + 2 < fields.length; at += 3) {
     const [path = '', name, value = ''] = fields.slice(at, at + 3);
+    if (name === encoding && (value === 'set' || value === 'unset')) unusable.add(path);
     if (value === 'unspecified' || value === 'unset') continue;
     (name === 'filter' ? filtered : converted).add(path);
-    if (name === 'working-tree-encoding') encoded.add(path);
+    if (name === encoding) encoded.add(path);
   }
-  return { converted: [...converted], encoded: [...encoded], filtered: [...filtered] };
+  const usable = (found: Set<BytePath>) => [...found].filter((path) => !unusable.has(path));
+  return { converted: usable(converted), encoded: usable(encoded), filtered: [...filtered], unusable: [...unusable] };
 }
 
 /** Whether a path is a file with attributes. */
@@ -170,7 +174,8 @@ async function entriesOf(git: Git, place: IndexPlace, paths: BytePath[]): Promis
   return (await listEntries(git, place)).filter(({ path }) => wanted.has(path));
 }
 
-async function listEntries(git: Git, place: IndexPlace): Promise<Entry[]> {
+/** Lists the entries of an index. */
+export async function listEntries(git: Git, place: IndexPlace): Promise<Entry[]> {
   const entries = await list(git, place, ['ls-files', '--stage']);
   return entries.map((entry) => ({
     mode: entry.slice(0, 6),

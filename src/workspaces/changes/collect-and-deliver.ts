@@ -18,18 +18,21 @@ export type Work = {
 /**
  * Returns the work of a run whose changes can be found from its baseline.
  * @param delivery the delivery target, or the reason why the work cannot be delivered
+ * @param check called before git reads the files. Throws a `GitError` if git must not read them
  */
 export function createWork(
   git: Git,
   baseline: Baseline,
   limits: ChangeLimits,
   delivery: { target: () => Promise<DeliveryTarget> } | { impossible: string },
+  check: () => Promise<void> = async () => {},
 ): Work {
   const at = new Date();
   let saved = false;
   /** The special files that earlier snapshots have removed. */
   const removed = new Map<BytePath, Omitted>();
   const take = async (): Promise<Snapshot> => {
+    await check();
     const taken = await snapshot(git, baseline);
     for (const each of taken.omitted) if (each.reason === 'special_file') removed.set(each.path, each);
     const others = taken.omitted.filter(({ reason }) => reason !== 'special_file');

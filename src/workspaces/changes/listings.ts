@@ -20,7 +20,8 @@ export type IndexEntry = { path: BytePath; oid: string };
 export type Status = {
   /** The tracked files that are gone. A file that has become a folder is gone. */
   gone: BytePath[];
-  changed: IndexEntry[];
+  /** Each with the mode of the file, and the blob that the index has for it. */
+  changed: (IndexEntry & { mode: string })[];
   /** The untracked files that are not ignored, and the top folders of nested repositories, which end with a slash. */
   untracked: BytePath[];
   /** The ignored files. An ignored folder is one path that ends with a slash. */
@@ -58,14 +59,14 @@ function addTracked(entry: string, status: Status): void {
   if (indexMode === gitlinkMode) status.gitlinks.push({ path, oid });
   const isGone = change[1] === 'D' || (mode === gitlinkMode && indexMode !== gitlinkMode);
   if (isGone) status.gone.push(path);
-  else if (change[1] !== '.') status.changed.push({ path, oid });
+  else if (change[1] !== '.') status.changed.push({ mode, oid, path });
 }
 
 /** A file with a merge conflict is taken as it is. The fields before the path are ten. */
 async function addConflict(place: IndexPlace, entry: string, status: Status): Promise<void> {
   const fields = entry.split(' ');
   const path = fields.slice(10).join(' ');
-  if (await exists(place, path)) status.changed.push({ path, oid: fields[7] ?? '' });
+  if (await exists(place, path)) status.changed.push({ mode: fields[6] ?? '', oid: fields[7] ?? '', path });
   else status.gone.push(path);
 }
 

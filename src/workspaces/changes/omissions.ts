@@ -19,11 +19,11 @@ const reasons: Record<Omission['reason'], { text: string; lost: boolean }> = {
   over_limit: { text: 'over the limit of the patch', lost: true },
 };
 
-/** An omission whose path is not yet in the form for clients. */
-export type Omitted = Omission & { path: BytePath };
+/** An omission whose path is not yet in the form for clients. `cause` is what a summary says of this file. */
+export type Omitted = Omission & { path: BytePath; cause?: string };
 
-export function omission(path: BytePath, reason: Omission['reason']): Omitted {
-  return { path, reason };
+export function omission(path: BytePath, reason: Omission['reason'], cause?: string): Omitted {
+  return { path, reason, ...(cause && { cause }) };
 }
 
 export function isLost({ reason }: Omitted): boolean {
@@ -37,7 +37,7 @@ const maxNamed = 5;
 export function summaryOf(omissions: Omitted[]): string | undefined {
   const byReason = Map.groupBy(omissions.filter(isLost), ({ reason }) => reason);
   const parts = [...byReason].map(([reason, found]) => {
-    const named = found.slice(0, maxNamed).map(({ path }) => shownPath(path));
+    const named = found.slice(0, maxNamed).map(({ path, cause }) => shownPath(path) + (cause ? ` (${cause})` : ''));
     const more = found.length > maxNamed ? ` and ${found.length - maxNamed} more` : '';
     return `${reasons[reason].text}: ${named.join(', ')}${more}`;
   });

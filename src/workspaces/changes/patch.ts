@@ -170,8 +170,8 @@ export async function listChanges(
   for (const file of listed) {
     // A field is `added TAB removed TAB path`. For a rename its path is empty, and the next two fields are the old and
     // the new path.
-    const [added, removed, rest] = (fields[at] ?? '').split('\t');
-    at += rest === '' ? 3 : 1;
+    const [field = '', added, removed] = /^([^\t]*)\t([^\t]*)\t/.exec(fields[at] ?? '') ?? [];
+    at += field === fields[at] ? 3 : 1;
     if (added !== '-') Object.assign(file, { added: Number(added), removed: Number(removed) });
   }
   return listed;

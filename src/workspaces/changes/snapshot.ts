@@ -6,20 +6,13 @@ import { type BytePath, pathBelow } from '../git/byte-path.ts';
 import { type Git, GitError, mustGit } from '../git/git.ts';
 import { findAttributed, findPointed, hasAttributes, isPointer, keepBytes } from './attributes.ts';
 import { type Baseline, copyIndex } from './baseline.ts';
-import {
-  type IndexPlace,
-  listGitlinks,
-  listLimits,
-  listTracked,
-  readStatus,
-  type Status,
-  sortUntracked,
-} from './listings.ts';
+import { type IndexPlace, listGitlinks, listLimits, listTracked, readStatus, sortUntracked } from './listings.ts';
 import { type Omitted, omission } from './omissions.ts';
-import { removeFromIndex, storeFiles } from './store-files.ts';
+import { addEntries, removeFromIndex, storeFiles } from './store-files.ts';
 import { findChangedSubmodules, readAgentIndex } from './submodules.ts';
 import { type Survey, survey } from './survey.ts';
 import { nameUnlisted } from './unlisted.ts';
+import { filesAmong, readUsable, storeUnusable, type UsableStatus } from './unusable-attributes.ts';
 
 export type Snapshot = {
   /** The id of the git tree. */
@@ -56,7 +49,7 @@ export async function snapshot(git: Git, { place: original, ...rest }: Snapshott
 /** @param original the index of the baseline, of which the place has a copy */
 async function takeSnapshot(git: Git, from: Snapshotted, original: string, surveyed: Survey): Promise<Snapshot> {
   const { place, owned, nestedBefore = [] } = from;
-  const status = await readAll(git, place);
+  const { status, hidden } = await readAll(git, place);
   const agent = owned ? await readAgentIndex(git, place, status) : { submodules: new Set<BytePath>(), forced: [] };
   const isRead = (nested: BytePath) =>
     nestedBefore !== 'all' && !agent.submodules.has(nested) && !nestedBefore.includes(nested);
@@ -67,21 +60,34 @@ async function takeSnapshot(git: Git, from: Snapshotted, original: string, surve
   const mayConvert = from.convertsAll || status.hasAttributes;
   const written = mayConvert && surveyed.written.length > 0 ? await listTracked(git, place, surveyed.written) : [];
   const examined = [...new Set([...paths, ...written])];
-  const { converted, encoded, filtered } = await findAttributed(git, from, examined);
+  const { converted, encoded, filtered, unusable } = await findAttributed(git, from, examined);
+  const added = await filesAmong(place, unusable);
+  const asTheyAre = new Set([...added, ...hidden.map(({ path }) => path)]);
   const isFiltered = new Set(filtered);
   const pointed = await findPointed(
     git,
     place,
     status.changed.filter(({ path }) => isFiltered.has(path)),
   );
+  // The pointer stays, but the run may have made the file executable.
+  await addEntries(
+    git,
+    place,
+    status.changed.filter(({ path }) => pointed.has(path)),
+  );
+  const unconverted = await storeUnusable(git, place, {
+    added,
+    hidden,
+    written: new Set(surveyed.written),
+  });
   const refused = await storeFiles(
     git,
     place,
-    paths.filter((path) => !pointed.has(path)),
+    paths.filter((path) => !pointed.has(path) && !asTheyAre.has(path)),
     encoded,
   );
   const failed = new Set(refused.map(({ path }) => path));
-  const isStored = (path: BytePath) => !pointed.has(path) && !failed.has(path);
+  const isStored = (path: BytePath) => !pointed.has(path) && !failed.has(path) && !asTheyAre.has(path);
   const newAttributes = [...paths, ...status.gone, ...status.ignored].some(hasAttributes);
   const altered = await keepBytes(
     git,
@@ -105,6 +111,7 @@ async function takeSnapshot(git: Git, from: Snapshotted, original: string, surve
     tree,
     omitted: [
       ...refused,
+      ...unconverted,
       ...altered,
       ...inSubmodules.map((path) => omission(path, 'submodule')),
       ...nameUnlisted(left, failed),
@@ -115,17 +122,17 @@ async function takeSnapshot(git: Git, from: Snapshotted, original: string, surve
 }
 
 /** Reads how the working tree differs from the index, and removes from the index what is gone. */
-async function readAll(git: Git, place: IndexPlace): Promise<Status> {
-  const status = await readStatus(git, place);
+async function readAll(git: Git, place: IndexPlace): Promise<UsableStatus> {
+  const { status, hidden } = await readUsable(git, place);
   await removeFromIndex(git, place, status.gone);
   for (const path of status.gone) {
     const stats = await lstat(pathBelow(place.workTree, path)).catch(() => undefined);
     if (!stats?.isDirectory()) continue;
     // In a folder that has the name of a tracked file, git does not list everything until the index has no such file.
     const { untracked, ignored } = await readStatus(git, place);
-    return { ...status, untracked, ignored };
+    return { status: { ...status, untracked, ignored }, hidden };
   }
-  return status;
+  return { status, hidden };
 }
 
 async function withoutPointers(place: IndexPlace, paths: BytePath[]): Promise<BytePath[]> {

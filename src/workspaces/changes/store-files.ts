@@ -47,7 +47,7 @@ export async function storeFiles(
   return [...tooLarge.map((path) => omission(path, 'too_large')), ...(await storeAll(git, place, rest))];
 }
 
-function modeOf({ mode }: Stats): string {
+export function modeOf({ mode }: Stats): string {
   return mode & 0o100 ? '100755' : '100644';
 }
 

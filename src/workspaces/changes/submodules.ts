@@ -39,7 +39,7 @@ export async function readAgentIndex(git: Git, place: IndexPlace, status: Status
     const forced = ['ls-files', '--cached', '--ignored', '--exclude-standard'];
     return {
       submodules: new Set(added.map(({ path }) => path).filter((path) => declared.has(path))),
-      forced: status.ignored.length > 0 ? await list(git, copy, forced) : [],
+      forced: status.ignored.length > 0 ? (await list(git, copy, forced)).filter(isInside) : [],
     };
   } catch (error) {
     if (!(error instanceof GitError)) throw error;
@@ -47,6 +47,11 @@ export async function readAgentIndex(git: Git, place: IndexPlace, status: Status
   } finally {
     await rm(copy.indexFile, { force: true });
   }
+}
+
+/** Git does not check the paths when it reads an index, and then refuses the whole list. */
+function isInside(path: BytePath): boolean {
+  return !path.split('/').some((step) => /^(|\.|\.\.|\.git)$/i.test(step));
 }
 
 async function declaredSubmodules(git: Git, place: IndexPlace): Promise<Set<BytePath>> {

@@ -7,6 +7,7 @@ import { access, chmod, lstat, readdir, stat, unlink } from 'node:fs/promises';
 import { runCommand } from '../../processes/child-process.ts';
 import { type BytePath, partsOf, pathBelow } from '../git/byte-path.ts';
 import { GitError } from '../git/git.ts';
+import { disarmNested, refuseWaiting } from './nested-git.ts';
 
 export type Survey = {
   special: BytePath[];
@@ -32,7 +33,7 @@ const expressionWith = (indexFile: string) => [
 ];
 
 /**
- * Surveys the folder, without the `.git` folders in it.
+ * Surveys the folder, without the `.git` folders in it: there, only what git would wait at is found.
  * @param indexFile an index that git wrote after the files. If it does not exist, `written` is empty
  * @param owned whether the folder was made for the run. If so, gives the server permission to read everything, and
  * removes special files, because git would wait for ever at a pipe that is called `.gitignore`
@@ -47,6 +48,9 @@ export async function survey(workTree: string, indexFile: string, owned: boolean
     const found = await classify(workTree, await find(workTree, reference), owned);
     if (!owned || found.unreadable.length === 0 || round === maxRounds) {
       await passSpecialFiles(workTree, owned, found.special);
+      if (found.repositories.length === 0) return found;
+      if (owned) found.special.push(...(await disarmNested(workTree, found.repositories)));
+      else await refuseWaiting(workTree, found.repositories);
       return found;
     }
     for (const path of found.unreadable) await makeReadable(pathBelow(workTree, path)).catch(() => {});
@@ -70,8 +74,8 @@ async function classify(workTree: string, paths: Set<BytePath>, owned: boolean):
     const found = pathBelow(workTree, path);
     const stats = await lstat(found).catch(() => undefined);
     if (!stats || path === '.' || path === '.git') continue;
-    if (path.endsWith('/.git')) survey.repositories.push(path);
-    else if (isSpecial(stats)) survey.special.push(path);
+    if (isSpecial(stats)) survey.special.push(path);
+    else if (path.endsWith('/.git')) survey.repositories.push(path);
     else if (!(await isAccessible(found, stats, owned))) survey.unreadable.push(path);
     else if (stats.isFile()) survey.written.push(path);
     else if (stats.isDirectory() && (await readdir(found)).length === 0) survey.emptyFolders.push(path);

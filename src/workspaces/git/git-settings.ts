@@ -64,6 +64,27 @@ export function forOwnFolder({ host, repository }: GitSettings): GitSettings {
   };
 }
 
+/** The settings that decide which repository a remote is, and what git sends to it. */
+const ofRemotes = /^((remote|url|http)\.|extensions\.partialclone$)/;
+
+/**
+ * Returns the settings with the remotes as they were in `first`, and the names of the settings that have changed since.
+ * A part of a name that can hold a URL is `*`.
+ */
+export function withRemotesOf(first: GitSettings, now: GitSettings): { settings: GitSettings; changed: string[] } {
+  const remotesOf = ({ repository }: GitSettings) => repository.filter(({ name }) => ofRemotes.test(name));
+  const [before, after] = [remotesOf(first), remotesOf(now)];
+  const valuesOf = (settings: GitSetting[], name: string) =>
+    JSON.stringify(settings.filter((setting) => setting.name === name).map(({ value }) => value));
+  const names = new Set([...before, ...after].map(({ name }) => name));
+  const changed = [...names].filter((name) => valuesOf(before, name) !== valuesOf(after, name));
+  const others = now.repository.filter(({ name }) => !ofRemotes.test(name));
+  return {
+    settings: { host: now.host, repository: [...others, ...before] },
+    changed: [...new Set(changed.map((name) => name.replace(/\..*\./s, '.*.')))],
+  };
+}
+
 /** Returns the value of a setting. If there are several values, the last one counts, as in git. */
 export function settingOf(settings: GitSetting[], name: string): string | undefined {
   return settings.findLast((setting) => setting.name === name)?.value;

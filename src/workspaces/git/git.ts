@@ -4,7 +4,7 @@
  */
 import { devNull } from 'node:os';
 import { ServiceError } from '../../errors.ts';
-import { runCommand } from '../../processes/child-process.ts';
+import { runCommand, type StopReason } from '../../processes/child-process.ts';
 import { redact } from '../../redact.ts';
 import { type Environment, type GitPlace, inheritedEnvironment, placeEnvironment } from './git-environment.ts';
 
@@ -29,7 +29,7 @@ export type GitResult = {
   stderr: string;
   /** Why the command failed, in one line without credentials and host paths. Empty if the command succeeded. */
   reason: string;
-  stopped?: 'timeout' | 'aborted' | 'output_too_large';
+  stopped?: StopReason;
 };
 
 /**
@@ -88,11 +88,13 @@ export function createGit(host: Environment): Git {
     const command = ['--no-pager', '--literal-pathspecs', '--no-optional-locks', ...settings, ...args];
     const env = { ...inherited, ...placeEnvironment(place, host), ...options.environment };
     const cwd = place.workTree ?? place.gitDir;
-    const result = await runCommand('git', command, { ...options, cwd, env, graceMs }).catch((error: unknown) => {
-      throw new ServiceError('workspace_unavailable', 'Cannot prepare the workspace: git could not be started', {
-        cause: error,
-      });
-    });
+    const result = await runCommand('git', command, { ...options, cwd, env, graceMs, refusesPipes: true }).catch(
+      (error: unknown) => {
+        throw new ServiceError('workspace_unavailable', 'Cannot prepare the workspace: git could not be started', {
+          cause: error,
+        });
+      },
+    );
     if (result.stopped === 'aborted') throw options.signal?.reason;
     const { code, stdout, stderr, stopped } = result;
     const ok = code === 0 && !stopped;
@@ -119,6 +121,7 @@ const stopReasons = {
   timeout: (options: GitOptions) => `git took longer than ${options.timeoutMs / 1000} s`,
   output_too_large: (options: GitOptions) => `git printed more than ${options.maxOutputBytes} bytes`,
   aborted: () => 'the run was cancelled',
+  waits_at_pipe: () => 'git would wait for ever at a named pipe in the place of a file',
 };
 
 const maxErrorLine = 300;

@@ -2,7 +2,7 @@
  * Finds the upstream of the current branch or says why there is none, fetches the upstream, and compares commits with
  * it.
  */
-import { type Git, mustGit } from './git.ts';
+import { type Git, GitError, mustGit } from './git.ts';
 import type { GitPlace } from './git-environment.ts';
 import { type GitSetting, remotesIn, settingOf } from './git-settings.ts';
 
@@ -52,9 +52,52 @@ export async function fetchUpstream(
   limits: { timeoutMs: number; signal?: AbortSignal },
 ): Promise<string> {
   const options = ['--quiet', '--no-tags', '--no-write-fetch-head', '--no-recurse-submodules', '--no-auto-maintenance'];
-  const refspec = `+${upstream.ref}:${upstream.tracking}`;
-  await mustGit(git(place, ['fetch', ...options, '--', upstream.remote, refspec], limits));
+  const args = ['fetch', ...options, '--', upstream.remote, `+${upstream.ref}:${upstream.tracking}`];
+  let fetched = await git(place, args, limits);
+  if (!fetched.ok && /cannot lock ref/.test(fetched.stderr) && (await deleteRivals(git, place, upstream.tracking))) {
+    fetched = await git(place, args, limits);
+  }
+  if (!fetched.ok) throw new GitError(fetched.reason);
   return await mustGit(git(place, ['rev-parse', '--verify', upstream.tracking], { timeoutMs: 10_000 }));
+}
+
+/**
+ * Deletes the tracking refs that cannot exist beside this one, such as `refs/remotes/origin/a` beside
+ * `refs/remotes/origin/a/b`. The remote cannot have both branches, so it has deleted theirs. Returns whether there were
+ * such refs.
+ */
+async function deleteRivals(git: Git, place: GitPlace, tracking: string): Promise<boolean> {
+  const rivals = (await trackingRefs(git, place)).filter((ref) => areRivals(ref, tracking));
+  await deleteRefs(git, place, rivals);
+  return rivals.length > 0;
+}
+
+/** Returns whether git cannot have both refs, because one is a folder of the other. */
+export function areRivals(one: string, other: string): boolean {
+  return one.startsWith(`${other}/`) || other.startsWith(`${one}/`);
+}
+
+/**
+ * Deletes all other tracking refs, for a mirror that fetches only one branch at a time: nobody would see that the remote
+ * has deleted the others.
+ */
+export async function keepOnly(git: Git, place: GitPlace, tracking: string): Promise<void> {
+  const refs = await trackingRefs(git, place);
+  await deleteRefs(
+    git,
+    place,
+    refs.filter((ref) => ref !== tracking),
+  );
+}
+
+async function trackingRefs(git: Git, place: GitPlace): Promise<string[]> {
+  const args = ['for-each-ref', '--format=%(refname)', 'refs/remotes'];
+  return (await mustGit(git(place, args, { timeoutMs: 10_000 }))).split('\n').filter(Boolean);
+}
+
+/** Deletes refs, also those whose objects are missing. */
+export async function deleteRefs(git: Git, place: GitPlace, refs: string[]): Promise<void> {
+  for (const ref of refs) await mustGit(git(place, ['update-ref', '--no-deref', '-d', ref], { timeoutMs: 10_000 }));
 }
 
 /** Returns the latest commit of the upstream that has been fetched. Returns `undefined` before the first fetch. */
@@ -83,8 +126,8 @@ export async function knownCommits(git: Git, place: GitPlace, upstream: Upstream
  */
 export type Relation = {
   kind: 'same' | 'behind' | 'rewritten' | 'ahead' | 'diverged';
-  /** The last commit before the branch's own ones. Undefined if there is no single such commit. */
-  fork: string | undefined;
+  /** The commits before the branch's own ones: several if the branch has merged the upstream. */
+  forks: string[];
 };
 
 /**
@@ -99,19 +142,18 @@ export async function relationOf(
   theirs: string,
   known: string[],
 ): Promise<Relation> {
-  if (ours === theirs) return { kind: 'same', fork: theirs };
+  if (ours === theirs) return { kind: 'same', forks: [] };
   const own = await commitsWithout(git, place, ours, [theirs, ...known]);
   const commits = own.filter((line) => !line.startsWith('-'));
   const isAncestor = async (older: string, newer: string) =>
     (await git(place, ['merge-base', '--is-ancestor', older, newer], { timeoutMs: 10_000 })).ok;
   if (commits.length === 0) {
-    return { kind: (await isAncestor(ours, theirs)) ? 'behind' : 'rewritten', fork: undefined };
+    return { kind: (await isAncestor(ours, theirs)) ? 'behind' : 'rewritten', forks: [] };
   }
-  const boundary = own.filter((line) => line.startsWith('-')).map((line) => line.slice(1));
-  const fork = boundary.length === 1 ? boundary[0] : undefined;
-  if (!(await isAncestor(theirs, ours))) return { kind: 'diverged', fork };
+  const forks = own.filter((line) => line.startsWith('-')).map((line) => line.slice(1));
+  if (!(await isAncestor(theirs, ours))) return { kind: 'diverged', forks };
   const ahead = (await commitsWithout(git, place, ours, [theirs])).filter((line) => !line.startsWith('-'));
-  return { kind: ahead.length === commits.length ? 'ahead' : 'diverged', fork };
+  return { kind: ahead.length === commits.length ? 'ahead' : 'diverged', forks };
 }
 
 /** Lists the commits of `ours` that none of the others has. The lines of the commits before them begin with a dash. */

@@ -4,7 +4,6 @@ import { createCleanup } from '../../processes/cleanup.ts';
 import type { SyncReport } from '../../task.ts';
 import { unknownWork } from '../changes/collect-and-deliver.ts';
 import { type Git, GitError } from '../git/git.ts';
-import { readGitSettings } from '../git/git-settings.ts';
 import { prepareMirror } from '../git/mirror.ts';
 import { findRepository, type Repository } from '../git/repository.ts';
 import { checkSameRepository, refuseNewWaysOut, waysOut } from '../links.ts';
@@ -20,8 +19,9 @@ import {
   type WorkspaceLease,
   type Workspaces,
 } from '../workspaces.ts';
+import { createSettingsReader, type SettingsReader } from './first-remotes.ts';
 import { type Checkout, syncInPlace } from './sync-in-place.ts';
-import { workInPlace } from './work-in-place.ts';
+import { type CheckGit, workInPlace } from './work-in-place.ts';
 
 /**
  * @param first the workspace's repository at the server's start. Undefined if the workspace was not in a repository.
@@ -34,11 +34,14 @@ export async function createShared(
 ): Promise<Workspaces> {
   const mutex = createMutex();
   const root = first?.root ?? workspaceDir;
-  const known = first ? await waysOut(first.commonDir) : new Set<string>();
+  const known = first ? await orUnavailable(waysOut(first.commonDir)) : new Set<string>();
+  const readSettings = await createSettingsReader(git, first, settings.environment);
   const baselines = join(settings.dataDir, 'baselines');
   const cleanup = createCleanup(settings.onProblem);
   const notRemoved = 'the record of the files before a run could not be removed';
   await cleanup.empty(notRemoved, baselines);
+
+  const tools: SyncTools = { git, first, readSettings, settings, temporaryFolder: baselines };
 
   const checkFolder = async (): Promise<void> => {
     if (first) checkSameRepository(first, await findRepository(workspaceDir));
@@ -55,6 +58,10 @@ export async function createShared(
     await refuseNewWaysOut(now?.commonDir ?? first.commonDir, known);
   };
 
+  const checkGit: CheckGit = async (part) => {
+    if (first) await refuseNewWaysOut(first.commonDir, known, part);
+  };
+
   const lease = async (runId: string, signal: AbortSignal): Promise<WorkspaceLease> => {
     const baseline = join(baselines, safeRunId(runId));
     const unlock = await mutex.lock(signal);
@@ -64,19 +71,22 @@ export async function createShared(
     };
     try {
       await orUnavailable(checkRepository(), signal);
-      const { checkout, sync } = await orUnavailable(syncNow(git, workspaceDir, settings, baselines, signal), signal);
+      const { checkout, sync, note } = await orUnavailable(syncNow(tools, workspaceDir, signal), signal);
       checkRequired(settings, sync);
       // The sync may have replaced the folder with a link.
       await orUnavailable(checkFolder(), signal);
-      const work = checkout ? await orUnavailable(workInPlace(checkout, baseline, settings)) : unknownWork(sync.detail);
+      const work = checkout
+        ? await orUnavailable(workInPlace(checkout, baseline, settings, checkGit))
+        : unknownWork(sync.detail);
       signal.throwIfAborted();
       const { collect, deliver } = work;
       const keep = async (): Promise<Prepared> => {
         await release();
         return preparedAt(sync.revision);
       };
-      const notes = sync.notes && { fileNotes: sync.notes };
-      return { path: workspaceDir, root, ...notes, sync, reads: [], collect, deliver, release, keep };
+      const fileNotes = sync.notes && { fileNotes: sync.notes };
+      const report = note === undefined ? sync : { ...sync, notes: [...(sync.notes ?? []), note] };
+      return { path: workspaceDir, root, ...fileNotes, sync: report, reads: [], collect, deliver, release, keep };
     } catch (error) {
       await release();
       throw error;
@@ -106,7 +116,10 @@ export async function createShared(
 
   return {
     hides: [],
-    undeliverable: () => whyUndeliverable(git, workspaceDir, settings.environment),
+    async undeliverable() {
+      if (!first && (await findRepository(workspaceDir))) return madeLater;
+      return whyUndeliverable(git, workspaceDir, async (repository) => (await readSettings(repository)).settings);
+    },
     lease,
     // A prewarmed agent has read no files yet, so it can be used at any revision.
     async prepare() {
@@ -118,31 +131,44 @@ export async function createShared(
   };
 }
 
+/** A repository that was made later may be the work of an agent, whose `.git` can lead into any repository. */
+const madeLater = 'the workspace was not a git repository at the start of the server';
+
 /**
  * `checkout` is undefined if the workspace is not a repository or its settings cannot be read; `detail` then says why.
+ * `note` is a sentence for the user that does not concern the files.
  */
-type Synced =
+type Synced = { note?: string | undefined } & (
   | { checkout: Checkout; sync: SyncReport }
-  | { checkout?: undefined; sync: SyncReport & { detail: string } };
+  | { checkout?: undefined; sync: SyncReport & { detail: string } }
+);
+
+type SyncTools = {
+  git: Git;
+  first: Repository | undefined;
+  readSettings: SettingsReader;
+  settings: StageSettings;
+  temporaryFolder: string;
+};
 
 async function syncNow(
-  git: Git,
+  { git, first, readSettings, settings, temporaryFolder }: SyncTools,
   workspaceDir: string,
-  settings: StageSettings,
-  temporaryFolder: string,
   signal: AbortSignal,
 ): Promise<Synced> {
   const repository = await findRepository(workspaceDir);
   if (!repository) return { sync: { state: 'off', detail: 'the workspace is not a git repository' } };
+  if (!first) return { sync: { state: 'off', detail: madeLater } };
   if (repository.bare) throw unavailable('WORKSPACE_MODE=shared needs files, and the workspace is a bare repository');
   const began = performance.now();
   let result: Synced;
   try {
-    const gitSettings = await readGitSettings(git, repository, settings.environment);
+    const { settings: gitSettings, note } = await readSettings(repository);
     const mirror = await prepareMirror(repository, gitSettings, 'shared', settings.dataDir);
     const checkout = { git, repository, settings: gitSettings, mirror, temporaryFolder };
-    if (settings.gitSync === 'off') return { checkout, sync: { state: 'off' } };
-    result = { checkout, sync: await syncInPlace(checkout, { timeoutMs: settings.gitSyncTimeoutMs, signal }) };
+    if (settings.gitSync === 'off') return { checkout, sync: { state: 'off' }, note };
+    const sync = await syncInPlace(checkout, { timeoutMs: settings.gitSyncTimeoutMs, signal });
+    result = { checkout, sync, note };
   } catch (error) {
     if (!(error instanceof GitError)) throw error;
     result = { sync: { state: 'failed', detail: error.message } };

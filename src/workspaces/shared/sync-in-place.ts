@@ -76,10 +76,8 @@ async function advance(
   const theirs = await fetchUpstream(git, place, upstream, limits);
   const unfinished = await unfinishedOperation(checkout.repository.gitDir);
   if (unfinished) throw new GitError(`a ${unfinished} is in progress in the workspace`);
-  const { kind, fork } =
-    head === undefined
-      ? { kind: 'behind' as const, fork: undefined }
-      : await relationOf(git, place, head, theirs, known);
+  const { kind, forks } =
+    head === undefined ? { kind: 'behind' as const, forks: [] } : await relationOf(git, place, head, theirs, known);
   switch (kind) {
     case 'same':
     case 'ahead':
@@ -93,7 +91,7 @@ async function advance(
       if (await hasLocalChanges(git, place)) {
         throw new GitError(`local commits and ${upstream.name} differ, and uncommitted changes forbid a rebase`);
       }
-      const rebased = await rebaseElsewhere(checkout, { ours: head ?? theirs, theirs, fork }, upstream, limits);
+      const rebased = await rebaseElsewhere(checkout, { ours: head ?? theirs, theirs, forks }, upstream, limits);
       return move(rebased, ['reset', '--keep', '--quiet', rebased]);
     }
   }
@@ -129,7 +127,7 @@ async function hasLocalChanges(git: Git, place: InPlace): Promise<boolean> {
 /** Rebases in a temporary folder, so that a conflict, a timeout or a crash leaves the checkout unchanged. */
 async function rebaseElsewhere(
   { git, settings, mirror, temporaryFolder }: Checkout,
-  { ours, theirs, fork }: { ours: string; theirs: string; fork: string | undefined },
+  { ours, theirs, forks }: { ours: string; theirs: string; forks: string[] },
   upstream: Upstream,
   limits: Limits,
 ): Promise<string> {
@@ -141,7 +139,11 @@ async function rebaseElsewhere(
     const withCommonDir = { ...place, commonDir: mirror.place.gitDir };
     await mustGit(git(withCommonDir, ['read-tree', '--reset', '-u', ours], limits));
     const environment = identityIn(settings);
-    const args = ['rebase', '--quiet', '--merge', '--onto', theirs, fork ?? theirs];
+    // A rebase replays what one commit lacks. So this commit has all commits before the own ones as its parents.
+    const parents = forks.flatMap((commit) => ['-p', commit]);
+    const tree = ['commit-tree', `${theirs}^{tree}`, ...parents, '-m', 'commits before the own ones'];
+    const before = await mustGit(git(withCommonDir, tree, { timeoutMs: 10_000, environment }));
+    const args = ['rebase', '--quiet', '--merge', '--onto', theirs, before];
     const rebase = await git(withCommonDir, args, { ...limits, environment });
     if (rebase.ok) return await mustGit(git(withCommonDir, ['rev-parse', '--verify', 'HEAD'], { timeoutMs: 10_000 }));
     const files = await git(withCommonDir, ['diff', '--name-only', '--diff-filter=U'], { timeoutMs: 10_000 });

@@ -22,17 +22,25 @@ const quick = { timeoutMs: 10_000 };
 
 type Settings = { changeLimits: ChangeLimits; gitSyncTimeoutMs: number };
 
+/** Throws a `GitError` if git cannot safely use this part of the workspace's `.git`, which the run may have changed. */
+export type CheckGit = (part: 'all' | 'objects') => Promise<void>;
+
 /**
  * Records the current files as the baseline of a run, and returns the run's work.
  * @param folder the folder for the record; the caller removes it
  */
-export async function workInPlace(checkout: Checkout, folder: string, settings: Settings): Promise<Work> {
+export async function workInPlace(
+  checkout: Checkout,
+  folder: string,
+  settings: Settings,
+  checkGit: CheckGit,
+): Promise<Work> {
   try {
     const { baseline, wasClean } = await recordFiles(checkout, folder);
     const delivery = wasClean
-      ? { target: () => targetOf(checkout, settings) }
+      ? { target: () => targetOf(checkout, settings, checkGit) }
       : { impossible: 'the workspace had uncommitted changes when the run began' };
-    return createWork(checkout.git, baseline, settings.changeLimits, delivery);
+    return createWork(checkout.git, baseline, settings.changeLimits, delivery, () => checkGit('objects'));
   } catch (error) {
     if (!(error instanceof GitError)) throw error;
     return unknownWork(`the files before the run could not be recorded: ${error.message}`);
@@ -64,18 +72,26 @@ async function recordFiles(checkout: Checkout, folder: string): Promise<{ baseli
 
 /**
  * Makes a git folder and an index of the server's own for the record, so that the run's work is found even if the agent
- * breaks the git folder of the workspace.
+ * breaks the git folder of the workspace. Only the objects of the workspace are used.
  */
 async function placeOfRecord(checkout: Checkout, folder: string): Promise<Baseline['place']> {
   const { git, repository, mirror } = checkout;
   const gitDir = join(folder, 'git');
-  await mkdir(join(gitDir, 'info'), { recursive: true, mode: 0o700 });
+  for (const part of ['info', 'refs/heads']) await mkdir(join(gitDir, part), { recursive: true, mode: 0o700 });
   await writeFile(join(gitDir, 'HEAD'), 'ref: refs/heads/none\n');
-  const inPlace = { ...placeOf(checkout), gitDir, workTree: repository.root };
-  const place = await makeBaselinePlace(folder, inPlace, mirror.objects);
-  const own = repository.gitDir;
-  const sparse = await readSmallFile(join(own, 'info/sparse-checkout'));
-  if (sparse !== undefined) await writeFile(join(gitDir, 'info/sparse-checkout'), sparse);
+  const inPlace = { gitDir, workTree: repository.root, hostSettings: mirror.place.hostSettings };
+  const place = await makeBaselinePlace(folder, inPlace, join(repository.commonDir, 'objects'));
+  const { gitDir: own, commonDir } = repository;
+  const copied = [
+    { from: mirror.place.gitDir, name: 'config' },
+    { from: own, name: 'info/sparse-checkout' },
+    ...['shallow', 'info/exclude', 'info/attributes'].map((name) => ({ from: commonDir, name })),
+  ];
+  for (const { from, name } of copied) {
+    const text = await readSmallFile(join(from, name));
+    // The settings may hold access tokens.
+    if (text !== undefined) await writeFile(join(gitDir, name), text, { mode: 0o600 });
+  }
   for (const name of await readdir(own)) {
     // A split index has a second part with such a name.
     if (name.startsWith('sharedindex.')) await copyIndex(join(own, name), join(gitDir, name));
@@ -131,7 +147,12 @@ async function differsOnlyInFiltered(
   return changes.every(({ change: { before, after } }) => before && after && stored.has(after.path));
 }
 
-async function targetOf(checkout: Checkout, { gitSyncTimeoutMs }: Settings): Promise<DeliveryTarget> {
+async function targetOf(
+  checkout: Checkout,
+  { gitSyncTimeoutMs }: Settings,
+  checkGit: CheckGit,
+): Promise<DeliveryTarget> {
+  await checkGit('all');
   const { git, settings, mirror } = checkout;
   const { upstream } = await findCurrentBranch(git, placeOf(checkout), settings.repository);
   return {

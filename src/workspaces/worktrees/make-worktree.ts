@@ -4,6 +4,7 @@ import { basename, join } from 'node:path';
 import { type Baseline, emptyTree, makeBaselinePlace } from '../changes/baseline.ts';
 import { type Git, type GitOptions, mustGit } from '../git/git.ts';
 import { convertsLineEnds } from '../git/git-settings.ts';
+import { areRivals } from '../git/upstream.ts';
 import { type Ref, writeAgentRepository } from './agent-repository.ts';
 import type { StartPoint } from './start-point.ts';
 
@@ -104,7 +105,7 @@ const maxRefs = 10_000;
 
 /**
  * Lists the remote branches and tags of the user's repository and of the mirror. If both have a ref with the same name,
- * the mirror's ref is returned, because the server fetched it.
+ * the mirror's ref is returned, because the server fetched it. The same is true if git cannot have both names.
  */
 async function listRefs(git: Git, start: StartPoint): Promise<Ref[]> {
   const format = '%(objectname) %(symref) %(refname)';
@@ -114,6 +115,7 @@ async function listRefs(git: Git, start: StartPoint): Promise<Ref[]> {
     const { text } = await git(place, args, { timeoutMs: 30_000 });
     for (const line of text.split('\n').filter(Boolean)) {
       const [id = '', symbolic = '', name = ''] = line.split(' ');
+      if (place !== start.source) for (const other of refs.keys()) if (areRivals(other, name)) refs.delete(other);
       refs.set(name, { id, symbolic, name });
     }
   }

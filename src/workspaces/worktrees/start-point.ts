@@ -9,9 +9,11 @@ import { forOwnFolder, type GitSettings, readGitSettings } from '../git/git-sett
 import { type Mirror, prepareMirror } from '../git/mirror.ts';
 import type { Repository } from '../git/repository.ts';
 import {
+  deleteRefs,
   fetchedCommit,
   fetchUpstream,
   findCurrentBranch,
+  keepOnly,
   knownCommits,
   relationOf,
   type Upstream,
@@ -88,6 +90,7 @@ async function followUpstream(git: Git, places: Places, ours: string | undefined
   const before = await lastFetched(git, places);
   const known = (await Promise.all([places.source, mirror].map((place) => knownCommits(git, place, upstream)))).flat();
   try {
+    await keepOnly(git, mirror, upstream.tracking);
     const theirs = await fetchUpstream(git, mirror, upstream, { timeoutMs }).catch(async (error: unknown) => {
       if (!(await deleteBrokenRefs(git, mirror))) throw error;
       return fetchUpstream(git, mirror, upstream, { timeoutMs });
@@ -112,7 +115,7 @@ async function deleteBrokenRefs(git: Git, mirror: GitPlace): Promise<boolean> {
   const input = refs ? `${refs}\n` : '';
   const found = await mustGit(git(mirror, ['cat-file', '--batch-check'], { ...quick, input }));
   const broken = found.split('\n').flatMap((line) => (/ missing$/.test(line) ? line.replace(/ missing$/, '') : []));
-  for (const ref of broken) await mustGit(git(mirror, ['update-ref', '-d', ref], quick));
+  await deleteRefs(git, mirror, broken);
   return broken.length > 0;
 }
 

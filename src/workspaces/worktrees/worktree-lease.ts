@@ -1,11 +1,12 @@
 /** Gives a worktree to a run, or keeps it for a prewarmed or idle agent. */
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createWork } from '../changes/collect-and-deliver.ts';
 import type { DeliveryTarget } from '../changes/deliver.ts';
 import { isUntouched } from '../changes/snapshot.ts';
+import { survey } from '../changes/survey.ts';
 import type { Git } from '../git/git.ts';
-import { objectFolders } from '../git/repository.ts';
+import { objectFolders, readSmallFile } from '../git/repository.ts';
 import { fetchedCommit } from '../git/upstream.ts';
 import { untilAborted } from '../mutex.ts';
 import { checkRequired, orUnavailable, type Prepared, type StageSettings, type WorkspaceLease } from '../workspaces.ts';
@@ -105,9 +106,11 @@ function targetOf({ git, currentStart, settings }: LeaseTools, start: StartPoint
 async function isPristine(git: Git, { baseline, start }: Worktree): Promise<boolean> {
   const own = join(baseline.place.workTree, '.git');
   try {
+    const { special, repositories } = await survey(baseline.place.workTree, baseline.place.indexFile, true);
+    if (special.length + repositories.length > 0) return false;
     const [untouched, config, logs] = await Promise.all([
       isUntouched(git, baseline),
-      readFile(join(own, 'config'), 'utf8'),
+      readSmallFile(join(own, 'config')),
       stat(join(own, 'logs')).catch(() => undefined),
     ]);
     return untouched && config === agentSettings(start) && logs === undefined;

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, rename } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type Git, GitError } from '../git/git.ts';
+import { readGitSettings } from '../git/git-settings.ts';
 import { packMirror } from '../git/mirror.ts';
 import { findRepository, type Repository } from '../git/repository.ts';
 import { checkSameRepository, makeWorkFolder } from '../links.ts';
@@ -86,7 +87,8 @@ export async function createWorktrees(
 
   return {
     hides: [first.root, first.gitDir, first.commonDir],
-    undeliverable: () => whyUndeliverable(git, workspaceDir, settings.environment),
+    undeliverable: () =>
+      whyUndeliverable(git, workspaceDir, (repository) => readGitSettings(git, repository, settings.environment)),
     async lease(runId, signal) {
       signal.throwIfAborted();
       safeRunId(runId);
