@@ -59,7 +59,7 @@ const smallBytes = 16 * 1024 * 1024;
  * Reads a file that is not a link. Returns undefined if there is no such file, if it is large, or if it is something
  * else: an agent may have put a link or a pipe in its place.
  */
-export async function readSmallFile(path: string): Promise<string | undefined> {
+export async function readSmallFile(path: string | Buffer): Promise<string | undefined> {
   const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
     () => undefined,
   );

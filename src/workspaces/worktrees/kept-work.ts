@@ -6,6 +6,7 @@ import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { removeFolder } from '../../processes/remove-folder.ts';
 import type { Baseline } from '../changes/baseline.ts';
+import { insideOf, keepInside } from '../changes/inside.ts';
 import { isLost } from '../changes/omissions.ts';
 import { writePatch } from '../changes/patch.ts';
 import type { Snapshot } from '../changes/snapshot.ts';
@@ -42,7 +43,11 @@ export function createKeptWork(git: Git, { dataDir, keepPatchesMs }: StageSettin
       } finally {
         await rm(`${path}.part`, { force: true });
       }
-      for (const each of lost) await move(baseline.place.workTree, filesOf(runId), each.path);
+      const paths = await keepInside(
+        baseline.place.workTree,
+        lost.map(({ path }) => path),
+      );
+      for (const each of paths) await move(baseline.place.workTree, filesOf(runId), each);
       return { path, bytes: (await stat(path)).size };
     },
     async forget(runId) {
@@ -65,6 +70,8 @@ async function move(from: string, to: string, path: string): Promise<void> {
   const target = pathBelow(to, path);
   const above = target.subarray(0, target.lastIndexOf('/'));
   await mkdir(above, { recursive: true, mode: 0o700 });
+  // A link may be among what was moved there before.
+  if (!(await insideOf(to)(path))) throw new Error('Cannot keep a file: a link is in its way');
   await rename(pathBelow(from, path), target).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error;
   });
