@@ -47,7 +47,8 @@ export function createKeptWork(git: Git, { dataDir, keepPatchesMs }: StageSettin
         baseline.place.workTree,
         lost.map(({ path }) => path),
       );
-      for (const each of paths) await move(baseline.place.workTree, filesOf(runId), each);
+      // A folder comes before what is in it, and is moved with it.
+      for (const each of paths.sort()) await move(baseline.place.workTree, filesOf(runId), each);
       return { path, bytes: (await stat(path)).size };
     },
     async forget(runId) {
@@ -72,7 +73,14 @@ async function move(from: string, to: string, path: string): Promise<void> {
   await mkdir(above, { recursive: true, mode: 0o700 });
   // A link may be among what was moved there before.
   if (!(await insideOf(to)(path))) throw new Error('Cannot keep a file: a link is in its way');
-  await rename(pathBelow(from, path), target).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw error;
+  const moving = () => rename(pathBelow(from, path), target);
+  await moving().catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return;
+    if (!inTheWay.has(error.code ?? '')) throw error;
+    await rm(target, { recursive: true, force: true });
+    await moving();
   });
 }
+
+/** The errors of `rename` when older work of the same run is at the new place. */
+const inTheWay = new Set(['ENOTEMPTY', 'EEXIST', 'EISDIR', 'ENOTDIR']);
