@@ -1,11 +1,11 @@
 /** Gives a worktree to a run, or keeps it for a prewarmed or idle agent. */
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createWork } from '../changes/collect-and-deliver.ts';
 import type { DeliveryTarget } from '../changes/deliver.ts';
 import { isUntouched } from '../changes/snapshot.ts';
 import type { Git } from '../git/git.ts';
-import { objectFolders } from '../git/repository.ts';
+import { objectFolders, readSmallFile } from '../git/repository.ts';
 import { fetchedCommit } from '../git/upstream.ts';
 import { untilAborted } from '../mutex.ts';
 import { checkRequired, orUnavailable, type Prepared, type StageSettings, type WorkspaceLease } from '../workspaces.ts';
@@ -107,7 +107,7 @@ async function isPristine(git: Git, { baseline, start }: Worktree): Promise<bool
   try {
     const [untouched, config, logs] = await Promise.all([
       isUntouched(git, baseline),
-      readFile(join(own, 'config'), 'utf8'),
+      readSmallFile(join(own, 'config')),
       stat(join(own, 'logs')).catch(() => undefined),
     ]);
     return untouched && config === agentSettings(start) && logs === undefined;
