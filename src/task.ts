@@ -157,6 +157,7 @@ export type Omission = {
     | 'submodule'
     | 'too_large'
     | 'unreadable'
+    | 'path_too_long'
     | 'refused_name'
     | 'converted'
     | 'over_limit';

@@ -8,6 +8,7 @@ import { lstat, mkdir, readlink, rm, writeFile } from 'node:fs/promises';
 import { type BytePath, partsOf, pathBelow } from '../git/byte-path.ts';
 import { type Git, mustGit } from '../git/git.ts';
 import type { Baseline } from './baseline.ts';
+import { hasOnlyNames } from './inside.ts';
 import { type IndexEntry, type IndexPlace, list, listLimits } from './listings.ts';
 import { type Omitted, omission } from './omissions.ts';
 import { addEntries, type Entry, hashFiles } from './store-files.ts';
@@ -73,7 +74,12 @@ export async function keepBytes(
     for (const view of views) for (const path of await findAltered(git, place, paths, view)) altered.add(path);
     return [...altered];
   };
-  const altered = await check(converted);
+  const files: BytePath[] = [];
+  // Git converts no links, and follows a link whose bytes it is asked to store.
+  for (const path of converted) {
+    if ((await lstat(pathBelow(place.workTree, path)).catch(() => undefined))?.isFile()) files.push(path);
+  }
+  const altered = await check(files);
   if (altered.length === 0) return [];
   const oids = (await hashFiles(git, place, altered)) ?? [];
   const entriesBefore = await entriesOf(git, place, altered);
@@ -153,7 +159,8 @@ async function changedAttributes(git: Git, place: IndexPlace, before: string): P
 }
 
 async function attributesIn(git: Git, place: IndexPlace): Promise<Entry[]> {
-  return (await listEntries(git, place)).filter(({ path }) => hasAttributes(path));
+  // The files are written into a folder, and an agent may have written the index of a shared workspace.
+  return (await listEntries(git, place)).filter(({ path }) => hasAttributes(path) && hasOnlyNames(path));
 }
 
 /** Returns a digest of a file's bytes or of a link's target. Returns undefined if there is neither. */

@@ -5,7 +5,7 @@ import { type Git, GitError } from '../git/git.ts';
 import type { Baseline } from './baseline.ts';
 import { type ChangeLimits, type Changes, describeChanges } from './changes.ts';
 import { type DeliveryRequest, type DeliveryTarget, deliverWork } from './deliver.ts';
-import type { Omitted } from './omissions.ts';
+import { isLost, type Omitted } from './omissions.ts';
 import { type Snapshot, snapshot } from './snapshot.ts';
 
 export type Work = {
@@ -45,11 +45,10 @@ export function createWork(
         saved ||= changes.patchOmitted === undefined;
         return changes;
       } catch (error) {
-        if (!(error instanceof GitError)) throw error;
         return {
           revision: baseline.revision,
           files: [],
-          patchOmitted: `the changes could not be collected: ${error.message}`,
+          patchOmitted: `the changes could not be collected: ${reasonOf(error)}`,
         };
       }
     },
@@ -59,16 +58,33 @@ export function createWork(
       try {
         const taken = await take();
         const result = await deliverWork(git, baseline, taken, await delivery.target(), { ...request, at });
-        saved ||= result.state !== 'failed' && result.detail === undefined;
+        saved ||= result.state !== 'failed' && !taken.omitted.some(isLost);
         return result;
       } catch (error) {
-        if (!(error instanceof GitError)) throw error;
-        return { state: 'failed', branch, detail: error.message };
+        return { state: 'failed', branch, detail: reasonOf(error) };
       }
     },
     saved: () => saved,
   };
 }
+
+/**
+ * Returns why git or the file system failed, in words for clients. Throws all other errors. The message of an error of
+ * the file system is not used, because it has the paths of the server.
+ */
+function reasonOf(error: unknown): string {
+  if (error instanceof GitError) return error.message;
+  if (!(error instanceof Error && 'syscall' in error && 'code' in error)) throw error;
+  return fileSystemReasons[String(error.code)] ?? `the server's file system reported ${error.code}`;
+}
+
+const fileSystemReasons: Record<string, string> = {
+  ENOSPC: "the server's disk is full",
+  EDQUOT: "the server's disk quota is used up",
+  EROFS: "the server's disk is read-only",
+  EMFILE: 'the server has too many open files',
+  ENFILE: 'the machine of the server has too many open files',
+};
 
 /** Leaves out what the folder already contained before the run, except repositories, whose files may have changed. */
 function newOmissions({ omittedBefore = [] }: Baseline, omitted: Omitted[]): Omitted[] {

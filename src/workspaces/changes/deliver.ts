@@ -45,7 +45,14 @@ export async function deliverWork(
   request: DeliveryRequest & { at: Date },
 ): Promise<Delivery> {
   const { branch } = request;
-  if (taken.tree === baseline.tree) return { state: 'nothing_to_push', branch };
+  const lacks = summaryOf(taken.omitted);
+  if (taken.tree === baseline.tree) {
+    return {
+      state: 'nothing_to_push',
+      branch,
+      ...(lacks && { detail: `some of the work cannot be in a branch: ${lacks}` }),
+    };
+  }
   let commit: string | undefined;
   try {
     const remote = remoteOf(target.settings, target.upstream);
@@ -55,7 +62,6 @@ export async function deliverWork(
     commit = await commitTree(git, baseline, await treeToCommit(git, baseline, taken), target, request);
     await push(git, baseline, remote, `${commit}:${ref}`, Math.max(target.syncTimeoutMs, 60_000));
     const conflicts = await conflictsOf(git, baseline, commit, target);
-    const lacks = summaryOf(taken.omitted);
     return {
       state: 'pushed',
       branch,

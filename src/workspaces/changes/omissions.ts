@@ -14,6 +14,7 @@ const reasons: Record<Omission['reason'], { text: string; lost: boolean }> = {
   submodule: { text: 'changes inside a submodule', lost: true },
   too_large: { text: 'too large', lost: true },
   unreadable: { text: 'not readable', lost: true },
+  path_too_long: { text: 'files whose paths are too long for the system', lost: true },
   refused_name: { text: 'git does not allow the name', lost: true },
   converted: { text: 'git will write other bytes, because of its attributes', lost: true },
   over_limit: { text: 'over the limit of the patch', lost: true },

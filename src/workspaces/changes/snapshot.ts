@@ -6,9 +6,19 @@ import { type BytePath, pathBelow } from '../git/byte-path.ts';
 import { type Git, GitError, mustGit } from '../git/git.ts';
 import { findAttributed, findPointed, hasAttributes, isPointer, keepBytes } from './attributes.ts';
 import { type Baseline, copyIndex } from './baseline.ts';
-import { type IndexPlace, listGitlinks, listLimits, listTracked, readStatus, sortUntracked } from './listings.ts';
+import { insideOf, keepInside } from './inside.ts';
+import {
+  type IndexPlace,
+  listGitlinks,
+  listLimits,
+  listTracked,
+  readStatus,
+  type Status,
+  sortUntracked,
+} from './listings.ts';
 import { type Omitted, omission } from './omissions.ts';
 import { addEntries, removeFromIndex, storeFiles } from './store-files.ts';
+import { storeCommits } from './submodule-commits.ts';
 import { findChangedSubmodules, readAgentIndex } from './submodules.ts';
 import { type Survey, survey } from './survey.ts';
 import { nameUnlisted } from './unlisted.ts';
@@ -55,8 +65,13 @@ async function takeSnapshot(git: Git, from: Snapshotted, original: string, surve
     nestedBefore !== 'all' && !agent.submodules.has(nested) && !nestedBefore.includes(nested);
   const untracked = await sortUntracked(git, place, status.untracked, isRead);
   const submodules = untracked.nested.filter((path) => agent.submodules.has(path));
-  const others = [...untracked.files, ...submodules, ...agent.forced];
-  const paths = [...status.changed.map(({ path }) => path), ...others];
+  const links = new Set(status.gitlinks.map(({ path }) => path));
+  const changedLinks = status.changed.map(({ path }) => path).filter((path) => links.has(path));
+  const moved = owned ? [...(await keepFolders(place, changedLinks)), ...submodules] : [];
+  await storeCommits(git, place, moved);
+  const isMoved = new Set(moved);
+  const others = [...untracked.files, ...agent.forced];
+  const paths = [...status.changed.map(({ path }) => path), ...others].filter((path) => !isMoved.has(path));
   const mayConvert = from.convertsAll || status.hasAttributes;
   const written = mayConvert && surveyed.written.length > 0 ? await listTracked(git, place, surveyed.written) : [];
   const examined = [...new Set([...paths, ...written])];
@@ -95,8 +110,7 @@ async function takeSnapshot(git: Git, from: Snapshotted, original: string, surve
     (newAttributes ? examined : converted).filter(isStored),
     newAttributes ? original : undefined,
   );
-  const links = new Set(status.gitlinks.map(({ path }) => path));
-  const hasMoved = submodules.length > 0 || status.changed.some(({ path }) => links.has(path));
+  const hasMoved = submodules.length + changedLinks.length > 0;
   const gitlinks = hasMoved ? await listGitlinks(git, place) : status.gitlinks;
   const inSubmodules = await findChangedSubmodules(git, place, gitlinks);
   const tree = await mustGit(git(place, ['write-tree', '--missing-ok'], listLimits));
@@ -123,9 +137,11 @@ async function takeSnapshot(git: Git, from: Snapshotted, original: string, surve
 
 /** Reads how the working tree differs from the index, and removes from the index what is gone. */
 async function readAll(git: Git, place: IndexPlace): Promise<UsableStatus> {
-  const { status, hidden } = await readUsable(git, place);
+  const usable = await readUsable(git, place);
+  const status = await insideOnly(place, usable.status);
+  const { hidden } = usable;
   await removeFromIndex(git, place, status.gone);
-  for (const path of status.gone) {
+  for (const path of await keepInside(place.workTree, status.gone)) {
     const stats = await lstat(pathBelow(place.workTree, path)).catch(() => undefined);
     if (!stats?.isDirectory()) continue;
     // In a folder that has the name of a tracked file, git does not list everything until the index has no such file.
@@ -133,6 +149,31 @@ async function readAll(git: Git, place: IndexPlace): Promise<UsableStatus> {
     return { status: { ...status, untracked, ignored }, hidden };
   }
   return { status, hidden };
+}
+
+/**
+ * Takes files of the index that are not inside the working tree for gone. An agent of an earlier run may have written
+ * the index of a shared workspace.
+ */
+async function insideOnly({ workTree }: IndexPlace, status: Status): Promise<Status> {
+  const isInside = insideOf(workTree);
+  const changed: Status['changed'] = [];
+  const gitlinks: Status['gitlinks'] = [];
+  const gone = [...status.gone];
+  for (const entry of status.changed) {
+    if (await isInside(entry.path)) changed.push(entry);
+    else gone.push(entry.path);
+  }
+  for (const entry of status.gitlinks) if (await isInside(entry.path)) gitlinks.push(entry);
+  return { ...status, changed, gone, gitlinks };
+}
+
+async function keepFolders(place: IndexPlace, paths: BytePath[]): Promise<BytePath[]> {
+  const found: BytePath[] = [];
+  for (const path of paths) {
+    if ((await lstat(pathBelow(place.workTree, path)).catch(() => undefined))?.isDirectory()) found.push(path);
+  }
+  return found;
 }
 
 async function withoutPointers(place: IndexPlace, paths: BytePath[]): Promise<BytePath[]> {

@@ -5,7 +5,7 @@
 import type { Stats } from 'node:fs';
 import { lstat } from 'node:fs/promises';
 import { type BytePath, pathBelow, quotedPath } from '../git/byte-path.ts';
-import { type Git, type GitResult, mustGit } from '../git/git.ts';
+import { type Git, GitError, type GitResult, mustGit } from '../git/git.ts';
 import { type IndexPlace, list, listLimits } from './listings.ts';
 import { type Omitted, omission } from './omissions.ts';
 
@@ -73,6 +73,7 @@ async function storeAll(git: Git, place: IndexPlace, paths: BytePath[]): Promise
   if (paths.length === 0) return [];
   const stored = await updateIndex(git, place, ['--add', '--replace', '--stdin'], paths);
   if (stored.ok) return hasRefusedName(stored) ? findRefused(git, place, paths) : [];
+  if (!canWrite(stored)) throw new GitError(`the files could not be stored: ${stored.reason}`);
   const [only = ''] = paths;
   if (paths.length === 1) {
     const stats = await lstat(pathBelow(place.workTree, only)).catch(() => undefined);
@@ -81,6 +82,11 @@ async function storeAll(git: Git, place: IndexPlace, paths: BytePath[]): Promise
   const half = Math.ceil(paths.length / 2);
   const first = await storeAll(git, place, paths.slice(0, half));
   return [...first, ...(await storeAll(git, place, paths.slice(half)))];
+}
+
+/** Returns `false` if git cannot write its own files, for example on a full disk. The files are not the reason then. */
+function canWrite({ stderr }: GitResult): boolean {
+  return !/No space left on device|Disk quota exceeded|Read-only file system|write new.index file/i.test(stderr);
 }
 
 /** Git passes over names such as `.GIT` and `git~1`, and succeeds. */

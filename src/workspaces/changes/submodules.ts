@@ -7,7 +7,9 @@ import { join } from 'node:path';
 import { type BytePath, pathBelow } from '../git/byte-path.ts';
 import { type Git, GitError } from '../git/git.ts';
 import { gitDirOf } from '../git/repository.ts';
+import { keepInside } from './inside.ts';
 import { type IndexEntry, type IndexPlace, inFolder, list, listGitlinks, readStatus, type Status } from './listings.ts';
+import { commitOfSubmodule } from './submodule-commits.ts';
 
 /** What an agent's own index says. It is only read, because the agent may have written anything into it. */
 export type AgentIndex = {
@@ -37,9 +39,11 @@ export async function readAgentIndex(git: Git, place: IndexPlace, status: Status
     const declared = mayHaveSubmodules ? await declaredSubmodules(git, place) : new Set<BytePath>();
     const added = declared.size > 0 ? await listGitlinks(git, copy) : [];
     const forced = ['ls-files', '--cached', '--ignored', '--exclude-standard'];
+    const ignored = status.ignored.length > 0 ? await list(git, copy, forced) : [];
+    const submodules = added.map(({ path }) => path).filter((path) => declared.has(path));
     return {
-      submodules: new Set(added.map(({ path }) => path).filter((path) => declared.has(path))),
-      forced: status.ignored.length > 0 ? (await list(git, copy, forced)).filter(isInside) : [],
+      submodules: await withCommit(place, submodules),
+      forced: await keepInside(place.workTree, ignored.filter(isNamed)),
     };
   } catch (error) {
     if (!(error instanceof GitError)) throw error;
@@ -50,8 +54,15 @@ export async function readAgentIndex(git: Git, place: IndexPlace, status: Status
 }
 
 /** Git does not check the paths when it reads an index, and then refuses the whole list. */
-function isInside(path: BytePath): boolean {
+function isNamed(path: BytePath): boolean {
   return !path.split('/').some((step) => /^(|\.|\.\.|\.git)$/i.test(step));
+}
+
+/** A repository without a commit inside the working tree is no submodule, but its files. */
+async function withCommit(place: IndexPlace, paths: BytePath[]): Promise<Set<BytePath>> {
+  const found = new Set<BytePath>();
+  for (const path of paths) if (await commitOfSubmodule(place.workTree, path)) found.add(path);
+  return found;
 }
 
 async function declaredSubmodules(git: Git, place: IndexPlace): Promise<Set<BytePath>> {

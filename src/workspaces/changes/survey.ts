@@ -13,6 +13,8 @@ export type Survey = {
   special: BytePath[];
   emptyFolders: BytePath[];
   unreadable: BytePath[];
+  /** The folders, with paths of at most 1000 bytes, that hold files whose paths are too long for the system. */
+  tooLong: BytePath[];
   /** The `.git` of each nested repository. */
   repositories: BytePath[];
   /**
@@ -25,12 +27,20 @@ export type Survey = {
 const options = { cwd: '/', env: { PATH: '/usr/bin:/bin' }, timeoutMs: 120_000, maxOutputBytes: 64 * 1024 * 1024 };
 
 /** The times of the last change of a file's content or state are compared, because nobody can set them. */
-const expressionWith = (indexFile: string) => [
+const expressionWith = (workTree: string, indexFile: string) => [
   ...['(', '-type', 'p', '-o', '-type', 's', '-o', '-type', 'b', '-o', '-type', 'c'],
   ...['-o', '-type', 'f', '-cnewer', indexFile],
   ...['-o', '-type', 'd', '!', '-perm', '-700', '-o', '-type', 'f', '!', '-perm', '-400'],
-  ...['-o', '-type', 'd', '-empty', ')'],
+  ...['-o', '-type', 'd', '-empty', '-o', '-path', longPattern(workTree), ')'],
 ];
+
+/** The longest path that the system accepts, in bytes. `find` itself reaches longer ones, because it changes its folder. */
+const maxPathBytes = 4095;
+
+/** A pattern for paths, as `find` prints them, that are too long below the working tree. */
+function longPattern(workTree: string): string {
+  return `${'?'.repeat(Math.max(1, maxPathBytes - Buffer.byteLength(workTree)))}*`;
+}
 
 /**
  * Surveys the folder, without the `.git` folders in it: there, only what git would wait at is found.
@@ -60,7 +70,7 @@ export async function survey(workTree: string, indexFile: string, owned: boolean
 const maxRounds = 50;
 
 async function find(workTree: string, reference: string): Promise<Set<BytePath>> {
-  const args = ['.', '-name', '.git', '-prune', '-print0', '-o', ...expressionWith(reference), '-print0'];
+  const args = ['.', '-name', '.git', '-prune', '-print0', '-o', ...expressionWith(workTree, reference), '-print0'];
   const { stdout, stderr, stopped } = await runCommand('find', args, { ...options, cwd: workTree });
   if (stopped) throw new GitError(`the folder could not be surveyed: ${stopped}`);
   // A folder of another user is found only by this error.
@@ -69,10 +79,20 @@ async function find(workTree: string, reference: string): Promise<Set<BytePath>>
 }
 
 async function classify(workTree: string, paths: Set<BytePath>, owned: boolean): Promise<Survey> {
-  const survey: Survey = { special: [], emptyFolders: [], unreadable: [], repositories: [], written: [] };
+  const survey: Survey = {
+    special: [],
+    emptyFolders: [],
+    unreadable: [],
+    tooLong: [],
+    repositories: [],
+    written: [],
+  };
+  const tooLong = new Set<BytePath>();
   for (const path of paths) {
     const found = pathBelow(workTree, path);
-    const stats = await lstat(found).catch(() => undefined);
+    const stats = await lstat(found).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENAMETOOLONG') tooLong.add(folderToName(path));
+    });
     if (!stats || path === '.' || path === '.git') continue;
     if (isSpecial(stats)) survey.special.push(path);
     else if (path.endsWith('/.git')) survey.repositories.push(path);
@@ -80,7 +100,13 @@ async function classify(workTree: string, paths: Set<BytePath>, owned: boolean):
     else if (stats.isFile()) survey.written.push(path);
     else if (stats.isDirectory() && (await readdir(found)).length === 0) survey.emptyFolders.push(path);
   }
-  return survey;
+  return { ...survey, tooLong: [...tooLong] };
+}
+
+/** Returns the lowest folder above the path whose own path is short enough to be named and moved. */
+function folderToName(path: BytePath): BytePath {
+  const short = path.slice(0, 1000);
+  return short.slice(0, short.lastIndexOf('/'));
 }
 
 function isSpecial(stats: Stats): boolean {

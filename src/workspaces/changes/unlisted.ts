@@ -16,6 +16,7 @@ export function nameUnlisted({ surveyed, untracked, ignored, gitlinks }: Found, 
     ...outside(surveyed.special).map((path) => omission(path, 'special_file')),
     ...outside(surveyed.emptyFolders).map((path) => omission(path, 'empty_folder')),
     ...outside(surveyed.unreadable).map((path) => omission(path, 'unreadable')),
+    ...outside(surveyed.tooLong).map((path) => omission(path, 'path_too_long')),
     ...outside(surveyed.repositories.filter((path) => !unread.has(path.slice(0, -'/.git'.length)))).map((path) =>
       omission(path, 'nested_repository'),
     ),

@@ -6,6 +6,7 @@ import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { removeFolder } from '../../processes/remove-folder.ts';
 import type { Baseline } from '../changes/baseline.ts';
+import { insideOf, keepInside } from '../changes/inside.ts';
 import { isLost } from '../changes/omissions.ts';
 import { writePatch } from '../changes/patch.ts';
 import type { Snapshot } from '../changes/snapshot.ts';
@@ -42,7 +43,12 @@ export function createKeptWork(git: Git, { dataDir, keepPatchesMs }: StageSettin
       } finally {
         await rm(`${path}.part`, { force: true });
       }
-      for (const each of lost) await move(baseline.place.workTree, filesOf(runId), each.path);
+      const paths = await keepInside(
+        baseline.place.workTree,
+        lost.map(({ path }) => path),
+      );
+      // A folder comes before what is in it, and is moved with it.
+      for (const each of paths.sort()) await move(baseline.place.workTree, filesOf(runId), each);
       return { path, bytes: (await stat(path)).size };
     },
     async forget(runId) {
@@ -65,7 +71,16 @@ async function move(from: string, to: string, path: string): Promise<void> {
   const target = pathBelow(to, path);
   const above = target.subarray(0, target.lastIndexOf('/'));
   await mkdir(above, { recursive: true, mode: 0o700 });
-  await rename(pathBelow(from, path), target).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw error;
+  // A link may be among what was moved there before.
+  if (!(await insideOf(to)(path))) throw new Error('Cannot keep a file: a link is in its way');
+  const moving = () => rename(pathBelow(from, path), target);
+  await moving().catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return;
+    if (!inTheWay.has(error.code ?? '')) throw error;
+    await rm(target, { recursive: true, force: true });
+    await moving();
   });
 }
+
+/** The errors of `rename` when older work of the same run is at the new place. */
+const inTheWay = new Set(['ENOTEMPTY', 'EEXIST', 'EISDIR', 'ENOTDIR']);
