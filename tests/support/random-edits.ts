@@ -42,7 +42,7 @@ type Edit = (edited: Edited) => void;
 
 /** Makes several edits of files. An edit that is impossible, such as a file below a file, is left out. */
 export function editAtRandom(edited: Edited): void {
-  const count = edited.random.pick([1, 1, 2, 3, 5, 8]);
+  const count = edited.random.pick([1, 1, 2, 3, 5]);
   for (let at = 0; at < count; at += 1) attempt(() => edited.random.pick(edits)(edited));
 }
 

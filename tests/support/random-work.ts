@@ -26,7 +26,7 @@ export const runsPerRepository = 50;
  * This many runs share a worktree, and each has a folder of it. Their work is collected, applied and compared together,
  * because nearly all of the time is spent on starting git.
  */
-const runsPerWorktree = 25;
+const runsPerWorktree = 50;
 
 /** `problems` are sentences for people. `named` are the reasons with which the record names files. */
 export type Checked = { number: number; problems: string[]; named: string[]; delivered: boolean };
@@ -88,7 +88,7 @@ function makeRepository(sandbox: Sandbox, seed: number): string {
 function makeFiles(edited: Edited): void {
   const { random, folder } = edited;
   put(edited, Buffer.from('a.txt'), Buffer.from('one\ntwo\nthree\n'.repeat(random.pick([1, 10]))));
-  for (let count = random.pick([1, 3, 6, 10]); count > 0; count -= 1) {
+  for (let count = random.pick([1, 2, 4]); count > 0; count -= 1) {
     try {
       if (random.number(8) === 0) symlinkSync(randomLinkTarget(random), join(folder, `link${count}`));
       else put(edited, randomPath(random), random.number(8) === 0 ? randomPointer(random) : randomContent(random));
@@ -141,7 +141,7 @@ function editAll(top: string, numbers: number[]): void {
     const random = seededRandom(number);
     const edited = { folder: join(top, folderOf(number)), random };
     editAtRandom(edited);
-    if (random.number(20) === 0) useGitAtRandom({ top, random });
+    if (random.number(40) === 0) useGitAtRandom({ top, random });
   }
   // Git would wait at some of these, so they come last.
   for (const number of numbers) {
