@@ -7,10 +7,20 @@ const stop = new AbortController();
 const stopNow = new AbortController();
 const outputClosed = new AbortController();
 
+/**
+ * How long after a signal the same signal does not count as a second one, in milliseconds. For one Ctrl-C a process below
+ * npm gets two: the terminal sends one to all processes, and npm passes its own on.
+ */
+const echoMs = 100;
+let first: { signal: string; atMs: number } | undefined;
+
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
-    if (stop.signal.aborted) stopNow.abort(signal);
+    const atMs = performance.now();
+    if (first?.signal === signal && atMs - first.atMs < echoMs) return;
+    if (first) stopNow.abort(signal);
     else stop.abort(signal);
+    first ??= { signal, atMs };
   });
 }
 

@@ -104,7 +104,10 @@ export function createTelemetry(level: LogLevel, gauges: () => { active: number;
       log.info({ ms: Math.round(ms) }, 'jobs start again');
     },
     jobsRecovered: (count: number) => log.warn({ count }, 'recovered jobs of a server or worker that is gone'),
-    webhookSent: (job: JobRecord, report: WebhookReport) => log.info({ job: job.id, ...report }, 'webhook sent'),
+    webhookSent: (job: JobRecord, report: WebhookReport) => {
+      if (report.state === 'delivered') log.info({ job: job.id, ...report }, 'webhook delivered');
+      else log.warn({ job: job.id, ...report }, 'webhook not delivered');
+    },
     unknownAgentMessage: (type: string) => {
       metrics.unknownMessages.inc({ type });
       log.debug({ type }, 'the agent sent a message of an unknown type');

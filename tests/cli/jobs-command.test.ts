@@ -123,6 +123,8 @@ describe('jobs run', () => {
     await waitUntil('the job runs', () => command.stderr().includes('-- running'));
     command.interrupt();
     await waitUntil('the first Ctrl-C has its effect', () => command.stderr().includes('-- cancelling'));
+    const seen = performance.now();
+    await waitUntil('another Ctrl-C is no echo of the first', () => performance.now() - seen > 200);
     command.interrupt();
     assert.equal(await command.exited, 130);
     assert.match(command.stderr(), /it may still run\n$/);

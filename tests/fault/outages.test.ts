@@ -167,7 +167,7 @@ test('A server whose database is frozen still ends after the second signal', {
   postgres.freeze();
   server.child.kill('SIGTERM');
   await waitUntil('the signal has arrived', () => server.stdout().includes('stopping'));
-  server.child.kill('SIGTERM');
+  server.child.kill('SIGINT');
   assert.equal(await server.exited, 0);
   assert.deepEqual(await server.processes(), []);
 });

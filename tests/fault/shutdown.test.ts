@@ -38,6 +38,19 @@ test('the first SIGTERM refuses new work and lets a run finish', async (t) => {
   assert.equal(await server.exited, 0);
 });
 
+test('one Ctrl-C that arrives twice, from the terminal and from npm, still lets a run finish', async (t) => {
+  const gate = await makeGate(t);
+  const server = await startServerProcess(t, { CLAUDE_BIN: scriptedAgent, SANDBOX: 'off' });
+  const running = server.post('/v1/chat/completions', askFor({ say: ['first'], gate: gate.file }));
+  await waitUntil('the run has begun', async () => (await activeRuns(server.url)) === 1);
+  server.child.kill('SIGINT');
+  server.child.kill('SIGINT');
+  await waitUntil('the signal has arrived', () => server.stdout().includes('stopping'));
+  gate.open();
+  assert.equal((await running).status, 200);
+  assert.equal(await server.exited, 0);
+});
+
 test('the second signal ends runs at once, and no process is left', async (t) => {
   const server = await startServerProcess(t, { CLAUDE_BIN: faultAgent('hangs-with-grandchild') });
   const running = server.post('/v1/chat/completions', ask('first'));
