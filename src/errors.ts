@@ -127,7 +127,7 @@ export const errorTable = {
     text: 'Cannot take the job: its Idempotency-Key was used before, with a different request',
   },
   jobs_held: { ...busy, about: 'Jobs wait until the cause of an error is gone; the message names the cause.' },
-  wait_timeout: { ...busy, about: 'No slot was free in time; no agent was started.' },
+  wait_timeout: { ...busy, about: 'The run could not start in time; no agent was started.' },
   store_unavailable: {
     ...busy,
     about: 'The job store cannot be reached; nothing was started.',
