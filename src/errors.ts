@@ -206,6 +206,8 @@ type Extra = {
   supported?: string[];
   /** The seconds after which a retry makes sense: a whole number from 1 to 60. */
   retryAfterSeconds?: number;
+  /** Whether the command ended before it asked the model. It is probably broken, or is being replaced. */
+  startFailed?: boolean;
   /** When a usage limit ends, in milliseconds since 1970. Undefined if the agent did not report it. */
   resetsAt?: number;
   /** The methods that the path takes, for `method_not_allowed`. */
@@ -238,6 +240,11 @@ export class ServiceError extends Error {
 
   get row(): Row {
     return errorTable[this.code];
+  }
+
+  /** Whether the cause is on the server's machine, so that it stops every run and not only this one. */
+  get ofMachine(): boolean {
+    return this.row.ofMachine === true || this.extra.startFailed === true;
   }
 
   /** Whether the same task may succeed later, without a change to the task. */

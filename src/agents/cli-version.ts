@@ -42,16 +42,17 @@ export function tooOldMessage(version: string): string {
 }
 
 /**
- * Returns a function that throws `agent_not_started` if a command is too old. The command may be replaced while the
- * server runs, so its version is found again when its file has changed.
+ * Returns a function that throws `agent_not_started` if a command was replaced by one that is too old, while the server
+ * runs. It does not check the first command, because the start of the server has checked it.
  */
 export function createVersionCheck(host: Record<string, string | undefined>): (command: string) => Promise<void> {
-  let latest: { file: string; found: Promise<FoundVersion> } | undefined;
+  let latest: { file: string; found?: Promise<FoundVersion> } | undefined;
   return async (command) => {
     const file = await fileOf(command);
-    if (latest?.file !== file) latest = { file, found: findVersion(command, host) };
+    latest ??= { file };
+    if (latest.file !== file) latest = { file, found: findVersion(command, host) };
     const found = await latest.found;
-    if (found.state === 'too_old') throw new ServiceError('agent_not_started', tooOldMessage(found.version));
+    if (found?.state === 'too_old') throw new ServiceError('agent_not_started', tooOldMessage(found.version));
   };
 }
 

@@ -45,8 +45,12 @@ export function failureOfExit(ending: Ending, began: boolean): ServiceError {
   if (/^(setpriv|bwrap): /.test(ending.stderr)) {
     return new ServiceError('agent_not_started', `Cannot start claude: ${reason}`, endingExtra(ending));
   }
-  const code = codeOfWords(reason) ?? (began ? 'agent_failed' : 'agent_not_started');
-  return new ServiceError(code, withAdvice(code, reason || describeExit(ending.exit)), endingExtra(ending));
+  const known = codeOfWords(reason);
+  const code = known ?? 'agent_failed';
+  return new ServiceError(code, withAdvice(code, reason || describeExit(ending.exit)), {
+    ...endingExtra(ending),
+    ...(known === undefined && !began && { startFailed: true }),
+  });
 }
 
 /**

@@ -110,7 +110,9 @@ function isWork({ type }: RunEvent): boolean {
 
 /** Returns whether the attempt came to nothing, so that the job can wait until the cause of the error is gone. */
 function isSetback(error: ServiceError, began: boolean): boolean {
-  return !began && error.goesAway && stateOf(error.code) === 'failed' && !error.extra.spent?.costUsd;
+  return (
+    !began && (error.goesAway || error.ofMachine) && stateOf(error.code) === 'failed' && !error.extra.spent?.costUsd
+  );
 }
 
 function setbacksAfter(

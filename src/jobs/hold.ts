@@ -101,7 +101,7 @@ export class Hold {
    */
   failed(error: ServiceError, jobId: string, emptyAttempts: number): number {
     this.#failed.add(jobId);
-    if (error.row.ofMachine || this.#failed.size > 1) this.#hold(error);
+    if (error.ofMachine || this.#failed.size > 1) this.#hold(error);
     else void this.#options.check().then((found) => found && this.#hold(found));
     return this.#delayOf(error, emptyAttempts);
   }

@@ -52,7 +52,8 @@ describe('Jobs outlast', { concurrency: 2 }, () => {
   for (const [how, code] of [
     ['missing', 'agent_not_started'],
     ['forbidden', 'agent_not_started'],
-    ['killed', 'agent_not_started'],
+    ['killed', 'agent_failed'],
+    ['broken', 'agent_failed'],
     ['signed_out', 'not_signed_in'],
   ] as const) {
     test(`an agent command that is ${how} for a while`, async (t) => {

@@ -32,7 +32,7 @@ describe('a prewarmed agent', () => {
     const { run, replaceClaude, failures } = await startPool(t, { idle: { count: 0 }, prewarmed: { count: 1 } });
     replaceClaude('/bin/false');
     await run(chat(['one [[say: a]]'])).catch(() => {});
-    await assert.rejects(run(chat(['two'])), { code: 'agent_not_started' });
+    await assert.rejects(run(chat(['two'])), { code: 'agent_failed' });
     assert.ok(failures.length <= 5, 'the starts are not repeated without a pause');
   });
 

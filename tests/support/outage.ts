@@ -18,7 +18,7 @@ export const outageJobs = Number(process.env['OUTAGE_JOBS'] ?? 8);
 export type BreakableAgent = {
   command: string;
   notes: string;
-  break(how: 'missing' | 'forbidden' | 'signed_out' | 'killed'): void;
+  break(how: 'missing' | 'forbidden' | 'signed_out' | 'killed' | 'broken'): void;
   repair(): void;
 };
 
@@ -39,6 +39,7 @@ case "$(cat ${state})/$1" in
   signed_out/auth) echo '${JSON.stringify(noLogin)}'; exit 1;;
   signed_out/*) read -r line; echo '${JSON.stringify(refused)}'; exit 1;;
   killed/*) kill -SEGV $$;;
+  broken/*) echo "Error: Cannot find module './cli.js'" >&2; exit 1;;
 esac
 exec ${process.execPath} ${scriptedAgent} "$@"
 `,

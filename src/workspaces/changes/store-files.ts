@@ -118,11 +118,11 @@ export async function hashFiles(
 /** An entry of an index. With the mode `0`, the path is removed. */
 export type Entry = { mode: string; oid: string; path: BytePath };
 
-/** Writes entries into the index. Returns `false`, and writes nothing, if git cannot do it. */
-export async function addEntries(git: Git, place: IndexPlace, entries: Entry[]): Promise<boolean> {
-  if (entries.length === 0) return true;
+/** Writes entries into the index. Throws a `GitError`, and writes nothing, if git refuses one of them. */
+export async function addEntries(git: Git, place: IndexPlace, entries: Entry[]): Promise<void> {
+  if (entries.length === 0) return;
   const lines = entries.map(({ mode, oid, path }) => `${mode} ${oid}\t${path}`);
-  return (await updateIndex(git, place, ['--add', '--replace', '--index-info'], lines)).ok;
+  await mustGit(updateIndex(git, place, ['--add', '--replace', '--index-info'], lines));
 }
 
 /** Runs `update-index`. Each line of its input ends with a NUL. */

@@ -8,7 +8,7 @@ import type { IndexPlace } from '../changes/listings.ts';
 import { type FileChange, listChanges } from '../changes/patch.ts';
 import { addEntries, type Entry, hashFiles } from '../changes/store-files.ts';
 import { type BytePath, shownPath } from '../git/byte-path.ts';
-import { type Git, GitError } from '../git/git.ts';
+import type { Git } from '../git/git.ts';
 
 export type FilteredFiles = {
   /** Undoes what `holdFiltered` has done. Called if the checkout could not be moved. */
@@ -40,7 +40,7 @@ export async function holdFiltered(
   const concerned = changes.filter(({ after }) => after && isFiltered.has(after.path));
   const held = await withContent(git, place, concerned);
   const [before, after] = [entriesOf(held, 'before'), entriesOf(held, 'after')];
-  if (!(await addEntries(git, place, after))) throw new GitError('the index of the workspace cannot be written');
+  await addEntries(git, place, after);
   return {
     async release() {
       await addEntries(git, place, before);
