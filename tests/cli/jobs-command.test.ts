@@ -11,7 +11,7 @@ import { ended, execute, jobOf, promptFor, reaches } from '../support/http-jobs.
 import { runJobsCommand, startJobsCommand } from '../support/jobs-command.ts';
 import { startScriptedService } from '../support/scripted-agent.ts';
 import { startServerProcess } from '../support/server-process.ts';
-import { faultAgent, startTestService, type TestService } from '../support/service.ts';
+import { faultAgent, type TestService } from '../support/service.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 const hanging = promptFor({ hang: true });
@@ -118,9 +118,11 @@ describe('jobs run', () => {
   });
 
   test('a second Ctrl-C ends the command at once', async (t) => {
-    const service = await startTestService(t, { CLAUDE_BIN: faultAgent('ignores-sigterm') });
-    const command = startJobsCommand(t, ['run', 'hi', '--wait', '--url', service.url]);
-    await waitUntil('the job runs', () => command.stderr().includes('-- running'));
+    const service = await startScriptedService(t);
+    // The agent ignores SIGTERM, so it takes seconds to cancel the job.
+    const prompt = promptFor({ say: ['word ', 'never'], gate: '/nonexistent/gate', lingerMs: 60_000 });
+    const command = startJobsCommand(t, ['run', prompt, '--wait', '--url', service.url]);
+    await waitUntil('the agent works', () => command.stderr().includes('word'));
     command.interrupt();
     await waitUntil('the first Ctrl-C has its effect', () => command.stderr().includes('-- cancelling'));
     const seen = performance.now();
