@@ -281,12 +281,10 @@ class StoredJobs implements Jobs {
     return { ...this.#withCause(job), ...((await this.#store.outlook(job.id)) ?? { position: 1 }) };
   }
 
-  /** Adds why a queued job does not start. A process that runs no jobs knows only what the job's record says. */
+  /** Adds why a queued job does not start, if its record does not say it. */
   #withCause<Job extends JobSummary>(job: Job): Job {
-    if (job.state !== 'queued' || !this.#hold) return job;
-    const { waitingFor: _, ...rest } = job;
-    const { cause } = this.#hold;
-    if (!cause) return rest as Job;
+    const cause = this.#hold?.cause;
+    if (job.state !== 'queued' || job.waitingFor || !cause) return job;
     const { code, message } = cause.error;
     return { ...job, waitingFor: { code, message, since: cause.since } };
   }
