@@ -39,13 +39,15 @@ async function outlast(
     return undefined;
   });
   assert.equal(waiting.code, code);
-  assert.ok(logged('jobs wait until the cause of an error is gone') >= 1);
+  await waitUntil('the log says it', () => logged('jobs wait until the cause of an error is gone') >= 1);
   repair();
   await allComplete(outage, jobs);
   report(t, fault, jobs.length);
-  assert.equal((await get('/ready')).status, 200);
-  assert.equal(await metric('agent_jobs_held'), undefined);
-  assert.equal(logged('jobs start again'), logged('jobs wait until the cause of an error is gone'));
+  await waitUntil('/ready is 200 again', async () => (await get('/ready')).status === 200);
+  await waitUntil('the metric is gone', async () => (await metric('agent_jobs_held')) === undefined);
+  await waitUntil('the log says that jobs start again', () => {
+    return logged('jobs start again') === logged('jobs wait until the cause of an error is gone');
+  });
 }
 
 describe('Jobs outlast', { concurrency: 2 }, () => {

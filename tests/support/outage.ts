@@ -100,24 +100,30 @@ export async function startForOutage(
     async submit(count) {
       const one = async () => {
         const prompt = `Job ${randomUUID()}`;
-        const answer = await server.post('/execute', { prompt });
-        if (answer.status !== 202) return [];
+        // A server without a free file descriptor closes connections, and acknowledges nothing then.
+        const answer = await server.post('/execute', { prompt }).catch(() => undefined);
+        if (answer?.status !== 202) return [];
         return [{ id: ((await answer.json()) as { job_id: string }).job_id, prompt }];
       };
       return (await Promise.all(Array.from({ length: count }, one))).flat();
     },
     async get(path) {
-      const answer = await fetch(server.url + path, { headers });
+      const answer = await patientFetch(server.url + path, headers);
       return { status: answer.status, body: (await answer.json()) as never };
     },
     logged: (message) => server.stderr().split(`"msg":"${message}"`).length - 1,
     async metric(name) {
-      const text = await (await fetch(`${server.url}/metrics`, { headers })).text();
+      const text = await (await patientFetch(`${server.url}/metrics`, headers)).text();
       const [, value] = new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'm').exec(text) ?? [];
       return value === undefined ? undefined : Number(value);
     },
     chat: (api, prompt = 'Hello') => server.post(`${api}/chat/completions`, ask(prompt)),
   };
+}
+
+/** Repeats a request whose connection is closed before it has an answer. */
+function patientFetch(url: string, headers: Record<string, string>): Promise<Response> {
+  return waitUntil('the server answers', () => fetch(url, { headers }).catch(() => undefined));
 }
 
 /** Waits until all jobs have completed, and checks that each agent received its prompt once. */
