@@ -121,9 +121,9 @@ const mayImport: Record<string, string[]> = {
     'workspaces/shared',
     'workspaces/worktrees',
   ],
-  'workspaces/changes': ['processes', 'redact', 'type:task', 'workspaces/git'],
-  'workspaces/git': ['errors', 'processes', 'redact'],
-  'workspaces/shared': ['processes', 'type:task', 'workspaces', 'workspaces/changes', 'workspaces/git'],
+  'workspaces/changes': ['processes', 'redact', 'truncate', 'type:task', 'workspaces/git'],
+  'workspaces/git': ['errors', 'processes', 'redact', 'truncate'],
+  'workspaces/shared': ['processes', 'truncate', 'type:task', 'workspaces', 'workspaces/changes', 'workspaces/git'],
   'workspaces/worktrees': ['processes', 'type:task', 'workspaces', 'workspaces/changes', 'workspaces/git'],
 };
 

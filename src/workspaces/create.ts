@@ -1,7 +1,7 @@
 /** Creates the workspaces in the mode that the settings ask for: scratch, shared or worktree. */
 import { realpath, stat } from 'node:fs/promises';
 import { resolve, sep } from 'node:path';
-import { createGit, type Git } from './git/git.ts';
+import { createGit, type Git, quick } from './git/git.ts';
 import { removeUnfinished } from './git/mirror.ts';
 import { findRepository, type Repository } from './git/repository.ts';
 import { createScratch } from './scratch.ts';
@@ -69,5 +69,5 @@ async function refuseDataFolderIn(workspaceDir: string, dataDir: string): Promis
  */
 async function isTracked(git: Git, { gitDir, prefix }: Repository): Promise<boolean> {
   if (prefix === '') return true;
-  return (await git({ gitDir }, ['cat-file', '-e', `HEAD:${prefix}`], { timeoutMs: 10_000 })).ok;
+  return (await git({ gitDir }, ['cat-file', '-e', `HEAD:${prefix}`], quick)).ok;
 }

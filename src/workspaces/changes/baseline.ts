@@ -5,7 +5,7 @@
 import { copyFile, lstat, mkdir, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BytePath } from '../git/byte-path.ts';
-import { type Git, mustGit } from '../git/git.ts';
+import { type Git, mustGit, quick } from '../git/git.ts';
 import type { GitPlace } from '../git/git-environment.ts';
 import type { Omitted } from './omissions.ts';
 
@@ -64,5 +64,5 @@ export async function copyIndex(from: string, to: string): Promise<void> {
 
 /** Writes the empty tree and returns its id, which depends on the repository's hash algorithm. */
 export async function emptyTree(git: Git, place: GitPlace): Promise<string> {
-  return await mustGit(git(place, ['hash-object', '-t', 'tree', '-w', '--stdin'], { timeoutMs: 10_000, input: '' }));
+  return await mustGit(git(place, ['hash-object', '-t', 'tree', '-w', '--stdin'], { ...quick, input: '' }));
 }

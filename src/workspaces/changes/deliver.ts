@@ -2,11 +2,13 @@
  * Delivers a run's changes as a branch: commits them on top of the commit on which the run began, and pushes the branch
  * without force.
  */
+
 import { rm } from 'node:fs/promises';
 import { redact } from '../../redact.ts';
 import type { Delivery } from '../../task.ts';
+import { listed } from '../../truncate.ts';
 import { partsOf, shownPath } from '../git/byte-path.ts';
-import { errorLine, type Git, GitError, mustGit } from '../git/git.ts';
+import { errorLine, type Git, GitError, mustGit, quick } from '../git/git.ts';
 import type { Environment } from '../git/git-environment.ts';
 import { type GitSettings, identityIn, remotesIn } from '../git/git-settings.ts';
 import type { Upstream } from '../git/upstream.ts';
@@ -57,7 +59,7 @@ export async function deliverWork(
   try {
     const remote = remoteOf(target.settings, target.upstream);
     const ref = `refs/heads/${branch}`;
-    const named = await git(baseline.place, ['check-ref-format', ref], { timeoutMs: 10_000 });
+    const named = await git(baseline.place, ['check-ref-format', ref], quick);
     if (!named.ok) throw new GitError('git does not allow this name for a branch');
     commit = await commitTree(git, baseline, await treeToCommit(git, baseline, taken), target, request);
     await push(git, baseline, remote, `${commit}:${ref}`, Math.max(target.syncTimeoutMs, 60_000));
@@ -100,9 +102,8 @@ async function treeToCommit(git: Git, baseline: Baseline, { tree, filtered }: Sn
   const stored = new Set(filtered);
   const refused = changes.flatMap(({ after }) => (after && stored.has(after.path) ? shownPath(after.path) : []));
   if (refused.length > 0) {
-    const names = `${refused.slice(0, 5).join(', ')}${refused.length > 5 ? ` and ${refused.length - 5} more` : ''}`;
     throw new GitError(
-      `git stores changed files through a filter, such as Git LFS, which the server does not run: ${names}`,
+      `git stores changed files through a filter, such as Git LFS, which the server does not run: ${listed(refused, 5)}`,
     );
   }
   return committedTree === undefined ? tree : applyTo(git, baseline, committedTree, changes);
@@ -140,7 +141,7 @@ async function commitTree(
   const args = ['commit-tree', tree, ...parents, '-F', '-'];
   // Git refuses a message that holds a NUL.
   const input = message.replaceAll('\0', '\uFFFD');
-  return await mustGit(git(baseline.place, args, { timeoutMs: 10_000, input, environment }));
+  return await mustGit(git(baseline.place, args, { ...quick, input, environment }));
 }
 
 async function push(git: Git, baseline: Baseline, remote: string, refspec: string, timeoutMs: number): Promise<void> {

@@ -1,5 +1,7 @@
 /** Names the files that are not among a run's collected changes, each with the reason. */
+
 import type { Omission } from '../../task.ts';
+import { listed } from '../../truncate.ts';
 import { type BytePath, shownPath } from '../git/byte-path.ts';
 
 /**
@@ -38,9 +40,8 @@ const maxNamed = 5;
 export function summaryOf(omissions: Omitted[]): string | undefined {
   const byReason = Map.groupBy(omissions.filter(isLost), ({ reason }) => reason);
   const parts = [...byReason].map(([reason, found]) => {
-    const named = found.slice(0, maxNamed).map(({ path, cause }) => shownPath(path) + (cause ? ` (${cause})` : ''));
-    const more = found.length > maxNamed ? ` and ${found.length - maxNamed} more` : '';
-    return `${reasons[reason].text}: ${named.join(', ')}${more}`;
+    const named = found.map(({ path, cause }) => shownPath(path) + (cause ? ` (${cause})` : ''));
+    return `${reasons[reason].text}: ${listed(named, maxNamed)}`;
   });
   return parts.length > 0 ? parts.join('; ') : undefined;
 }

@@ -124,7 +124,8 @@ function asFile(entry: Entry): Entry {
   return entry.mode === linkMode ? { ...entry, mode: '100644' } : entry;
 }
 
-function entriesOf(changes: FileChange[], side: 'before' | 'after'): Entry[] {
+/** Returns the entries of the index before or after the changes. */
+export function entriesOf(changes: FileChange[], side: 'before' | 'after'): Entry[] {
   return changes.flatMap((change) => change[side] ?? []);
 }
 

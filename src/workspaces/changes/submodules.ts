@@ -5,7 +5,7 @@
 import { copyFile, lstat, mkdir, readdir, realpath, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type BytePath, pathBelow } from '../git/byte-path.ts';
-import { type Git, GitError } from '../git/git.ts';
+import { type Git, GitError, quick } from '../git/git.ts';
 import { gitDirOf } from '../git/repository.ts';
 import { keepInside } from './inside.ts';
 import { type IndexEntry, type IndexPlace, inFolder, list, listGitlinks, readStatus, type Status } from './listings.ts';
@@ -69,7 +69,7 @@ async function declaredSubmodules(git: Git, place: IndexPlace): Promise<Set<Byte
   const file = join(place.workTree, '.gitmodules');
   if (!(await lstat(file).catch(() => undefined))?.isFile()) return new Set();
   const args = ['config', '--file', file, '--no-includes', '-z', '--get-regexp', String.raw`^submodule\..*\.path$`];
-  const { stdout } = await git(place, args, { timeoutMs: 10_000 });
+  const { stdout } = await git(place, args, quick);
   const values = stdout.toString('latin1').split('\0');
   return new Set(values.map((value) => value.slice(value.indexOf('\n') + 1)).filter(Boolean));
 }

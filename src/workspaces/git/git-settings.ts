@@ -4,7 +4,7 @@
  * credential helpers, ssh, proxies.
  */
 import { resolve } from 'node:path';
-import { type Git, mustGit } from './git.ts';
+import { type Git, mustGit, quick } from './git.ts';
 import { type Environment, inBatchMode } from './git-environment.ts';
 import type { Repository } from './repository.ts';
 
@@ -36,7 +36,7 @@ const ofHost = [
  */
 export async function readGitSettings(git: Git, repository: Repository, host: Environment): Promise<GitSettings> {
   const place = { gitDir: repository.gitDir };
-  const listed = await mustGit(git(place, ['config', '--list', '--show-scope', '-z'], { timeoutMs: 10_000 }));
+  const listed = await mustGit(git(place, ['config', '--list', '--show-scope', '-z'], quick));
   const all = parseSettings(listed);
   // The overrides in `git.ts` have the scope `command`. They are left out here, because every command gets them anyway.
   const fromHost = all.filter(({ scope, name }) => /^(system|global)$/.test(scope) && matches(ofHost, name));

@@ -2,10 +2,12 @@
  * Runs git. All git commands start here, so no command runs a program that the repository configures or asks for a
  * password, and each command has a time limit and an output limit.
  */
+
 import { devNull } from 'node:os';
 import { ServiceError } from '../../errors.ts';
 import { runCommand, type StopReason } from '../../processes/child-process.ts';
 import { redact } from '../../redact.ts';
+import { listed } from '../../truncate.ts';
 import { type Environment, type GitPlace, inheritedEnvironment, placeEnvironment } from './git-environment.ts';
 
 export type GitOptions = {
@@ -18,6 +20,9 @@ export type GitOptions = {
   settings?: string[];
   environment?: Environment;
 };
+
+/** The limits of a command that only looks something up. */
+export const quick: GitOptions = { timeoutMs: 10_000 };
 
 export type GitResult = {
   ok: boolean;
@@ -145,5 +150,5 @@ function filesAfter(stderr: string, line: string): string {
   const rest = stderr.slice(stderr.indexOf(line)).split('\n').slice(1);
   const end = rest.findIndex((file) => !file.startsWith('\t'));
   const files = rest.slice(0, end < 0 ? rest.length : end).map((file) => file.trim());
-  return files.length > 3 ? `${files.slice(0, 3).join(', ')} and ${files.length - 3} more` : files.join(', ');
+  return listed(files, 3);
 }

@@ -2,7 +2,7 @@
  * Finds the upstream of the current branch or says why there is none, fetches the upstream, and compares commits with
  * it.
  */
-import { type Git, GitError, mustGit } from './git.ts';
+import { type Git, GitError, mustGit, quick } from './git.ts';
 import type { GitPlace } from './git-environment.ts';
 import { type GitSetting, remotesIn, settingOf } from './git-settings.ts';
 
@@ -26,7 +26,7 @@ export type CurrentBranch =
  * @param place the repository whose HEAD names the current branch
  */
 export async function findCurrentBranch(git: Git, place: GitPlace, settings: GitSetting[]): Promise<CurrentBranch> {
-  const head = await git(place, ['symbolic-ref', '--quiet', 'HEAD'], { timeoutMs: 10_000 });
+  const head = await git(place, ['symbolic-ref', '--quiet', 'HEAD'], quick);
   if (!head.ok) return { noUpstream: 'the workspace is at a detached HEAD' };
   const branch = head.text.replace(/^refs\/heads\//, '');
   const found = findUpstream(settings, branch);
@@ -58,7 +58,7 @@ export async function fetchUpstream(
     fetched = await git(place, args, limits);
   }
   if (!fetched.ok) throw new GitError(fetched.reason);
-  return await mustGit(git(place, ['rev-parse', '--verify', upstream.tracking], { timeoutMs: 10_000 }));
+  return await mustGit(git(place, ['rev-parse', '--verify', upstream.tracking], quick));
 }
 
 /**
@@ -92,17 +92,17 @@ export async function keepOnly(git: Git, place: GitPlace, tracking: string): Pro
 
 async function trackingRefs(git: Git, place: GitPlace): Promise<string[]> {
   const args = ['for-each-ref', '--format=%(refname)', 'refs/remotes'];
-  return (await mustGit(git(place, args, { timeoutMs: 10_000 }))).split('\n').filter(Boolean);
+  return (await mustGit(git(place, args, quick))).split('\n').filter(Boolean);
 }
 
 /** Deletes refs, also those whose objects are missing. */
 export async function deleteRefs(git: Git, place: GitPlace, refs: string[]): Promise<void> {
-  for (const ref of refs) await mustGit(git(place, ['update-ref', '--no-deref', '-d', ref], { timeoutMs: 10_000 }));
+  for (const ref of refs) await mustGit(git(place, ['update-ref', '--no-deref', '-d', ref], quick));
 }
 
 /** Returns the latest commit of the upstream that has been fetched. Returns `undefined` before the first fetch. */
 export async function fetchedCommit(git: Git, place: GitPlace, upstream: Upstream): Promise<string | undefined> {
-  const found = await git(place, ['rev-parse', '--verify', '--quiet', upstream.tracking], { timeoutMs: 10_000 });
+  const found = await git(place, ['rev-parse', '--verify', '--quiet', upstream.tracking], quick);
   return found.ok ? found.text : undefined;
 }
 
@@ -112,10 +112,7 @@ const maxKnown = 1000;
 /** Returns the commits at which the upstream was seen, as the log of its tracking ref says. */
 export async function knownCommits(git: Git, place: GitPlace, upstream: Upstream): Promise<string[]> {
   const args = ['rev-list', '--walk-reflogs', `--max-count=${maxKnown}`, upstream.tracking];
-  const [latest, log] = await Promise.all([
-    fetchedCommit(git, place, upstream),
-    git(place, args, { timeoutMs: 10_000 }),
-  ]);
+  const [latest, log] = await Promise.all([fetchedCommit(git, place, upstream), git(place, args, quick)]);
   return [...new Set([...(latest ? [latest] : []), ...log.text.split('\n').filter(Boolean)])];
 }
 
@@ -146,7 +143,7 @@ export async function relationOf(
   const own = await commitsWithout(git, place, ours, [theirs, ...known]);
   const commits = own.filter((line) => !line.startsWith('-'));
   const isAncestor = async (older: string, newer: string) =>
-    (await git(place, ['merge-base', '--is-ancestor', older, newer], { timeoutMs: 10_000 })).ok;
+    (await git(place, ['merge-base', '--is-ancestor', older, newer], quick)).ok;
   if (commits.length === 0) {
     return { kind: (await isAncestor(ours, theirs)) ? 'behind' : 'rewritten', forks: [] };
   }

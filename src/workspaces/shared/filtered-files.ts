@@ -2,10 +2,12 @@
  * Keeps a sync from replacing files by what git has stored for them. Git stores some files through a filter, such as Git
  * LFS, which stores a pointer. The server runs no filter, so a checkout would write the pointer over the content.
  */
+
 import { join } from 'node:path';
+import { listed } from '../../truncate.ts';
 import { findAttributed } from '../changes/attributes.ts';
 import type { IndexPlace } from '../changes/listings.ts';
-import { type FileChange, listChanges } from '../changes/patch.ts';
+import { entriesOf, type FileChange, listChanges } from '../changes/patch.ts';
 import { addEntries, type Entry, hashFiles } from '../changes/store-files.ts';
 import { type BytePath, shownPath } from '../git/byte-path.ts';
 import type { Git } from '../git/git.ts';
@@ -74,17 +76,12 @@ function isFile({ mode }: Entry): boolean {
   return mode.startsWith('100');
 }
 
-function entriesOf(changes: FileChange[], side: 'before' | 'after'): Entry[] {
-  return changes.flatMap((change) => change[side] ?? []);
-}
-
 const maxNamed = 10;
 
 function noteOn(entries: Entry[], sentence: string): string[] {
   if (entries.length === 0) return [];
-  const named = entries.slice(0, maxNamed).map(({ path }) => shownPath(path));
-  const more = entries.length > maxNamed ? ` and ${entries.length - maxNamed} more` : '';
-  return [`${sentence}: ${named.join(', ')}${more}.`];
+  const paths = entries.map(({ path }) => shownPath(path));
+  return [`${sentence}: ${listed(paths, maxNamed)}.`];
 }
 
 /** Returns those of the files that have no filter. */

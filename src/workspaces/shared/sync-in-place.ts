@@ -7,7 +7,7 @@ import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SyncReport } from '../../task.ts';
 import { partsOf } from '../git/byte-path.ts';
-import { type Git, GitError, mustGit } from '../git/git.ts';
+import { type Git, GitError, mustGit, quick } from '../git/git.ts';
 import type { GitPlace } from '../git/git-environment.ts';
 import { type GitSettings, identityIn } from '../git/git-settings.ts';
 import type { Mirror } from '../git/mirror.ts';
@@ -39,7 +39,7 @@ type Limits = { timeoutMs: number; signal: AbortSignal };
  */
 export async function syncInPlace(checkout: Checkout, limits: Limits): Promise<SyncReport> {
   const place = placeOf(checkout);
-  const head = await checkout.git(place, ['rev-parse', '--verify', '--quiet', 'HEAD'], { timeoutMs: 10_000 });
+  const head = await checkout.git(place, ['rev-parse', '--verify', '--quiet', 'HEAD'], quick);
   const before = head.ok ? head.text : undefined;
   const current = await findCurrentBranch(checkout.git, place, checkout.settings.repository);
   if (!current.upstream) return { state: 'off', detail: current.noUpstream, revision: before };
@@ -142,11 +142,11 @@ async function rebaseElsewhere(
     // A rebase replays what one commit lacks. So this commit has all commits before the own ones as its parents.
     const parents = forks.flatMap((commit) => ['-p', commit]);
     const tree = ['commit-tree', `${theirs}^{tree}`, ...parents, '-m', 'commits before the own ones'];
-    const before = await mustGit(git(withCommonDir, tree, { timeoutMs: 10_000, environment }));
+    const before = await mustGit(git(withCommonDir, tree, { ...quick, environment }));
     const args = ['rebase', '--quiet', '--merge', '--onto', theirs, before];
     const rebase = await git(withCommonDir, args, { ...limits, environment });
-    if (rebase.ok) return await mustGit(git(withCommonDir, ['rev-parse', '--verify', 'HEAD'], { timeoutMs: 10_000 }));
-    const files = await git(withCommonDir, ['diff', '--name-only', '--diff-filter=U'], { timeoutMs: 10_000 });
+    if (rebase.ok) return await mustGit(git(withCommonDir, ['rev-parse', '--verify', 'HEAD'], quick));
+    const files = await git(withCommonDir, ['diff', '--name-only', '--diff-filter=U'], quick);
     const conflicts = files.text.split('\n').filter(Boolean);
     if (conflicts.length === 0) {
       throw new GitError(`local commits cannot be rebased onto ${upstream.name}: ${rebase.reason}`);

@@ -12,13 +12,11 @@ import { listFlagged } from '../changes/listings.ts';
 import { listChanges } from '../changes/patch.ts';
 import { type Snapshot, snapshot } from '../changes/snapshot.ts';
 import { updateIndex } from '../changes/store-files.ts';
-import { GitError, mustGit } from '../git/git.ts';
+import { GitError, mustGit, quick } from '../git/git.ts';
 import { convertsLineEnds } from '../git/git-settings.ts';
 import { readSmallFile } from '../git/repository.ts';
 import { fetchedCommit, findCurrentBranch } from '../git/upstream.ts';
 import { type Checkout, placeOf } from './sync-in-place.ts';
-
-const quick = { timeoutMs: 10_000 };
 
 type Settings = { changeLimits: ChangeLimits; gitSyncTimeoutMs: number };
 

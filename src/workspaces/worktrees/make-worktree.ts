@@ -2,7 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type Baseline, emptyTree, makeBaselinePlace } from '../changes/baseline.ts';
-import { type Git, type GitOptions, mustGit } from '../git/git.ts';
+import { type Git, type GitOptions, mustGit, quick } from '../git/git.ts';
 import { convertsLineEnds } from '../git/git-settings.ts';
 import { areRivals } from '../git/upstream.ts';
 import { type Ref, writeAgentRepository } from './agent-repository.ts';
@@ -21,8 +21,6 @@ export type Worktree = {
 function checkout({ files }: StartPoint): GitOptions {
   return { timeoutMs: 300_000, settings: files.parallel ? ['checkout.workers=0'] : [] };
 }
-
-const quick = { timeoutMs: 10_000 };
 
 /**
  * Makes a worktree of the commit at which the run starts.

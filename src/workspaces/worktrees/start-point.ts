@@ -3,7 +3,7 @@
  * upstream, fetched into the server's own mirror. The workspace itself is only read.
  */
 import type { SyncReport } from '../../task.ts';
-import { type Git, GitError, mustGit } from '../git/git.ts';
+import { type Git, GitError, mustGit, quick } from '../git/git.ts';
 import type { GitPlace } from '../git/git-environment.ts';
 import { forOwnFolder, type GitSettings, readGitSettings } from '../git/git-settings.ts';
 import { type Mirror, prepareMirror } from '../git/mirror.ts';
@@ -45,8 +45,6 @@ export function sameStartPoint(one: StartPoint, other: StartPoint): boolean {
 }
 
 type Choice = { revision: string | undefined; report: SyncReport };
-
-const quick = { timeoutMs: 10_000 };
 
 /**
  * Syncs, and returns the start point for the next runs. A failed fetch is only reported. Throws a `GitError` if the
