@@ -242,7 +242,7 @@ export class ServiceError extends Error {
     return errorTable[this.code];
   }
 
-  /** Whether the cause is on the server's machine, so that it stops every run and not only this one. */
+  /** As in `Row`. It also holds for a command that ended before it asked the model. */
   get ofMachine(): boolean {
     return this.row.ofMachine === true || this.extra.startFailed === true;
   }

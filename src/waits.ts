@@ -10,19 +10,26 @@ export type Backoff = {
   reset(): void;
 };
 
-/** Returns waits that grow from attempt to attempt. Both limits are in milliseconds. */
-export function backoff({ firstMs, longestMs }: { firstMs: number; longestMs: number }): Backoff {
-  let nextMs = firstMs;
+/** Limits of growing waits, in milliseconds. */
+export type WaitRange = { firstMs: number; longestMs: number };
+
+/** Returns the wait after so many failures: `firstMs` after the first, then twice the wait before, up to `longestMs`. */
+export function waitAfter(failures: number, { firstMs, longestMs }: WaitRange): number {
+  return Math.min(longestMs, firstMs * 2 ** (failures - 1));
+}
+
+/** Returns waits that grow from attempt to attempt. */
+export function backoff(range: WaitRange): Backoff {
+  let failures = 0;
   const next = () => {
-    const waitMs = Math.min(nextMs, longestMs);
-    nextMs = Math.min(longestMs, waitMs * 2);
-    return waitMs;
+    failures += 1;
+    return waitAfter(failures, range);
   };
   return {
     next,
     wait: (signal) => pause(next(), signal),
     reset: () => {
-      nextMs = firstMs;
+      failures = 0;
     },
   };
 }
@@ -32,10 +39,14 @@ export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
   await sleep(ms, undefined, { signal }).catch(() => {});
 }
 
-/** Settles when `promise` settles, or after `ms` milliseconds if that is earlier. Rejects if `promise` rejects. */
-export async function settledWithin(promise: Promise<unknown>, ms: number): Promise<void> {
+/**
+ * Settles when `promise` settles, after `ms` milliseconds, or when `signal` aborts, whichever is first. Rejects if
+ * `promise` rejects first.
+ */
+export async function settledWithin(promise: Promise<unknown>, ms: number, signal?: AbortSignal): Promise<void> {
   const settled = new AbortController();
-  await Promise.race([promise, pause(ms, settled.signal)]).finally(() => settled.abort());
+  const ends = signal ? AbortSignal.any([signal, settled.signal]) : settled.signal;
+  await Promise.race([promise, pause(ms, ends)]).finally(() => settled.abort());
 }
 
 /** How long a list is worked on before other work goes on, in milliseconds. */

@@ -33,5 +33,6 @@ test('a wait ends without an error when its signal aborts, also when that was be
 test('a promise is waited for within the limit only, and its error is passed on', async () => {
   await settledWithin(new Promise(() => {}), 5);
   await settledWithin(Promise.resolve(), 2 ** 30);
+  await settledWithin(new Promise(() => {}), 2 ** 30, AbortSignal.abort());
   await assert.rejects(settledWithin(Promise.reject(new Error('failed')), 2 ** 30), /failed/);
 });

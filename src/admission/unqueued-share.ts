@@ -8,7 +8,7 @@ export type UnqueuedShareOptions = {
   share: number;
   /** How long a slot is held, in milliseconds. */
   holdMs: number;
-  /** Called when a hold has ended and nobody took the slot. */
+  /** Called when a hold ends although no task has taken the slot. */
   onUnused(): void;
   /** A monotonic clock, in milliseconds. */
   now(): number;

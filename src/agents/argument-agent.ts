@@ -71,8 +71,8 @@ export class ArgumentAgent implements Agent {
         if (!found || result) return undefined;
         if (found.text === undefined) plain.add(line);
         result = found;
-        // The CLI asks the model again when a background task ends, even if it ended before the result. That would cost
-        // money for an answer that nobody reads.
+        // The CLI asks the model again when a background task ends, even if it ended before the result. The
+        // client would pay for an answer that is dropped.
         if (hadBackgroundTask) resultGrace.abort();
         else resultTimer = setTimeout(() => resultGrace.abort(), exitGraceMs);
         return undefined;

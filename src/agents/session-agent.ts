@@ -67,8 +67,8 @@ export class SessionAgent implements Session {
   usedTools = false;
   lost = false;
   /**
-   * Listens while the agent serves no turn. An agent that begins a turn by itself is ended, because nobody has asked for
-   * that turn and it costs money.
+   * Listens while the agent serves no turn. An agent that begins a turn by itself is ended, because the turn costs money
+   * and no client has asked for it.
    */
   readonly #whileIdle: ProcessListener = {
     onLine: (line) => {

@@ -31,7 +31,7 @@ export type ClaimedJobOptions = {
 /** The end of a job that was cancelled while it ran. */
 export const cancelledEnd = { state: 'cancelled', error: cancelledWhileRunning } as const;
 
-/** What is collected of a job while it runs. */
+/** What a running job has produced so far. */
 type Left = {
   output: WrittenText;
   sync?: SyncReport;
@@ -74,7 +74,7 @@ export function startClaimedJob(job: JobRecord, slot: Release, options: ClaimedJ
             left.output.read(event);
             if (event.type === 'workspace') left.sync = event.sync;
             if (isWork(event)) began();
-            // The state `running` tells readers of the job the same.
+            // Readers of the job see the state `running` instead.
             if (event.type !== 'working') emit(shortenEvent(event));
           },
           settle: 'after_release',
@@ -108,7 +108,7 @@ function isWork({ type }: RunEvent): boolean {
   return type === 'text' || type === 'thinking' || type === 'tool_call';
 }
 
-/** Returns whether the attempt came to nothing, so that the job can wait until the cause of the error is gone. */
+/** Returns whether the attempt failed before any work, for a cause that goes away. */
 function isSetback(error: ServiceError, began: boolean): boolean {
   return (
     !began && (error.goesAway || error.ofMachine) && stateOf(error.code) === 'failed' && !error.extra.spent?.costUsd

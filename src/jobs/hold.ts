@@ -1,10 +1,10 @@
 /**
- * Holds back the jobs while a cause outside of them makes every attempt fail, such as a missing command or login. One
- * job at a time is tried meanwhile, with growing waits in between. A job that has failed waits for some time itself, so
- * that another job is tried next: the cause may be in one job, such as a model that refuses it.
+ * Starts no jobs while something that is not their fault makes attempts fail, such as a missing command or login. Lets
+ * one job try at a time, after growing waits. A job that has failed waits too, so that another job is tried next: the
+ * cause may be in one job, such as a model that refuses it.
  */
 import type { ServiceError } from '../errors.ts';
-import { type Backoff, backoff, pause } from '../waits.ts';
+import { type Backoff, backoff, pause, settledWithin, type WaitRange, waitAfter } from '../waits.ts';
 import type { Permit } from './dispatcher.ts';
 
 export type HoldCause = {
@@ -21,7 +21,7 @@ export type HoldOptions = {
   /** Called when jobs start again, with how long they were held back, in milliseconds. */
   onFreed(ms: number): void;
   /** The waits between two attempts of one job, in milliseconds. The waits between attempts of any jobs are at most 10 s. */
-  retryMs?: { firstMs: number; longestMs: number };
+  retryMs?: WaitRange;
 };
 
 /** How long the wait for an announced end, such as the reset of a usage limit, may be, in milliseconds. */
@@ -37,7 +37,7 @@ const freePermit: Permit = { ended: () => {}, unused: () => {} };
 
 export class Hold {
   readonly #options: HoldOptions;
-  readonly #retryMs: { firstMs: number; longestMs: number };
+  readonly #retryMs: WaitRange;
   readonly #waits: Backoff;
   /** The jobs that have failed since an agent began to work. */
   readonly #failed = new Set<string>();
@@ -60,16 +60,14 @@ export class Hold {
   }
 
   /**
-   * Settles when a job may be claimed, or when `signal` aborts. Never rejects. While there is a cause, the claimed job
-   * is the only one until its permit is given back.
+   * Settles when a job may be claimed, or when `signal` aborts. Never rejects. While jobs are held back there is one
+   * permit; the next caller waits until it has ended.
    */
   async permit(signal: AbortSignal): Promise<Permit> {
     while (this.#cause && !signal.aborted) {
       const waitMs = this.#trial ? longestTimerMs : this.#dueMs - performance.now();
       if (waitMs > 0) {
-        const waiting = new AbortController();
-        await Promise.race([this.#changed.promise, pause(waitMs, AbortSignal.any([signal, waiting.signal]))]);
-        waiting.abort();
+        await settledWithin(this.#changed.promise, waitMs, signal);
         continue;
       }
       const error = await this.#options.check();
@@ -81,7 +79,7 @@ export class Hold {
       this.#trial = trial;
       return {
         ended: () => this.#end(trial),
-        // Without a job to try with, nothing would ever end the hold.
+        // Only a job can show that the cause is gone. Without a job, the hold ends.
         unused: () => this.#trial === trial && this.#free(),
       };
     }
@@ -128,8 +126,7 @@ export class Hold {
   }
 
   #delayOf({ extra: { resetsAt } }: ServiceError, emptyAttempts: number): number {
-    const { firstMs, longestMs } = this.#retryMs;
-    const delayMs = Math.min(longestMs, firstMs * 2 ** Math.min(emptyAttempts - 1, 30));
+    const delayMs = waitAfter(emptyAttempts, this.#retryMs);
     if (resetsAt === undefined) return delayMs;
     return Math.max(delayMs, Math.min(resetsAt - Date.now(), longestKnownWaitMs));
   }

@@ -102,10 +102,9 @@ export type JobsOptions = {
 
 /** Recovers the jobs that an earlier process on this store had been running, then starts. */
 export async function createJobs(options: JobsOptions): Promise<Jobs> {
-  const { store, maxAttempts, log } = options;
+  const { store, worker, maxAttempts, log } = options;
   const recovered = await store.recoverLost({ maxAttempts });
   if (recovered > 0) log.recovered(recovered);
-  const { worker } = options;
   const hold = worker && new Hold({ ...worker, onHeld: log.onHeld, onFreed: log.onFreed });
   const housekeeping = startHousekeeping({
     store,
@@ -123,7 +122,7 @@ export async function createJobs(options: JobsOptions): Promise<Jobs> {
     onError: log.error,
   });
   const dispatchers = worker && hold ? startDispatchers(options, worker, hold) : [];
-  return new StoredJobs(options, { dispatchers, ...(hold && { hold }) }, async () => {
+  return new StoredJobs(options, dispatchers, hold, async () => {
     await Promise.all([housekeeping.stop(), webhooks.stop()]);
     await store.close();
   });
@@ -179,11 +178,7 @@ class StoredJobs implements Jobs {
   #draining = false;
   #destroyed: Promise<void> | undefined;
 
-  constructor(
-    options: JobsOptions,
-    { dispatchers, hold }: { dispatchers: Dispatcher[]; hold?: Hold },
-    close: () => Promise<void>,
-  ) {
+  constructor(options: JobsOptions, dispatchers: Dispatcher[], hold: Hold | undefined, close: () => Promise<void>) {
     this.#options = options;
     this.#store = options.store;
     this.#waiting = new WaitingCount(options.store);

@@ -73,7 +73,7 @@ test('a job waits longer after each of its attempts', () => {
   const { hold } = makeHold();
   const waits = [1, 2, 3, 10, 1000].map((attempts) => hold.failed(error, 'job', attempts));
   assert.deepEqual(waits.slice(0, 3), [0.001, 0.002, 0.004]);
-  assert.equal(waits.at(-1), 0.001 * 2 ** 30);
+  assert.equal(waits.at(-1), 1e9);
 });
 
 test('one job that fails for a cause of the model holds nothing back, but two in a row do', () => {

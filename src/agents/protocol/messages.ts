@@ -80,7 +80,11 @@ export function readMessage(line: string): ProtocolMessage | undefined {
 }
 
 const knownTypes = new Set([
-  ...['keep_alive', 'conversation_reset', 'tool_use_summary', 'auth_status', 'prompt_suggestion'],
+  'keep_alive',
+  'conversation_reset',
+  'tool_use_summary',
+  'auth_status',
+  'prompt_suggestion',
 ]);
 
 const knownSubtypes = new Set([

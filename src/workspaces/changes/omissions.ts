@@ -5,8 +5,9 @@ import { listed } from '../../truncate.ts';
 import { type BytePath, shownPath } from '../git/byte-path.ts';
 
 /**
- * What clients are told of each reason. `lost`: the files have content that the patch should hold, so the work counts
- * as saved only when the server has kept it elsewhere. The other files are left out by a rule, or have no content.
+ * The text for clients of each reason. `lost` is true if the files have content that belongs in the patch. Then the work
+ * counts as saved only after the server has kept these files elsewhere. Other files have no content, or a rule leaves
+ * them out.
  */
 const reasons: Record<Omission['reason'], { text: string; lost: boolean }> = {
   ignored: { text: 'ignored by .gitignore', lost: false },
