@@ -2,15 +2,14 @@
  * Runs the compatibility tests with each `claude` command that the arguments name, and prints a table. `--write` also
  * writes it into docs/compatibility.md. Without arguments it tests the packaged command.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
 import { run } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { findVersion } from '../src/agents/cli-version.ts';
 import { hostEnvironment } from '../src/config/config.ts';
 import { packagedClaude } from '../tests/support/fake-model-agent.ts';
+import { publishTable, tableOf } from './markdown.ts';
 
 const file = fileURLToPath(new URL('../tests/compat/claude-versions.test.ts', import.meta.url));
-const document = new URL('../docs/compatibility.md', import.meta.url);
 const commands = process.argv.slice(2).filter((argument) => argument !== '--write');
 
 type Column = { version: string; results: Map<string, 'yes' | 'no'> };
@@ -37,11 +36,6 @@ for (const command of commands.length > 0 ? commands : [packagedClaude]) {
 
 const checks = [...new Set(columns.flatMap(({ results }) => [...results.keys()]))];
 const rows = checks.map((check) => [check, ...columns.map(({ results }) => results.get(check) ?? '')]);
-const lines = [['check', ...columns.map(({ version }) => version)], ['---', ...columns.map(() => '---')], ...rows];
-const table = lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n');
-console.log(table);
-if (process.argv.includes('--write')) {
-  const text = readFileSync(document, 'utf8');
-  writeFileSync(document, text.replace(/(<!-- versions -->\n)[\s\S]*?(<!-- end -->)/, `$1${table}\n$2`));
-}
+const table = tableOf(['check', ...columns.map(({ version }) => version)], rows);
+publishTable(table, new URL('../docs/compatibility.md', import.meta.url), 'versions');
 process.exitCode = columns.some(({ results }) => [...results.values()].includes('no')) ? 1 : 0;

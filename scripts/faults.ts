@@ -2,14 +2,14 @@
  * Runs the fault tests in their long form, and prints their figures as a table. With `--write` the table is also written
  * into docs/reliability.md. Takes about an hour on two cores.
  */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { run } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type FaultFigures, reportPrefix } from '../tests/support/fault-report.ts';
+import { publishTable, tableOf } from './markdown.ts';
 
 const counts = { KILLS: '50', STATE_KILLS: '100', OUTAGE_JOBS: '100' };
 const folder = new URL('../tests/fault/', import.meta.url);
-const document = new URL('../docs/reliability.md', import.meta.url);
 
 const files = readdirSync(folder)
   .filter((name) => name.endsWith('.test.ts'))
@@ -28,22 +28,9 @@ for await (const { type, data } of run({ files, concurrency: 1, env: { ...counts
   console.error(`${row.fault}: ${row.times} times, ${row.acknowledged} jobs`);
 }
 
-const table = tableOf(figures);
-console.log(table);
-if (process.argv.includes('--write')) {
-  const text = readFileSync(document, 'utf8');
-  writeFileSync(document, text.replace(/(<!-- figures -->\n)[\s\S]*?(<!-- end -->)/, `$1${table}\n$2`));
-}
+const rows = figures.map(({ fault, times, acknowledged, lost, doubled, left }) => [
+  ...[fault, times, acknowledged, lost, doubled, left],
+]);
+const table = tableOf(['fault', 'times', 'jobs acknowledged', 'lost', 'doubled', 'left behind'], rows);
+publishTable(table, new URL('../docs/reliability.md', import.meta.url), 'figures');
 process.exitCode = failed > 0 ? 1 : 0;
-
-function tableOf(rows: FaultFigures[]): string {
-  const head = [
-    '| fault | times | jobs acknowledged | lost | doubled | left behind |',
-    '| --- | --- | --- | --- | --- | --- |',
-  ];
-  const cells = rows.map(
-    ({ fault, times, acknowledged, lost, doubled, left }) =>
-      `| ${[fault, times, acknowledged, lost, doubled, left].join(' | ')} |`,
-  );
-  return [...head, ...cells].join('\n');
-}

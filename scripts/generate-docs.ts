@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { settings } from '../src/config/config.ts';
 import { errorTable } from '../src/errors.ts';
+import { tableOf } from './markdown.ts';
 
 const tables: Record<string, () => string> = { settings: settingsTable, errors: errorsTable };
 
@@ -21,16 +22,13 @@ if (process.argv.includes('--check') && stale.length > 0) {
 }
 
 function settingsTable(): string {
-  const rows = Object.values(settings).map(
-    ({ name, default: fallback, about }) => `| \`${name}\` | ${fallback} | ${about} |`,
-  );
-  return `| name | default | meaning |\n| --- | --- | --- |\n${rows.join('\n')}\n`;
+  const rows = Object.values(settings).map(({ name, default: fallback, about }) => [`\`${name}\``, fallback, about]);
+  return `${tableOf(['name', 'default', 'meaning'], rows)}\n`;
 }
 
 function errorsTable(): string {
-  const rows = Object.entries(errorTable).map(
-    ([code, { status, retry, about }]) =>
-      `| ${status} | \`${code}\` | ${retry === 'later' ? 'yes' : 'no'} | ${about} |`,
-  );
-  return `| status | code | retry? | meaning |\n| --- | --- | --- | --- |\n${rows.join('\n')}\n`;
+  const rows = Object.entries(errorTable).map(([code, { status, retry, about }]) => [
+    ...[status, `\`${code}\``, retry === 'later' ? 'yes' : 'no', about],
+  ]);
+  return `${tableOf(['status', 'code', 'retry?', 'meaning'], rows)}\n`;
 }

@@ -1,12 +1,12 @@
 /** No body keeps the server from answering other clients, and each body gets its answer. */
 import assert from 'node:assert/strict';
-import { Agent, request } from 'node:http';
 import { type TestContext, test } from 'node:test';
 import { brotliCompressSync } from 'node:zlib';
 import { byName, endlessSchema, intrudingSchemas, list, slowSchemas } from '../support/hostile-schemas.ts';
 import { type ServerProcess, startServerProcess } from '../support/server-process.ts';
 import { ask, errorText, faultAgent, testToken } from '../support/service.ts';
 import { waitUntil } from '../support/wait-until.ts';
+import { watchHealth } from '../support/watch-health.ts';
 
 const otherKey = 'another-key';
 const megabytes10 = 10 * 1024 * 1024 - 1000;
@@ -34,46 +34,11 @@ async function send(
   return { status: response.status, text: await errorText(response) };
 }
 
-/** Requests the health of the server repeatedly until it is stopped; returns the longest time without an answer. */
-function watchHealth(server: ServerProcess) {
-  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-  let answered = performance.now();
-  let longest = 0;
-  let count = 0;
-  let stopped = false;
-  const once = () =>
-    new Promise<void>((resolve, reject) => {
-      request(`${server.url}/health`, { agent }, (response) => {
-        response.resume().once('end', resolve);
-        assert.equal(response.statusCode, 200);
-      })
-        .once('error', reject)
-        .end();
-    });
-  const done = (async () => {
-    while (!stopped) {
-      await once();
-      longest = Math.max(longest, performance.now() - answered);
-      answered = performance.now();
-      count += 1;
-    }
-  })();
-  return {
-    count: () => count,
-    async stop(): Promise<{ longest: number; count: number }> {
-      stopped = true;
-      await done;
-      agent.destroy();
-      return { longest, count };
-    },
-  };
-}
-
 async function during<T>(server: ServerProcess, work: () => Promise<T>) {
-  const health = watchHealth(server);
+  const health = watchHealth(server.url);
   await waitUntil('the server answers', () => health.count() > 0);
   const result = await work();
-  return { result, ...(await health.stop()) };
+  return { result, longest: await health.stop() };
 }
 
 const chat = '/openai/v1/chat/completions';

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
 import type { MessagesRequest } from '../../src/fake-model/messages-api.ts';
 import { unsealed, withoutBubblewrap } from '../support/bubblewrap.ts';
+import { runJob } from '../support/http-jobs.ts';
 import { askFor, type Script, startScriptedService } from '../support/scripted-agent.ts';
 import { processesOf } from '../support/server-process.ts';
 import { ask, faultAgent, startFakeModelService, startTestService, type TestService } from '../support/service.ts';
@@ -75,20 +76,19 @@ function commandOf(pid: number): string {
   }
 }
 
-type JobRecord = { job_id: string; status: string; result: string; output: string; cost_usd: number };
-
-async function endedJob(service: TestService, prompt: string): Promise<JobRecord> {
-  const { job_id } = (await (await service.post('/execute', { prompt })).json()) as { job_id: string };
-  return waitUntil('the job has ended', async () => {
-    const record = (await (await service.get(`/jobs/${job_id}`)).json()) as JobRecord;
-    return record.status === 'completed' ? record : undefined;
-  });
+async function completedJob(service: TestService, prompt: string) {
+  const job = await runJob(service, prompt);
+  assert.equal(job.status, 'completed', JSON.stringify(job.error));
+  return job;
 }
 
 test('a job ends with its own answer, and its background command with it', async (t) => {
   const { service, model } = await start(t);
   for (const seconds of [60, 0.1]) {
-    assert.equal((await endedJob(service, `${background(seconds)} [[say: JOB ${seconds}]]`)).result, `JOB ${seconds}`);
+    assert.equal(
+      (await completedJob(service, `${background(seconds)} [[say: JOB ${seconds}]]`)).result,
+      `JOB ${seconds}`,
+    );
     await waitUntil('every process of the run has ended', async () => (await processesOf(process.pid)).length === 0);
     if (seconds === 60) assert.equal(model.asked().length, 2, 'the model was asked for the job only');
   }
@@ -114,7 +114,7 @@ describe('a background sub-agent', () => {
           async () => (await processesOf(process.pid)).length === 0,
         );
       }
-      assert.equal((await endedJob(service, question)).output, 'MAIN');
+      assert.equal((await completedJob(service, question)).output, 'MAIN');
       const before = model.asked().length;
       assert.deepEqual(await converse(service, [question, '[[say: NEXT]]']), ['MAIN', 'NEXT']);
       // A notice that comes within the turn is a part of it.
@@ -148,7 +148,7 @@ describe('a process that detached from the agent has ended after the answer', ()
           assert.equal(await textOf(await service.post(`${api}/chat/completions`, ask(question))), 'LEFT');
           await waitUntil(`${api}: the process has ended`, async () => (await detached()).length === 0);
         }
-        assert.equal((await endedJob(service, question)).output, 'LEFT');
+        assert.equal((await completedJob(service, question)).output, 'LEFT');
         assert.deepEqual(await detached(), [], 'the processes of a job end before its record says that it has ended');
       });
     }
@@ -189,7 +189,7 @@ describe('a turn that the agent begins by itself, before and after the turn of t
 
   test('adds nothing to a job', async (t) => {
     const service = await startScriptedService(t);
-    const record = await endedJob(service, `#agent ${JSON.stringify(script)}`);
+    const record = await completedJob(service, `#agent ${JSON.stringify(script)}`);
     assert.deepEqual([record.result, record.output, record.cost_usd], ['mine', 'mine', 0.25]);
     const events = await (await service.get(`/jobs/${record.job_id}/events`)).text();
     assert.doesNotMatch(events, /NOTICE|Bash/);

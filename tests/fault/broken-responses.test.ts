@@ -1,6 +1,7 @@
 /** Responses of the model that break off or go on in a new message: every kind of answer says the same. */
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
+import { runJob } from '../support/http-jobs.ts';
 import { activeRuns } from '../support/scripted-agent.ts';
 import { ask, startFakeModelService, type TestService } from '../support/service.ts';
 import { waitUntil } from '../support/wait-until.ts';
@@ -69,16 +70,8 @@ async function stream(service: TestService, question: string) {
 }
 
 async function job(service: TestService, prompt: string) {
-  const { job_id } = (await (await service.post('/execute', { prompt })).json()) as { job_id: string };
-  const record = await waitUntil('the job has ended', async () => {
-    const found = (await (await service.get(`/jobs/${job_id}`)).json()) as {
-      status: string;
-      output: string;
-      result: string;
-    };
-    return ['queued', 'running'].includes(found.status) ? undefined : found;
-  });
-  const events = await (await service.get(`/jobs/${job_id}/events`)).text();
+  const record = await runJob(service, prompt);
+  const events = await (await service.get(`/jobs/${record.job_id}/events`)).text();
   return { ...record, events: textOfEvents(events) };
 }
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
+import { runJob } from '../support/http-jobs.ts';
 import { processesOf } from '../support/server-process.ts';
 import { startFakeModelService, type TestService } from '../support/service.ts';
 import { waitUntil } from '../support/wait-until.ts';
@@ -29,15 +30,7 @@ async function textOf(
 }
 
 async function jobText(service: TestService, prompt: string): Promise<string> {
-  const { job_id } = (await (await service.post('/execute', { prompt })).json()) as { job_id: string };
-  const record = await waitUntil('the job has ended', async () => {
-    const job = (await (await service.get(`/jobs/${job_id}`)).json()) as {
-      status: string;
-      output: string;
-      error: unknown;
-    };
-    return ['queued', 'running'].includes(job.status) ? undefined : job;
-  });
+  const record = await runJob(service, prompt);
   assert.equal(record.status, 'completed', JSON.stringify(record.error));
   return record.output;
 }

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { fakeModelAgent } from '../support/fake-model-agent.ts';
-import { execute, jobOf } from '../support/http-jobs.ts';
-import { ask, startFakeModelService, startTestService, type TestService } from '../support/service.ts';
+import { execute, jobOf, runJob } from '../support/http-jobs.ts';
+import { ask, startFakeModelService, startTestService } from '../support/service.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 type Case = {
@@ -166,21 +166,9 @@ test('a chat waits for no long pause that the model API asks for, and passes the
   assert.equal(model.asked().length, 1);
 });
 
-async function endedJob(service: TestService, prompt: string) {
-  const { job_id } = (await (await service.post('/execute', { prompt })).json()) as { job_id: string };
-  return waitUntil('the job has ended', async () => {
-    const record = (await (await service.get(`/jobs/${job_id}`)).json()) as {
-      status: string;
-      error: { code: string; message: string } | null;
-      cost_usd: number | null;
-    };
-    return ['queued', 'running'].includes(record.status) ? undefined : record;
-  });
-}
-
 test('a job that ends for a failure of the model API names the cause and what it had cost', async (t) => {
   const { service } = await startFakeModelService(t, { ...oneRetry, AGENT_ACCESS: 'full', SANDBOX: 'off' });
-  const job = await endedJob(service, '[[tool: Bash {"command":"true"}]] [[error: 529 overloaded_error Overloaded]]');
+  const job = await runJob(service, '[[tool: Bash {"command":"true"}]] [[error: 529 overloaded_error Overloaded]]');
   assert.deepEqual([job.status, job.error?.code], ['failed', 'model_unavailable']);
   assert.ok((job.cost_usd ?? 0) > 0, `cost ${job.cost_usd}`);
 });

@@ -1,49 +1,12 @@
 /** A program for a small disk: fills it while a run ends, makes room again, and prints what is left of the run. */
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { createWorkspaces } from '../../src/workspaces/create.ts';
-import { git, gitEnvironment, makeClone, makeSandbox, write } from './git-repositories.ts';
-import { seededRandom } from './random.ts';
-import { randomBytes } from './random-files.ts';
+import { runOnFullDisk } from './small-disk.ts';
 import { waitUntil } from './wait-until.ts';
 
-const dataDir = join(process.argv[2] ?? '', 'data');
-mkdirSync(dataDir);
-const sandbox = makeSandbox();
-const { clone } = makeClone(sandbox);
 let problem = false;
-const workspaces = await createWorkspaces({
-  workspaceDir: clone,
-  workspaceMode: 'worktree',
-  gitSync: 'off',
-  gitSyncTimeoutMs: 20_000,
-  syncFreshMs: 0,
-  preparedWorktrees: 0,
-  dataDir,
-  environment: gitEnvironment,
-  onProblem: () => {
-    problem = true;
-  },
+const { run, makeRoom, finish } = await runOnFullDisk(process.argv[2] ?? '', () => {
+  problem = true;
 });
-const run = await workspaces.lease('run', new AbortController().signal);
-write(run.path, { 'a.txt': 'changed\n' });
-writeFileSync(join(run.path, 'b.bin'), randomBytes(seededRandom(1), 500_000));
-const filler = join(dataDir, 'filler');
-try {
-  for (;;) writeFileSync(filler, Buffer.alloc(4096), { flag: 'a' });
-} catch {
-  // The disk is full.
-}
 await run.release();
 await waitUntil('the disposal has failed', () => problem);
-rmSync(filler);
-const worktrees = join(dataDir, 'worktrees');
-await waitUntil('nothing is left', () => readdirSync(worktrees).length === 0, 60_000);
-const patch = join(dataDir, 'patches/run.patch');
-git(clone, 'apply', patch);
-const applies = existsSync(join(clone, 'b.bin'));
-console.log(
-  JSON.stringify({ problem, left: readdirSync(worktrees), kept: readdirSync(join(dataDir, 'patches')), applies }),
-);
-await workspaces.close();
-sandbox.remove();
+makeRoom();
+console.log(JSON.stringify({ problem, ...(await finish()) }));

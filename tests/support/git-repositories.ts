@@ -48,6 +48,16 @@ export function makeClone(sandbox: Sandbox, files: Record<string, string> = { 'a
   return { remote, clone };
 }
 
+/** Adds a submodule to the clone and commits it, without a push. Returns the repository of the submodule. */
+export function addSubmodule(sandbox: Sandbox, clone: string, at = 'lib'): string {
+  const library = join(sandbox.folder, 'library');
+  git(sandbox.folder, 'init', '--quiet', '--initial-branch=main', library);
+  commit(library, { 'lib.txt': 'lib\n' });
+  git(clone, 'submodule', '--quiet', 'add', library, at);
+  git(clone, 'commit', '--quiet', '--message', 'with a submodule');
+  return library;
+}
+
 /** Writes the files and commits everything. Returns the commit. */
 export function commit(folder: string, files: Record<string, string>, message = 'change'): string {
   write(folder, files);

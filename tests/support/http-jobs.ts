@@ -38,6 +38,11 @@ export async function ended(service: TestService, id: string): Promise<JobJson> 
   return jobOf(service, id);
 }
 
+/** Submits a job, and waits for its end. Returns its record. */
+export async function runJob(service: TestService, prompt: string): Promise<JobJson> {
+  return ended(service, await execute(service, { prompt }));
+}
+
 export async function reaches(service: TestService, id: string, status: JobJson['status']): Promise<void> {
   await waitUntil(`the job is ${status}`, async () => (await jobOf(service, id)).status === status);
 }

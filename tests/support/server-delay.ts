@@ -1,11 +1,11 @@
 /** A server whose event loop is watched, from inside and by requests for its health. */
-import { Agent, request } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { scratchFolder } from './fake-model-agent.ts';
 import { type ServerProcess, startServerProcess } from './server-process.ts';
 import { waitUntil } from './wait-until.ts';
+import { watchHealth } from './watch-health.ts';
 
 /** Both in milliseconds. */
 export type Delay = {
@@ -58,40 +58,4 @@ function longestDelay(path: string): Promise<number> {
       .once('end', () => resolve(Number(text)))
       .once('error', reject);
   });
-}
-
-/** Asks for the health again and again. */
-function watchHealth(url: string) {
-  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-  let answered = performance.now();
-  let longest = 0;
-  let count = 0;
-  let stopped = false;
-  const once = () =>
-    new Promise<void>((resolve, reject) => {
-      request(`${url}/health`, { agent }, (response) => response.resume().once('end', resolve))
-        .once('error', reject)
-        .end();
-    });
-  const done = (async () => {
-    while (!stopped) {
-      await once();
-      longest = Math.max(longest, performance.now() - answered);
-      answered = performance.now();
-      count += 1;
-    }
-  })();
-  return {
-    count: () => count,
-    reset() {
-      longest = 0;
-      answered = performance.now();
-    },
-    async stop(): Promise<number> {
-      stopped = true;
-      await done;
-      agent.destroy();
-      return longest;
-    },
-  };
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { ServiceError } from '../../src/errors.ts';
 import type { WorkspaceLease } from '../../src/workspaces/workspaces.ts';
-import { commit, git, makeClone, pushFromElsewhere, write } from '../support/git-repositories.ts';
+import { addSubmodule, commit, git, makeClone, pushFromElsewhere, write } from '../support/git-repositories.ts';
 import { never, open, sandbox } from './setup.ts';
 
 const filesOf = (lease: WorkspaceLease) =>
@@ -57,12 +57,8 @@ describe('a worktree of', () => {
   });
 
   test('a repository with submodules has empty folders for them, and a note says so', async () => {
-    const library = join(sandbox.folder, 'library');
-    git(sandbox.folder, 'init', '-q', '-b', 'main', library);
-    commit(library, { 'lib.txt': 'lib\n' });
     const { clone } = makeClone(sandbox);
-    git(clone, 'submodule', '--quiet', 'add', library, 'lib');
-    git(clone, 'commit', '-q', '-m', 'with a submodule');
+    addSubmodule(sandbox, clone);
     git(clone, 'push', '-q');
     const run = await (await open(clone)).lease('run', never);
     assert.deepEqual(run.sync.notes, ['The folders of submodules are empty.']);
@@ -255,12 +251,8 @@ describe('a shared workspace that is', () => {
   });
 
   test('a repository with submodules keeps them as they are', async () => {
-    const library = join(sandbox.folder, 'library');
-    git(sandbox.folder, 'init', '-q', '-b', 'main', library);
-    commit(library, { 'lib.txt': 'lib\n' });
     const { remote, clone } = makeClone(sandbox);
-    git(clone, 'submodule', '--quiet', 'add', library, 'lib');
-    git(clone, 'commit', '-q', '-m', 'with a submodule');
+    addSubmodule(sandbox, clone);
     git(clone, 'push', '-q');
     write(clone, { 'lib/lib.txt': 'changed\n' });
     const pushed = pushFromElsewhere(sandbox, remote, { 'b.txt': 'two\n' });

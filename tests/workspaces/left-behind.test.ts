@@ -1,11 +1,10 @@
 /** Nothing is left behind of a run: after a checkout that fails, a client that leaves, a full disk, and a killed server. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { commit, git, makeClone, pushFromElsewhere, write } from '../support/git-repositories.ts';
+import { runOnSmallDisk } from '../support/small-disk.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { keptPatch, never, open, sandbox, worktreeFolders, worktreesLeft } from './setup.ts';
 
@@ -77,14 +76,9 @@ describe('no worktree is left', () => {
   });
 
   test('when the disk was full for a while, and the work is kept', (t) => {
-    const program = fileURLToPath(new URL('../support/full-disk.ts', import.meta.url));
-    const mount = 'mkdir "$1" && mount -t tmpfs -o size=4m none "$1" && exec "$2" "$3" "$1"';
-    const folder = join(sandbox.folder, 'small');
-    const args = ['--user', '--map-root-user', '--mount', 'sh', '-c', mount, 'sh', folder, process.execPath, program];
-    const ran = spawnSync('unshare', args, { encoding: 'utf8', timeout: 120_000 });
-    if (/unshare|mount/.test(ran.stderr ?? '') || ran.error) return t.skip(`no own mounts here: ${ran.stderr}`);
-    assert.equal(ran.status, 0, ran.stderr);
-    assert.deepEqual(JSON.parse(ran.stdout), { problem: true, left: [], kept: ['run.patch'], applies: true });
+    const printed = runOnSmallDisk(t, 'full-disk.ts', join(sandbox.folder, 'small'), 4);
+    if (printed === undefined) return;
+    assert.deepEqual(JSON.parse(printed), { problem: true, left: [], kept: ['run.patch'], applies: true });
   });
 });
 

@@ -4,7 +4,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { SyncReport } from '../../src/task.ts';
-import { commit, git, makeClone, pushFromElsewhere, write } from '../support/git-repositories.ts';
+import { addSubmodule, commit, git, makeClone, pushFromElsewhere, write } from '../support/git-repositories.ts';
 import { ended, eventsOf, execute } from '../support/http-jobs.ts';
 import { ask, startFakeModelService } from '../support/service.ts';
 import { waitUntil } from '../support/wait-until.ts';
@@ -17,15 +17,6 @@ const lfs = 'Files in Git LFS are pointers, without their content.';
 const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${'0'.repeat(64)}\nsize 12345\n`;
 const withPointer = { '.gitattributes': '*.bin filter=lfs diff=lfs merge=lfs -text\n', 'big.bin': pointer };
 
-/** Adds a submodule; the commit is not pushed. */
-function addSubmodule(clone: string): void {
-  const library = join(sandbox.folder, 'library');
-  git(sandbox.folder, 'init', '-q', '-b', 'main', library);
-  commit(library, { 'lib.txt': 'lib\n' });
-  git(clone, 'submodule', '--quiet', 'add', library, 'lib');
-  git(clone, 'commit', '-q', '-m', 'with a submodule');
-}
-
 describe('the notes of a sync', () => {
   test('are absent when a worktree has the same files as a clone', async () => {
     const { clone } = makeClone(sandbox, { '.gitattributes': '*.txt text\n' });
@@ -35,7 +26,7 @@ describe('the notes of a sync', () => {
 
   test('name submodules, Git LFS and local commits, to the run and to the log', async () => {
     const { clone } = makeClone(sandbox, withPointer);
-    addSubmodule(clone);
+    addSubmodule(sandbox, clone);
     const reports: SyncReport[] = [];
     const workspaces = await open(clone, { onSync: (report) => reports.push(report) });
     const run = await workspaces.lease('run', never);
@@ -66,7 +57,7 @@ describe('the notes of a sync', () => {
 
   test('are in the record of a job and in its event', async (t) => {
     const { clone } = makeClone(sandbox, withPointer);
-    addSubmodule(clone);
+    addSubmodule(sandbox, clone);
     const { service } = await startFakeModelService(t, { WORKSPACE_DIR: clone });
     const id = await execute(service, { prompt: '[[say: done]]', model: 'haiku' });
     const events = await eventsOf(service, id);
@@ -92,7 +83,7 @@ describe('the notes of a sync', () => {
   for (const trust of ['off', 'on']) {
     test(`reach the agent in its system prompt, prewarmed or not, over stdin or not, with TRUST_WORKSPACE=${trust}`, async (t) => {
       const { clone } = makeClone(sandbox, { ...withPointer, 'CLAUDE.md': 'INSTRUCTION' });
-      addSubmodule(clone);
+      addSubmodule(sandbox, clone);
       for (const prewarmed of ['0', '1']) {
         const settings = { WORKSPACE_DIR: clone, TRUST_WORKSPACE: trust, PREWARMED_AGENTS: prewarmed };
         const { service, model } = await startFakeModelService(t, settings);

@@ -7,7 +7,15 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, test } from 'node:test';
 import type { WorkspaceLease, Workspaces } from '../../src/workspaces/workspaces.ts';
-import { commit, git, gitEnvironment, makeClone, pushFromElsewhere, write } from '../support/git-repositories.ts';
+import {
+  addSubmodule,
+  commit,
+  git,
+  gitEnvironment,
+  makeClone,
+  pushFromElsewhere,
+  write,
+} from '../support/git-repositories.ts';
 import { keptPatch, never, open, sandbox } from './setup.ts';
 import { attributes, makeTrapped, plantHooks, plantSettings, trap, trapsRun } from './traps.ts';
 
@@ -166,12 +174,8 @@ describe('an agent that sets traps in its worktree', () => {
   });
 
   test('runs nothing through a submodule that it has filled with settings', async () => {
-    const library = join(sandbox.folder, 'library');
-    git(sandbox.folder, 'init', '-q', '-b', 'main', library);
-    commit(library, { 'lib.txt': 'lib\n' });
     const { clone, remote } = makeClone(sandbox);
-    git(clone, 'submodule', '--quiet', 'add', library, 'lib');
-    git(clone, 'commit', '-q', '-m', 'with a submodule');
+    addSubmodule(sandbox, clone);
     git(clone, 'push', '-q');
     for (const workspaceMode of ['worktree', 'shared'] as const) {
       const workspaces = await open(clone, { workspaceMode });

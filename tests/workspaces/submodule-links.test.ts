@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { commit, git, makeClone, write } from '../support/git-repositories.ts';
+import { addSubmodule, commit, git, makeClone, write } from '../support/git-repositories.ts';
 import { addToIndex, filesBelow } from './agent-index.ts';
 import { never, open, sandbox } from './setup.ts';
 
@@ -15,12 +15,8 @@ describe('a submodule whose folder is reached through a link', () => {
     ['in place of the submodule itself', 'vendor/lib', 'vendor/lib'],
   ] as const) {
     test(`is neither read nor moved: ${what}`, async () => {
-      const library = join(sandbox.folder, 'library');
-      git(sandbox.folder, 'init', '-q', '-b', 'main', library);
-      commit(library, { 'lib.txt': 'lib\n' });
       const { clone } = makeClone(sandbox);
-      git(clone, 'submodule', '--quiet', 'add', library, at);
-      commit(clone, {});
+      addSubmodule(sandbox, clone, at);
       git(clone, 'push', '-q');
       const host = join(sandbox.folder, 'host');
       write(host, { 'lib/precious': 'sesame\n', 'b/lib/precious': 'sesame\n', precious: 'sesame\n' });

@@ -3,17 +3,13 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { commit, git, makeClone, write } from '../support/git-repositories.ts';
+import { addSubmodule, commit, git, makeClone, write } from '../support/git-repositories.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { keptPatch, never, open, sandbox, worktreesLeft } from './setup.ts';
 
 function makeGround() {
-  const library = join(sandbox.folder, 'library');
-  git(sandbox.folder, 'init', '-q', '-b', 'main', library);
-  commit(library, { 'lib.txt': 'lib\n' });
   const { clone, remote } = makeClone(sandbox);
-  git(clone, 'submodule', '--quiet', 'add', library, 'lib');
-  git(clone, 'commit', '-q', '-m', 'with a submodule');
+  const library = addSubmodule(sandbox, clone);
   git(clone, 'push', '-q');
   return { clone, remote, library };
 }

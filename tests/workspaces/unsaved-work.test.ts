@@ -1,21 +1,17 @@
 /** Work counts as saved only if all of it is in the patch or in the branch. What is named as missing is kept. */
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { commit, git, makeClone, write } from '../support/git-repositories.ts';
+import { addSubmodule, git, makeClone, write } from '../support/git-repositories.ts';
+import { runOnSmallDisk } from '../support/small-disk.ts';
 import { never, open, sandbox } from './setup.ts';
 
 /** A clone with a submodule `lib`. */
 function makeGround() {
-  const library = join(sandbox.folder, 'library');
-  git(sandbox.folder, 'init', '-q', '-b', 'main', library);
-  commit(library, { 'lib.txt': 'lib\n' });
   const { clone } = makeClone(sandbox);
-  git(clone, 'submodule', '--quiet', 'add', library, 'lib');
-  commit(clone, {});
+  addSubmodule(sandbox, clone);
   git(clone, 'push', '-q');
   return clone;
 }
@@ -163,15 +159,10 @@ describe('a file whose path is too long', () => {
 });
 
 test('a full disk is the reason that the work is not collected, and the work is kept when there is room', (t) => {
-  const program = fileURLToPath(new URL('../support/full-disk-collect.ts', import.meta.url));
-  const mount = 'mkdir "$1" && mount -t tmpfs -o size=8m none "$1" && exec "$2" "$3" "$1"';
-  const folder = join(sandbox.folder, 'small');
-  const args = ['--user', '--map-root-user', '--mount', 'sh', '-c', mount, 'sh', folder, process.execPath, program];
-  const ran = spawnSync('unshare', args, { encoding: 'utf8', timeout: 120_000 });
-  if (/unshare|mount/.test(ran.stderr ?? '') || ran.error) return t.skip(`no own mounts here: ${ran.stderr}`);
-  assert.equal(ran.status, 0, ran.stderr);
-  const { collected, delivered, applies } = JSON.parse(ran.stdout);
+  const printed = runOnSmallDisk(t, 'full-disk-collect.ts', join(sandbox.folder, 'small'), 8);
+  if (printed === undefined) return;
+  const { collected, delivered, applies } = JSON.parse(printed);
   assert.match(collected.patchOmitted, /^the changes could not be collected: .*(disk is full|No space left)/);
-  assert.doesNotMatch(ran.stdout, /unreadable|not readable|small/);
+  assert.doesNotMatch(printed, /unreadable|not readable|small/);
   assert.deepEqual([collected.files, delivered.state, applies], [[], 'failed', true]);
 });
