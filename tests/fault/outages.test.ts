@@ -34,7 +34,8 @@ async function outlast(
   const waiting = await waitUntil('a job says why it waits', async () => {
     for (const { id } of jobs) {
       const { body } = await get(`/jobs/${id}`);
-      if (body.waiting_for) return body.waiting_for;
+      // A job that was being started at that moment may have another cause.
+      if (body.waiting_for?.code === code) return body.waiting_for;
     }
     return undefined;
   });

@@ -29,9 +29,14 @@ export const openaiChatApi: Api<ChatView> = {
   async *stream(run, view, signal) {
     const chunks = createChunks(headOf(run, view), view.includeUsage);
     const answer = new AnswerText(view);
+    let broken: ServiceError | undefined;
     yield frameOf(chunks.role);
     for await (const event of follow(run.log, 0, signal)) {
-      if (event.type === 'text_dropped') run.stop(brokenOff());
+      // The run may have ended already, because this reader can be behind.
+      if (event.type === 'text_dropped') {
+        broken = brokenOff();
+        run.stop(broken);
+      }
       const piece = answer.pieceOf(event);
       if (piece) yield frameOf(chunks.text(piece.channel, piece.text));
     }
@@ -39,6 +44,7 @@ export const openaiChatApi: Api<ChatView> = {
     const end = await run.ended;
     // After an error there is no finish chunk and no `[DONE]`, because these mean that the answer is complete.
     if (end.state === 'failed') return yield frameOf(jsonLine(errorBody(end.error)));
+    if (broken) return yield frameOf(jsonLine(errorBody(broken)));
     const { piece, finish } = answer.conclude(end.outcome);
     const usage = chunks.usage(end.outcome);
     yield [
